@@ -1,0 +1,100 @@
+"""Configs in: OpenMMLab config files, with overrides, references and a work directory.
+
+A string in a config may refer to the config's own top-level strings and to the experiment's
+folder: "{data_root}/images", "{experiment}/finetune/final.pth". References are resolved after
+`--cfg-options`, so one option moves every path that stands on it.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+_REFERENCE = re.compile(r"\{(\w+)\}")
+_WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "MultiImageMixDataset", "SeededDataset")
+
+
+def load_config(
+    path: Path | str,
+    options: Mapping[str, Any] | None = None,
+    work_dir: Path | str | None = None,
+    seed: int | None = None,
+) -> Config:
+    """Read a config file as every command does.
+
+    Args:
+        path: a Python config of OpenMMLab's kind. It is code: run none received from a stranger.
+        options: overrides by dotted key, as `--cfg-options` gives them.
+        work_dir: where the stage writes; None takes the config's own, or
+            `work_dirs/<its folder>/<its name>`.
+        seed: None takes the config's own `randomness`, or 0.
+    Returns:
+        The resolved config, with `work_dir` and `randomness.seed` set.
+    Raises:
+        FileNotFoundError, ValueError: there is no such file, or it cannot be read or resolved.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"config {path} does not exist")
+    try:
+        config = Config.fromfile(str(path))
+        if options:
+            config.merge_from_dict(dict(options))
+    except Exception as error:  # a config is code and may raise anything
+        raise ValueError(f"config {path} cannot be read: {type(error).__name__}: {error}") from error
+    if work_dir is not None:
+        config.work_dir = str(work_dir)
+    elif config.get("work_dir") is None:
+        config.work_dir = str(Path("work_dirs") / path.resolve().parent.name / path.stem)
+    randomness = dict(config.get("randomness") or {})
+    if seed is not None:
+        randomness["seed"] = seed
+    if randomness.get("seed") is None:
+        randomness["seed"] = 0
+    config.randomness = randomness
+    return _resolved(config, path)
+
+
+def _resolved(config: Config, path: Path) -> Config:
+    names = {key: value for key, value in config.items() if isinstance(value, str)}
+    names["experiment"] = str(Path(config.work_dir).parent)
+
+    def resolve(text: str, seen: tuple[str, ...] = ()) -> str:
+        def value(match: re.Match[str]) -> str:
+            name = match[1]
+            if name in seen:
+                raise ValueError(f"config {path}: reference '{{{name}}}' refers to itself")
+            if name not in names:
+                return match[0]
+            return resolve(names[name], (*seen, name))
+
+        return _REFERENCE.sub(value, text)
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, str):
+            return resolve(value)
+        if isinstance(value, Mapping):
+            return {key: walk(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(walk(item) for item in value)
+        return value
+
+    return Config(walk(config.to_dict()), filename=str(path))
+
+
+def unwrap_dataset(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The configs of the plain datasets inside wrappers and concatenations."""
+    if "datasets" in dataset:
+        return [inner for part in dataset["datasets"] for inner in unwrap_dataset(part)]
+    if dataset.get("type") in _WRAPPERS:
+        return unwrap_dataset(dataset["dataset"])
+    return [dict(dataset)]
+
+
+def save_config(config: Config, path: Path | str) -> None:
+    """Write the resolved config beside a stage's results."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    config.dump(str(path))

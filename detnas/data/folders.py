@@ -1,0 +1,26 @@
+"""Folders that appear whole or not at all."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path` that takes its name when the block succeeds.
+
+    When the block raises, nothing is left behind. `path` must not exist or be an empty folder;
+    anything else raises ValueError before the block runs.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(f"{path} exists and is not an empty folder; remove it or name another")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
+        # The temporary folder is private to its owner; one inside it has the usual permissions.
+        folder = Path(temporary) / path.name
+        folder.mkdir()
+        yield folder
+        if path.exists():
+            path.rmdir()
+        folder.rename(path)

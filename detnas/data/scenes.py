@@ -1,0 +1,154 @@
+"""Drawing of the demo's pictures: one digit on a ground (a crop), or several (a scene).
+
+A source digit is scikit-learn's 8x8 image; it is enlarged smoothly, sharpened, turned a little and
+laid over a ground with ink lighter or darker than what lies beneath. Every picture is a function of
+the generator it is given. Pictures are uint8 RGB, masks bool.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from detnas.data.grounds import LUMA, Array, colour_of, draw_ground
+
+Picture = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+CROP_SIZE = 48
+CROP_HEIGHTS = (24.0, 42.0)
+SCENE_SIZE = 160
+SCENE_HEIGHTS = (16.0, 64.0)
+SCENE_DIGITS = (3, 8)
+MAX_COVER = 0.15  # largest part of the smaller of two boxes that the other may cover
+MAX_TURN = 12.0  # degrees
+MIN_CONTRAST = 0.42  # between the luminance of the ink and that of the ground beneath it
+TRIES = 25  # places tried before a digit that does not fit is made smaller
+
+_MARGIN = 2  # empty cells around the 8x8 digit, so that turning it cuts nothing off
+_ENLARGED = 16  # pixels a cell before the final scaling
+
+
+@dataclass(frozen=True)
+class PlacedDigit:
+    """A digit in a scene: its value 0-9 and its visible ink as a (SCENE_SIZE, SCENE_SIZE) mask."""
+
+    value: int
+    mask: Mask
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The tight box of the visible ink: x, y, width, height in pixels."""
+        rows, columns = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
+        x, y = int(columns[0]), int(rows[0])
+        return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture of shape (SCENE_SIZE, SCENE_SIZE, 3) and the digits on it."""
+
+    picture: Picture
+    digits: tuple[PlacedDigit, ...]
+
+
+def draw_glyph(digit: Array, height: float, turn: float) -> Array:
+    """The opacity in [0, 1] of an 8x8 `digit` (values 0-16), cut to its ink.
+
+    `height` is that of the upright ink in pixels; `turn` is in degrees, counter-clockwise.
+    """
+    cells = np.pad(digit.astype(np.float32) / 16, _MARGIN)
+    side = cells.shape[0] * _ENLARGED
+    large = cv2.resize(cells, (side, side), interpolation=cv2.INTER_CUBIC)
+    # A ramp about a quarter of a cell wide in place of the blur: the outline stays smooth.
+    large = np.clip((large - 0.38) / 0.16, 0, 1)
+    ink_rows = np.flatnonzero((large > 0.5).any(axis=1))
+    scale = height / (ink_rows[-1] - ink_rows[0] + 1)
+
+    reduced = cv2.resize(large, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    centre = ((reduced.shape[1] - 1) / 2, (reduced.shape[0] - 1) / 2)
+    matrix = cv2.getRotationMatrix2D(centre, turn, 1)
+    turned = cv2.warpAffine(reduced, matrix, reduced.shape[::-1], flags=cv2.INTER_LINEAR)
+    rows = np.flatnonzero((turned > 0.5).any(axis=1))
+    columns = np.flatnonzero((turned > 0.5).any(axis=0))
+    glyph = turned[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return glyph.astype(np.float32, copy=False)
+
+
+def lay_ink(rng: Generator, canvas: Array, glyph: Array, x: int, y: int) -> None:
+    """Paint `glyph` with its left top pixel at (x, y) of `canvas`, in place, in a random colour.
+
+    The ink is lighter or darker than the ground beneath by at least MIN_CONTRAST in luminance;
+    where both are possible, either is as likely.
+    """
+    height, width = glyph.shape
+    beneath = canvas[y : y + height, x : x + width]
+    ground = float((beneath @ LUMA).mean())
+    darker, lighter = ground - MIN_CONTRAST, ground + MIN_CONTRAST
+    light = lighter <= 1 and (darker < 0 or rng.random() < 0.5)
+    ink = colour_of(rng, rng.uniform(lighter, 1) if light else rng.uniform(0, darker))
+    opacity = glyph[..., None]
+    beneath += opacity * (ink - beneath)
+
+
+def _to_picture(canvas: Array) -> Picture:
+    return (canvas * 255 + 0.5).astype(np.uint8)
+
+
+def draw_crop(rng: Generator, digit: Array) -> Picture:
+    """One 8x8 `digit` at a random place and size: a picture (CROP_SIZE, CROP_SIZE, 3)."""
+    canvas = draw_ground(rng, CROP_SIZE)
+    glyph = draw_glyph(digit, rng.uniform(*CROP_HEIGHTS), rng.uniform(-MAX_TURN, MAX_TURN))
+    height, width = glyph.shape
+    x, y = rng.integers(CROP_SIZE - width + 1), rng.integers(CROP_SIZE - height + 1)
+    lay_ink(rng, canvas, glyph, int(x), int(y))
+    return _to_picture(canvas)
+
+
+def _cover(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
+    """The part of the smaller of two boxes (x, y, width, height) that the other covers."""
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    return max(width, 0) * max(height, 0) / min(a[2] * a[3], b[2] * b[3])
+
+
+def _place(
+    rng: Generator, digit: Array, height: float, taken: list[tuple[int, int, int, int]]
+) -> tuple[Array, int, int]:
+    """A glyph and a free place for it; a digit that finds none is made smaller, and smaller."""
+    turn = rng.uniform(-MAX_TURN, MAX_TURN)
+    while True:
+        glyph = draw_glyph(digit, height, turn)
+        rows, columns = glyph.shape
+        for _ in range(TRIES):
+            x = int(rng.integers(SCENE_SIZE - columns + 1))
+            y = int(rng.integers(SCENE_SIZE - rows + 1))
+            if all(_cover((x, y, columns, rows), other) <= MAX_COVER for other in taken):
+                return glyph, x, y
+        height = max(SCENE_HEIGHTS[0], 0.85 * height)
+
+
+def draw_scene(rng: Generator, digits: Array, values: NDArray[np.int64]) -> Scene:
+    """A scene of 3 to 8 different digits drawn from `digits`, (N, 8, 8), which show `values`, (N,).
+
+    Boxes cover at most MAX_COVER of one another; a later digit hides an earlier one's ink.
+    """
+    count = int(rng.integers(SCENE_DIGITS[0], SCENE_DIGITS[1] + 1))
+    chosen = rng.choice(len(digits), count, replace=False)
+    smallest, largest = np.log(SCENE_HEIGHTS)
+    # Uniform in the logarithm; the largest first, as it is the hardest to place.
+    heights = np.sort(np.exp(rng.uniform(smallest, largest, count)))[::-1]
+
+    canvas = draw_ground(rng, SCENE_SIZE)
+    owner = np.full((SCENE_SIZE, SCENE_SIZE), -1)
+    taken: list[tuple[int, int, int, int]] = []
+    for order, (index, height) in enumerate(zip(chosen, heights, strict=True)):
+        glyph, x, y = _place(rng, digits[index], float(height), taken)
+        rows, columns = glyph.shape
+        lay_ink(rng, canvas, glyph, x, y)
+        owner[y : y + rows, x : x + columns][glyph > 0.5] = order
+        taken.append((x, y, columns, rows))
+    placed = tuple(PlacedDigit(int(values[index]), owner == i) for i, index in enumerate(chosen))
+    return Scene(_to_picture(canvas), placed)

@@ -1,0 +1,157 @@
+"""The candidate evaluator: set the path, recalibrate batch norm, validate, return the metrics."""
+
+import io
+import numbers
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, init_default_scope
+from torch import nn
+
+from detnas.evaluation.batch_norm import recalibrate
+from detnas.evaluation.batches import CachedBatches, calibration_loader, scored_loader
+from detnas.models.backbones import MEMORY_FORMATS
+from detnas.models.checkpoints import load_weights
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class EvaluationSettings(Protocol):
+    """What alters a score; `detnas.search.settings.EvaluatorSettings` is one."""
+
+    @property
+    def calibration_images(self) -> int:
+        """Training images whose statistics batch norm takes."""
+
+    @property
+    def calibration_batch_size(self) -> int:
+        """Images in a batch of them."""
+
+    @property
+    def threads(self) -> int | None:
+        """CPU threads of an evaluation; None leaves torch's own number."""
+
+    @property
+    def memory_format(self) -> str:
+        """ "channels_last" or "contiguous"."""
+
+    @property
+    def dtype(self) -> str:
+        """ "float32", or a lower precision used through autocast."""
+
+    @property
+    def cache_mb(self) -> int:
+        """Memory for decoded images of each of the two splits, in MiB."""
+
+
+def build_model(config: Config, weights: Path | str) -> nn.Module:
+    """The config's model, filled from a checkpoint, on the device at hand, in evaluation mode.
+
+    Raises:
+        FileNotFoundError, ValueError: as `detnas.models.checkpoints.load_weights`.
+    """
+    init_default_scope(config.get("default_scope", "mmdet"))
+    model_config = config.model.to_dict()
+    model_config["backbone"].pop("init_cfg", None)
+    if "data_preprocessor" in config:
+        model_config.setdefault("data_preprocessor", config.data_preprocessor.to_dict())
+    model = MODELS.build(model_config)
+    device = get_device()
+    if device == "cpu":
+        model = revert_sync_batchnorm(model)
+    load_weights(model, weights)
+    return model.requires_grad_(False).eval().to(device)
+
+
+def quiet_logger() -> None:
+    """Keep mmengine's and mmdet's messages of each evaluation off the console."""
+    MMLogger.get_instance("detnas-evaluation", log_level="WARNING")
+
+
+class CandidateEvaluator:
+    """Scores architectures of one supernet; equal in any order and in any process.
+
+    Args:
+        config: a detector's config whose backbone is a supernet; `train_dataloader` is the split
+            that calibrates, `val_dataloader` the one that scores, with `val_evaluator`.
+        weights: the supernet's checkpoint.
+        settings: see `EvaluationSettings`.
+        seed: chooses the calibration images.
+    Raises:
+        FileNotFoundError, ValueError: a checkpoint or data set that is absent or does not fit.
+    """
+
+    def __init__(
+        self, config: Config, weights: Path | str, settings: EvaluationSettings, seed: int
+    ) -> None:
+        quiet_logger()
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
+        self._settings = settings
+        self._model = build_model(config, weights)
+        if not hasattr(self._model.backbone, "set_path"):
+            raise ValueError(
+                "candidates are scored on a supernet, and the config's backbone is "
+                f"{type(self._model.backbone).__name__}: configure a DetNASSupernet"
+            )
+        memory_format = MEMORY_FORMATS[settings.memory_format]
+        self._model.to(memory_format=memory_format)
+        self._model.backbone.memory_format = memory_format
+        self._calibration, self._scored, self._size, self._metrics = self._data(config, seed)
+
+    def _data(
+        self, config: Config, seed: int
+    ) -> tuple[CachedBatches, CachedBatches, int, Evaluator]:
+        settings = self._settings
+        loader, self.calibration_images = calibration_loader(
+            config.train_dataloader,
+            config.val_dataloader,
+            settings.calibration_images,
+            settings.calibration_batch_size,
+            seed,
+        )
+        scored = scored_loader(config.val_dataloader, seed)
+        metrics = build_metrics(config.val_evaluator, scored.dataset)
+        return (
+            CachedBatches(loader, settings.cache_mb),
+            CachedBatches(scored, settings.cache_mb),
+            len(scored.dataset),
+            metrics,
+        )
+
+    def __call__(self, choices: Sequence[int]) -> dict[str, float]:
+        """Metrics of one architecture, by their full names such as "coco/bbox_mAP"."""
+        self._model.backbone.set_path(choices)
+        device = next(self._model.parameters()).device.type
+        dtype = DTYPES[self._settings.dtype]
+        with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+            recalibrate(self._model, self._calibration)
+            return score(self._model, self._scored, self._metrics, self._size)
+
+
+def build_metrics(config: Any, dataset: Any) -> Evaluator:
+    """The evaluator of a config's `val_evaluator` or `test_evaluator`, for one data set."""
+    configs = config if isinstance(config, list | tuple) else [config]
+    metrics = Evaluator([dict(item) for item in configs])
+    metrics.dataset_meta = getattr(dataset, "metainfo", None)
+    return metrics
+
+
+@torch.no_grad()
+def score(model: nn.Module, batches: Any, metrics: Evaluator, size: int) -> dict[str, float]:
+    """Run a model over batches and return the numbers among the metrics."""
+    model.eval()
+    for batch in batches:
+        samples = model.val_step(batch)
+        metrics.process(data_samples=samples, data_batch=batch)
+    with redirect_stdout(io.StringIO()):  # COCOeval prints its table at every candidate
+        results: Mapping[str, Any] = metrics.evaluate(size)
+    return {key: float(value) for key, value in results.items() if isinstance(value, numbers.Real)}

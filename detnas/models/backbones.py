@@ -1,0 +1,278 @@
+"""The two backbones registered with OpenMMLab: the supernet, and the network of one architecture.
+
+`DetNASSupernet` holds every choice of every block and runs one path; `DetNASNet` holds one
+architecture. They share stem, outputs, freezing and weight loading. They are registered with
+mmdet and in mmengine's root registry, so mmpretrain too finds them by their bare names.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmcv.cnn import build_norm_layer
+from mmdet.registry import MODELS as MMDET_MODELS
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from detnas.models.checkpoints import load_backbone_weights
+from search_space.architecture import CHANNEL_SHUFFLES, Architecture, parse_architecture
+from search_space.blocks import ShuffleBlock, Stem, initialise
+from search_space.spaces import SearchSpace, get_space
+
+MEMORY_FORMATS = {
+    "channels_last": torch.channels_last,
+    "contiguous": torch.contiguous_format,
+}
+
+
+class _Backbone(BaseModule):
+    """What both backbones share.
+
+    Args:
+        space: the search space, or its name.
+        channel_shuffle: "even_odd" or "interleave"; weights of one do not fit the other.
+        out_indices: which of the four stages are returned: (0, 1, 2, 3) for FPN (strides 4, 8,
+            16, 32), (1, 2, 3) for RetinaNet, (3,) for classification.
+        frozen_stages: the stem and this many stages do not learn; -1 freezes nothing, 0 the stem.
+        norm_cfg: OpenMMLab's configuration of the normalisation layers.
+        norm_eval: keep batch norm's running statistics fixed in training.
+        memory_format: "channels_last" (faster) or "contiguous"; it changes the last digits.
+        init_cfg: None draws weights as the authors do; dict(type="Pretrained", checkpoint=FILE)
+            loads them from one of our checkpoints, where a `DetNASNet` takes its slice out of a
+            supernet's.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        channel_shuffle: str,
+        blocks: Iterable[nn.Module],
+        out_indices: Sequence[int],
+        frozen_stages: int,
+        norm_cfg: dict[str, Any],
+        norm_eval: bool,
+        memory_format: str,
+        init_cfg: dict[str, Any] | None,
+    ) -> None:
+        if memory_format not in MEMORY_FORMATS:
+            raise ValueError(
+                f"memory_format is {memory_format!r}; it may be {' or '.join(MEMORY_FORMATS)}"
+            )
+        stages = len(space.stages)
+        if not out_indices or not all(0 <= i < stages for i in out_indices):
+            raise ValueError(
+                f"out_indices is {tuple(out_indices)}; space '{space.name}' has stages 0 to "
+                f"{stages - 1}"
+            )
+        if not -1 <= frozen_stages <= stages:
+            raise ValueError(f"frozen_stages is {frozen_stages}; it may be -1 to {stages}")
+        if init_cfg is not None and init_cfg.get("type") != "Pretrained":
+            raise ValueError(
+                "init_cfg of a DetNAS backbone may be None or dict(type='Pretrained', "
+                f"checkpoint=...), not {init_cfg}"
+            )
+        super().__init__(init_cfg)
+        self.space = space
+        self.channel_shuffle = channel_shuffle
+        self.out_indices = tuple(out_indices)
+        self.frozen_stages = frozen_stages
+        self.norm_eval = norm_eval
+        self.stem = Stem(space.stem, _norm_factory(norm_cfg))
+        self.blocks = nn.ModuleList(blocks)
+        self._stage_of_block = tuple(spec.stage for spec in space.block_specs())
+        self.memory_format = MEMORY_FORMATS[memory_format]
+        self.to(memory_format=self.memory_format)
+        self._freeze()
+
+    @property
+    def out_channels(self) -> tuple[int, ...]:
+        """Channels of each returned feature map."""
+        return tuple(self.space.stages[i].channels for i in self.out_indices)
+
+    def active_blocks(self) -> Iterator[nn.Module]:
+        """The blocks that compute, in order."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(N, 3, H, W) to the feature maps of `out_indices`, at strides 4, 8, 16, 32."""
+        x = self.stem(x.contiguous(memory_format=self.memory_format))
+        outputs: dict[int, Tensor] = {}
+        for stage, block in zip(self._stage_of_block, self.active_blocks(), strict=True):
+            x = block(x)
+            outputs[stage] = x
+        return tuple(outputs[i] for i in self.out_indices)
+
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint of this backbone says of it: kind, space, channel shuffle, choices."""
+        return {
+            "kind": "supernet",
+            "space": self.space.to_dict(),
+            "channel_shuffle": self.channel_shuffle,
+            "choices": None,
+        }
+
+    def init_weights(self) -> None:
+        """Draw the weights, or load those that `init_cfg` names."""
+        if self.init_cfg is None:
+            initialise(self)
+        else:
+            load_backbone_weights(
+                self, Path(self.init_cfg["checkpoint"]), self.init_cfg.get("prefix", "backbone.")
+            )
+        self._is_init = True
+
+    def _frozen_modules(self) -> Iterator[nn.Module]:
+        if self.frozen_stages >= 0:
+            yield self.stem
+        for stage, block in zip(self._stage_of_block, self.blocks, strict=True):
+            if stage < self.frozen_stages:
+                yield block
+
+    def _freeze(self) -> None:
+        for module in self._frozen_modules():
+            module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "_Backbone":
+        """As nn.Module.train, with frozen stages and `norm_eval` respected."""
+        super().train(mode)
+        if mode:
+            for module in self._frozen_modules():
+                module.eval()
+            if self.norm_eval:
+                for module in self.modules():
+                    if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                        module.eval()
+        return self
+
+
+def _norm_factory(norm_cfg: dict[str, Any]) -> partial[nn.Module]:
+    return partial(_build_norm, norm_cfg)
+
+
+def _build_norm(norm_cfg: dict[str, Any], channels: int) -> nn.Module:
+    return build_norm_layer(dict(norm_cfg), channels)[1]
+
+
+def _resolve_space(space: str | dict[str, Any] | SearchSpace) -> SearchSpace:
+    if isinstance(space, SearchSpace):
+        return space
+    return get_space(space) if isinstance(space, str) else SearchSpace.from_dict(space)
+
+
+@MODELS.register_module()
+@MMDET_MODELS.register_module()
+class DetNASSupernet(_Backbone):
+    """Every choice of every block, of which one path computes, learns and decays.
+
+    A choice that is not on the path takes no part in the graph, so its gradients stay None and
+    the optimiser leaves its weights, momentum and decay alone (`zero_grad(set_to_none=True)`,
+    torch's default, is what this rests on). See `_Backbone` for the arguments.
+    """
+
+    def __init__(
+        self,
+        space: str | dict[str, Any] | SearchSpace = "small",
+        channel_shuffle: str = "even_odd",
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        frozen_stages: int = -1,
+        norm_cfg: dict[str, Any] | None = None,
+        norm_eval: bool = False,
+        memory_format: str = "channels_last",
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        space = _resolve_space(space)
+        if channel_shuffle not in CHANNEL_SHUFFLES:
+            raise ValueError(
+                f"channel_shuffle is {channel_shuffle!r}; it may be {' or '.join(CHANNEL_SHUFFLES)}"
+            )
+        norm_cfg = norm_cfg or {"type": "BN"}
+        norm = _norm_factory(norm_cfg)
+        blocks = [
+            nn.ModuleList(ShuffleBlock(spec, c, channel_shuffle, norm) for c in space.choices)
+            for spec in space.block_specs()
+        ]
+        super().__init__(
+            space,
+            channel_shuffle,
+            blocks,
+            out_indices,
+            frozen_stages,
+            norm_cfg,
+            norm_eval,
+            memory_format,
+            init_cfg,
+        )
+        self._path = (0,) * space.num_blocks
+
+    @property
+    def path(self) -> tuple[int, ...]:
+        """The choice of each block that computes."""
+        return self._path
+
+    def set_path(self, choices: Sequence[int]) -> None:
+        """Choose the path. ValueError where it is no architecture of this space."""
+        self._path = Architecture(self.space, tuple(choices), self.channel_shuffle).choices
+
+    def active_blocks(self) -> Iterator[nn.Module]:
+        """The chosen block of every place."""
+        for choices, chosen in zip(self.blocks, self._path, strict=True):
+            yield choices[chosen]  # type: ignore[index]
+
+
+@MODELS.register_module()
+@MMDET_MODELS.register_module()
+class DetNASNet(_Backbone):
+    """The network of one architecture.
+
+    Args:
+        architecture: an architecture JSON file, a published name such as
+            "detnasnet-300m-coco-fpn", "small:2,1,2,0,..." or the JSON's dict.
+        channel_shuffle: None takes the architecture's own; another value overrides it.
+
+    See `_Backbone` for the others.
+    """
+
+    def __init__(
+        self,
+        architecture: str | Path | dict[str, Any] | Architecture,
+        channel_shuffle: str | None = None,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        frozen_stages: int = -1,
+        norm_cfg: dict[str, Any] | None = None,
+        norm_eval: bool = False,
+        memory_format: str = "channels_last",
+        init_cfg: dict[str, Any] | None = None,
+    ) -> None:
+        parsed = parse_architecture(architecture)
+        if channel_shuffle is not None:
+            parsed = Architecture(parsed.space, parsed.choices, channel_shuffle)
+        norm_cfg = norm_cfg or {"type": "BN"}
+        norm = _norm_factory(norm_cfg)
+        space = parsed.space
+        blocks = [
+            ShuffleBlock(spec, space.choices[choice], parsed.channel_shuffle, norm)
+            for spec, choice in zip(space.block_specs(), parsed.choices, strict=True)
+        ]
+        super().__init__(
+            space,
+            parsed.channel_shuffle,
+            blocks,
+            out_indices,
+            frozen_stages,
+            norm_cfg,
+            norm_eval,
+            memory_format,
+            init_cfg,
+        )
+        self.architecture = parsed
+
+    def active_blocks(self) -> Iterator[nn.Module]:
+        """All of its blocks."""
+        return iter(self.blocks)
+
+    def identity(self) -> dict[str, Any]:
+        """As `_Backbone.identity`, of one subnet."""
+        return super().identity() | {"kind": "subnet", "choices": list(self.architecture.choices)}

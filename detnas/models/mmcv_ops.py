@@ -1,0 +1,202 @@
+"""Stand-in for mmcv's compiled operators, served from torchvision.
+
+mmdet imports `mmcv.ops` everywhere, and that needs the extension `mmcv._ext`, whose compilation
+takes a C++ compiler and a quarter of an hour. `ensure_mmcv_ops` puts this stand-in in its place
+where mmcv has no compiled operators of its own; where it has, theirs are used.
+"""
+
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+EXTENSION = "mmcv._ext"
+OPENMMLAB = ("mmengine", "mmcv", "mmdet", "mmpretrain")
+
+
+def ensure_mmcv_ops() -> bool:
+    """Make `import mmcv.ops` work, compiled or not; call it before mmdet is imported.
+
+    Returns:
+        True when the stand-in serves, False when mmcv's own compiled operators do.
+    Raises:
+        ModuleNotFoundError: OpenMMLab's packages are not installed; says what to install.
+    """
+    if isinstance(sys.modules.get(EXTENSION), _StandIn):
+        return True
+    missing = [name for name in OPENMMLAB if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"DetNAS trains and scores through OpenMMLab, and {', '.join(missing)} "
+            "is not installed: run `pip install 'detnas[onedl]'`, or install mmengine, mmcv, "
+            "mmdet and mmpretrain under these names yourself"
+        )
+    if importlib.util.find_spec(EXTENSION) is not None:
+        return False
+    sys.modules[EXTENSION] = _StandIn()
+    return True
+
+
+class _StandIn(ModuleType):
+    """The module object: the served operators, and a clear error for every other."""
+
+    def __init__(self) -> None:
+        super().__init__(EXTENSION, __doc__)
+        self.__spec__ = importlib.machinery.ModuleSpec(EXTENSION, loader=None)
+        for operator in SERVED:
+            setattr(self, operator.__name__, operator)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("__"):
+            raise AttributeError(name)
+
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise NotImplementedError(
+                f"mmcv's operator '{name}' is not compiled here and DetNAS's stand-in does not "
+                "serve it: install an mmcv with compiled operators (for example "
+                "`MMCV_WITH_OPS=1 pip install --no-binary :all: onedl-mmcv`, which needs a C++ "
+                "compiler), or configure a model that does not use it"
+            )
+
+        return refuse
+
+
+def _refuse_option(operator: str, option: str) -> None:
+    raise NotImplementedError(
+        f"DetNAS's stand-in for mmcv's operator '{operator}' does not honour {option}: install an "
+        "mmcv with compiled operators, or change that option"
+    )
+
+
+def get_compiler_version() -> str:
+    """Answer mmcv's environment report."""
+    return "not compiled (operators served from torchvision)"
+
+
+def get_compiling_cuda_version() -> str:
+    """Answer mmcv's environment report."""
+    return "not compiled (operators served from torchvision)"
+
+
+def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
+    """Indices of the boxes (N, 4) that survive, by falling score. Refuses offset 1."""
+    if offset != 0:
+        _refuse_option("nms", f"offset={offset}")
+    return torch.ops.torchvision.nms(boxes.float(), scores.float(), iou_threshold)
+
+
+def _check_pooling(operator: str, pool_mode: int) -> None:
+    if pool_mode != 1:
+        _refuse_option(operator, "max pooling (pool_mode='max')")
+
+
+def roi_align_forward(
+    input: Tensor,
+    rois: Tensor,
+    output: Tensor,
+    argmax_y: Tensor,
+    argmax_x: Tensor,
+    *,
+    aligned_height: int,
+    aligned_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    pool_mode: int,
+    aligned: bool,
+) -> None:
+    """Average RoIAlign of `input` (N, C, H, W) at `rois` (R, 5) into `output` (R, C, h, w).
+
+    Computed in fp32 whatever the precision of the input, and cast back. Refuses max pooling.
+    """
+    _check_pooling("roi_align_forward", pool_mode)
+    output.copy_(
+        torch.ops.torchvision.roi_align(
+            input.float(),
+            rois.float(),
+            spatial_scale,
+            aligned_height,
+            aligned_width,
+            sampling_ratio,
+            aligned,
+        )
+    )
+
+
+def roi_align_backward(
+    grad_output: Tensor,
+    rois: Tensor,
+    argmax_y: Tensor,
+    argmax_x: Tensor,
+    grad_input: Tensor,
+    *,
+    aligned_height: int,
+    aligned_width: int,
+    spatial_scale: float,
+    sampling_ratio: int,
+    pool_mode: int,
+    aligned: bool,
+) -> None:
+    """Gradient of `roi_align_forward` to its input, written into `grad_input`."""
+    _check_pooling("roi_align_backward", pool_mode)
+    grad_input.copy_(
+        torch.ops.torchvision._roi_align_backward(
+            grad_output.float(),
+            rois.float(),
+            spatial_scale,
+            aligned_height,
+            aligned_width,
+            *grad_input.shape,
+            sampling_ratio,
+            aligned,
+        )
+    )
+
+
+def _focal_parts(logits: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    if weight.numel() > 0:
+        _refuse_option("sigmoid_focal_loss", "class weights")
+    x = logits.float()
+    classes = torch.arange(x.shape[1], device=x.device)
+    return x, (target.unsqueeze(1) == classes).to(x.dtype)
+
+
+def sigmoid_focal_loss_forward(
+    input: Tensor, target: Tensor, weight: Tensor, output: Tensor, *, gamma: float, alpha: float
+) -> None:
+    """Focal loss (1708.02002, eq. 5) of logits (N, K) against class indices (N,), per element.
+
+    An index of K or more is background. Refuses class weights.
+    """
+    x, positive = _focal_parts(input, target, weight)
+    p = x.sigmoid()
+    on = -alpha * (1 - p) ** gamma * functional.logsigmoid(x)
+    off = -(1 - alpha) * p**gamma * functional.logsigmoid(-x)
+    output.copy_(positive * on + (1 - positive) * off)
+
+
+def sigmoid_focal_loss_backward(
+    input: Tensor, target: Tensor, weight: Tensor, grad_input: Tensor, *, gamma: float, alpha: float
+) -> None:
+    """Derivative of `sigmoid_focal_loss_forward` by the logits, written into `grad_input`."""
+    x, positive = _focal_parts(input, target, weight)
+    p = x.sigmoid()
+    on = -alpha * (1 - p) ** gamma * (1 - p - gamma * p * functional.logsigmoid(x))
+    off = -(1 - alpha) * p**gamma * (gamma * (1 - p) * functional.logsigmoid(-x) - p)
+    grad_input.copy_(positive * on + (1 - positive) * off)
+
+
+SERVED: tuple[Callable[..., Any], ...] = (
+    get_compiler_version,
+    get_compiling_cuda_version,
+    nms,
+    roi_align_forward,
+    roi_align_backward,
+    sigmoid_focal_loss_forward,
+    sigmoid_focal_loss_backward,
+)

@@ -1,0 +1,46 @@
+"""Necks of our own: the last convolution before the classifier, used only in classification."""
+
+from collections.abc import Sequence
+
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class LastConvPool(BaseModule):
+    """1x1 convolution with bias, batch norm, ReLU, dropout, global average pooling.
+
+    The layers that stand between the last block and the linear classifier in DetNAS's ImageNet
+    networks; detection leaves them out.
+
+    Args:
+        in_channels: channels of the last stage.
+        out_channels: width of the convolution (`SearchSpace.last_channels`).
+        dropout: probability of zeroing an element, before the pooling.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int = 1024, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 1, bias=True),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+
+    def init_weights(self) -> None:
+        """Convolution N(0, 1 / in_channels), batch norm weight 1 and bias 1e-4, as the authors."""
+        conv, norm = self.layers[0], self.layers[1]
+        nn.init.normal_(conv.weight, 0.0, 1.0 / conv.in_channels)
+        nn.init.zeros_(conv.bias)
+        nn.init.ones_(norm.weight)
+        nn.init.constant_(norm.bias, 1e-4)
+        self._is_init = True
+
+    def forward(self, x: Tensor | Sequence[Tensor]) -> tuple[Tensor]:
+        """The last of the feature maps, (N, in_channels, H, W), to a tuple of (N, out_channels)."""
+        features = x if isinstance(x, Tensor) else x[-1]
+        return (self.layers(features),)

@@ -1,0 +1,63 @@
+"""What a search's scores and proposals depend on, compared before a history is continued."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# The only part of a fingerprint that a resumed search may change: it may grow.
+GENERATIONS = "strategy.generations"
+
+
+def normalised(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    """The fingerprint as it reads back from JSON: tuples as lists, keys as strings."""
+    return dict(json.loads(json.dumps(fingerprint)))
+
+
+def check_fingerprint(path: object, recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Refuse to continue a history under settings that alter its scores or proposals.
+
+    Args:
+        path: the history, for the message.
+        recorded: the normalised fingerprint it was made with.
+        asked: the normalised fingerprint of the search that would continue it.
+
+    Raises:
+        ValueError: naming the first key that differs, with both values. `strategy.generations`
+            may be higher than recorded.
+    """
+    before, now = _flatten(recorded), _flatten(asked)
+    for key in [*before, *(key for key in now if key not in before)]:
+        old, new = before.get(key), now.get(key)
+        if old == new and (key in before) == (key in now):
+            continue
+        if key == GENERATIONS and old is not None and new is not None:
+            if new >= old:
+                continue
+            raise ValueError(
+                f"{path} was made with {key} = {old}, this search has {new}: "
+                f"generations may only grow; set {old} or more"
+            )
+        raise ValueError(
+            f"{path} was made with {key} = {_shown(before, key)}, "
+            f"this search has {_shown(now, key)}: "
+            f"change it back to resume, or search in another work directory"
+        )
+
+
+def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(item, Mapping):
+            flat.update(_flatten(item, f"{name}."))
+        elif isinstance(item, list) and item and isinstance(item[0], Mapping):
+            flat[f"{name}.count"] = len(item)
+            for i, entry in enumerate(item):
+                flat.update(_flatten(entry, f"{name}.{i}."))
+        else:
+            flat[name] = item
+    return flat
+
+
+def _shown(flat: Mapping[str, Any], key: str) -> str:
+    return json.dumps(flat[key]) if key in flat else "nothing"

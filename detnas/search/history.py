@@ -1,0 +1,241 @@
+"""The history of a search in one SQLite file: its only checkpoint, with one writer at a time.
+
+Every generation's proposals and every result are written in one transaction each, synced to the
+disk before the search goes on. To read a history only, see `detnas.search.records`.
+"""
+
+import json
+import math
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from detnas.search.fingerprint import check_fingerprint, normalised
+from detnas.search.history_file import (
+    HistoryWriteError,
+    create_file,
+    enable_wal,
+    leave_wal,
+    lock_writer,
+    open_checked,
+    write_backup,
+)
+from detnas.search.records import (
+    DONE,
+    FAILED,
+    FINGERPRINT,
+    PROPOSED,
+    RUNNING,
+    SEARCH,
+    Evaluation,
+    choices_to_text,
+    evaluation_from_row,
+    read_rows,
+    recorded_fingerprint,
+)
+
+FILE_NAME = "history.db"
+
+
+class History:
+    """The open history of one search; made by `create` or `open`, closed by `with` or `close`.
+
+    Writing raises `HistoryWriteError` where the disk refuses; nothing recorded before is lost.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: IO[str]) -> None:
+        self.path = path
+        self._connection = connection
+        self._lock = lock
+        enable_wal(connection, path)
+
+    @classmethod
+    def create(cls, path: str | Path, fingerprint: Mapping[str, Any]) -> "History":
+        """Begin the history of a new search.
+
+        Args:
+            path: the file to make, usually WORK_DIR/history.db; its directory must exist.
+            fingerprint: whatever alters the search's scores or proposals, as JSON values.
+
+        Raises:
+            ValueError: there is one already, or another search is making it.
+        """
+        path = Path(path)
+        with _lock_or_release(path) as lock:
+            if path.exists():
+                raise ValueError(
+                    f"{path} already exists; continue it with --resume, "
+                    f"or search in another work directory"
+                )
+            create_file(path, {FINGERPRINT: normalised(fingerprint), "created": time.time()})
+            return cls(path, open_checked(path, "rw"), lock)
+
+    @classmethod
+    def open(cls, path: str | Path, fingerprint: Mapping[str, Any]) -> "History":
+        """Continue the history of an interrupted search, or of one that is to grow.
+
+        Candidates that were running when it ended are proposed again. So are all of them where
+        every one had failed: nothing has been learnt from, and what failed them may be mended.
+
+        Raises:
+            ValueError: there is none, its version is unknown, another search writes it, or its
+                fingerprint differs in more than a higher number of generations.
+            DamagedHistoryError: it is damaged.
+        """
+        path = Path(path)
+        with _lock_or_release(path) as lock:
+            connection = open_checked(path, "rw")
+            try:
+                check_fingerprint(path, recorded_fingerprint(connection), normalised(fingerprint))
+                history = cls(path, connection, lock)
+                history._continue(normalised(fingerprint))
+            except BaseException:
+                connection.close()
+                raise
+            return history
+
+    def _continue(self, fingerprint: Mapping[str, Any]) -> None:
+        with self._transaction() as execute:
+            execute("UPDATE meta SET value = ? WHERE key = ?", json.dumps(fingerprint), FINGERPRINT)
+            execute("UPDATE evaluations SET status = ? WHERE status = ?", PROPOSED, RUNNING)
+            statuses = {row[0] for row in execute("SELECT DISTINCT status FROM evaluations")}
+            if statuses == {FAILED}:
+                execute("UPDATE evaluations SET status = ?, error = NULL", PROPOSED)
+
+    def close(self) -> None:
+        """Close the file and let another search write it; closing again does nothing."""
+        if self._lock.closed:
+            return
+        leave_wal(self._connection)
+        self._connection.close()
+        self._lock.close()
+
+    def __enter__(self) -> "History":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def record_generation(
+        self,
+        generation: int,
+        candidates: Sequence[tuple[Sequence[int], Mapping[str, float]]],
+        role: str = SEARCH,
+        first_position: int = 0,
+    ) -> None:
+        """Record proposals as (choices, costs), in order, in one transaction.
+
+        Args:
+            generation: from 0.
+            candidates: the costs begin with the one that breaks ties of score.
+            role: "search", or "random" for the baseline.
+            first_position: of the first one, where the generation already has some.
+        """
+        with self._transaction() as execute:
+            for position, (choices, costs) in enumerate(candidates, first_position):
+                execute(
+                    "INSERT INTO evaluations (role, generation, position, choices, status, costs) "
+                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    *(role, generation, position, choices_to_text(choices), PROPOSED),
+                    json.dumps(costs),
+                )
+
+    def mark_running(self, key: int, worker: str) -> None:
+        """Record that `worker` begins a try of evaluation `key`."""
+        self._update(
+            key,
+            "status = ?, worker = ?, started = ?, attempts = attempts + 1",
+            *(RUNNING, worker, time.time()),
+        )
+
+    def record_done(self, key: int, score: float, metrics: Mapping[str, float | None]) -> None:
+        """Record the finite score and all the metrics of evaluation `key`."""
+        finite = {
+            name: None if value is None or not math.isfinite(value) else float(value)
+            for name, value in metrics.items()
+        }
+        self._update(
+            key,
+            "status = ?, score = ?, metrics = ?, finished = ?",
+            *(DONE, float(score), json.dumps(finite), time.time()),
+        )
+
+    def record_failed(self, key: int, error: str) -> None:
+        """Record why evaluation `key` has no score."""
+        self._update(key, "status = ?, error = ?, finished = ?", *(FAILED, error, time.time()))
+
+    def generation(self, generation: int, role: str = SEARCH) -> list[Evaluation]:
+        """A generation's evaluations in the order proposed; empty where it is not recorded."""
+        rows = self._connection.execute(
+            "SELECT * FROM evaluations WHERE role = ? AND generation = ? ORDER BY position",
+            (role, generation),
+        )
+        return [evaluation_from_row(row) for row in rows]
+
+    def evaluation(self, key: int) -> Evaluation:
+        """One evaluation by its id."""
+        query = "SELECT * FROM evaluations WHERE id = ?"
+        return evaluation_from_row(self._connection.execute(query, (key,)).fetchone())
+
+    def rows(self) -> list[Evaluation]:
+        """All evaluations, generation by generation, the baseline's last."""
+        return read_rows(self._connection)
+
+    def backup(self) -> None:
+        """Copy the history to its backup file, which nobody reads unless the user asks.
+
+        Raises:
+            HistoryWriteError: the backup could not be written; the one before is still there.
+        """
+        with self._explained():
+            write_backup(self._connection, self.path)
+
+    def _update(self, key: int, assignments: str, *values: object) -> None:
+        with self._transaction() as execute:
+            cursor = execute(
+                f"UPDATE evaluations SET {assignments} WHERE id = ? AND status IN (?, ?)",
+                *(*values, key, PROPOSED, RUNNING),
+            )
+            assert cursor.rowcount == 1, f"evaluation {key} is not waiting for a result"
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+        with self._explained():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield lambda statement, *values: self._connection.execute(statement, values)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.OperationalError):  # SQLite may have rolled back by itself
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.OperationalError, OSError) as error:
+            raise HistoryWriteError(
+                f"{self.path} cannot be written ({error}); what it holds is safe: "
+                f"mend that, then continue with --resume"
+            ) from error
+
+
+@contextmanager
+def _lock_or_release(path: Path) -> Iterator[IO[str]]:
+    """The writer's lock, kept on success and released on an error."""
+    lock = lock_writer(path)
+    try:
+        yield lock
+    except BaseException:
+        lock.close()
+        raise

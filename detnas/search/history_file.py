@@ -1,0 +1,212 @@
+"""The history's SQLite file: made whole or not at all, checked when opened, locked, backed up."""
+
+import fcntl
+import json
+import logging
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+logger = logging.getLogger(__name__)
+
+APPLICATION_ID = 0x44654E41  # "DeNA"
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE evaluations (
+    id INTEGER PRIMARY KEY,
+    role TEXT NOT NULL CHECK (role IN ('search', 'random')),
+    generation INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    choices TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('proposed', 'running', 'done', 'failed')),
+    score REAL,
+    metrics TEXT NOT NULL DEFAULT '{}',
+    costs TEXT NOT NULL,
+    error TEXT,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    worker TEXT,
+    started REAL,
+    finished REAL,
+    UNIQUE (role, generation, position),
+    CHECK ((status = 'done') = (score IS NOT NULL)),
+    CHECK ((status = 'failed') = (error IS NOT NULL))
+);
+CREATE UNIQUE INDEX no_candidate_twice ON evaluations (choices) WHERE role = 'search';
+"""
+
+SIDE_FILES = ("-wal", "-shm", "-journal")
+
+
+class DamagedHistoryError(ValueError):
+    """The history is no readable database; the message offers its backup where there is one."""
+
+
+class HistoryWriteError(OSError):
+    """The history could not be written (a full disk, say); what it already holds is safe."""
+
+
+def backup_path(path: Path) -> Path:
+    """Where the backup of a history lies: history.backup.db beside history.db."""
+    return path.with_suffix(f".backup{path.suffix}")
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """Open a database in SQLite's mode "ro", "rw" or "rwc"; transactions are begun explicitly."""
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def create_file(path: Path, meta: Mapping[str, Any]) -> None:
+    """Write an empty history under a temporary name and rename it.
+
+    Args:
+        path: must not exist; its directory must.
+        meta: written into the table `meta`, values as JSON.
+    """
+    # A log that outlived a deleted history would be replayed into the new one.
+    for suffix in SIDE_FILES:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+    with _replacing(path) as temporary, closing(connect(temporary, "rwc")) as connection:
+        rows = "".join(
+            f"INSERT INTO meta VALUES ({_quoted(key)}, {_quoted(json.dumps(value))});"
+            for key, value in meta.items()
+        )
+        connection.executescript(
+            f"BEGIN; {SCHEMA} {rows}"
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
+            "COMMIT;"
+        )
+
+
+def open_checked(path: Path, mode: str) -> sqlite3.Connection:
+    """Open an existing history in mode "ro" or "rw".
+
+    Raises:
+        ValueError: there is none, or its version is not this program's.
+        DamagedHistoryError: it is damaged, or no history at all.
+    """
+    if not path.exists():
+        raise ValueError(f"{path}: no such history; start the search without --resume")
+    connection = connect(path, mode)
+    try:
+        _check_integrity(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_integrity(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        raise ValueError(f"{path} cannot be opened: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise DamagedHistoryError(_damage(path, str(error))) from error
+    if problem != "ok":
+        raise DamagedHistoryError(_damage(path, problem.splitlines()[0]))
+    if application != APPLICATION_ID:
+        raise DamagedHistoryError(_damage(path, "it is no history of a DetNAS search"))
+    if version != SCHEMA_VERSION:
+        raise ValueError(
+            f"{path} is a history of version {version}, this program reads version "
+            f"{SCHEMA_VERSION}; use the detnas that wrote it"
+        )
+
+
+def _damage(path: Path, problem: str) -> str:
+    backup = backup_path(path)
+    if not backup.exists():
+        return f"{path} is damaged ({problem}) and has no backup; search in another work directory"
+    return (
+        f"{path} is damaged ({problem}); to go on from the backup of its last finished generation, "
+        f"delete {path}* and rename {backup} to {path.name}"
+    )
+
+
+def enable_wal(connection: sqlite3.Connection, path: Path) -> None:
+    """Use the write-ahead log where the filesystem allows, else the rollback journal, and log it.
+
+    Every transaction is synced to the disk in both.
+    """
+    connection.execute("PRAGMA synchronous = FULL")
+    # Without WAL's shared memory SQLite either answers the old mode or reports a locking error.
+    with suppress(sqlite3.OperationalError):
+        if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
+            return
+    mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+    logger.warning(
+        "%s: its filesystem has no write-ahead log, using the rollback journal (%s)", path, mode
+    )
+
+
+def leave_wal(connection: sqlite3.Connection) -> None:
+    """Fold the write-ahead log back, so that a history at rest is one file that can be copied."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    with suppress(sqlite3.OperationalError):  # somebody is reading; the log stays, and is valid
+        connection.execute("PRAGMA journal_mode = DELETE")
+
+
+def write_backup(connection: sqlite3.Connection, path: Path) -> None:
+    """Copy an open history to its backup, through a temporary name."""
+    with (
+        _replacing(backup_path(path)) as temporary,
+        closing(connect(temporary, "rwc")) as target,
+    ):
+        connection.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")
+
+
+def lock_writer(path: Path) -> IO[str]:
+    """Become the only writer of a history; closing the returned file, or dying, ends it.
+
+    A forked child shares the lock: start workers by spawn, or a killed search stays locked by them.
+
+    Raises:
+        ValueError: another search holds it.
+    """
+    lock = Path(f"{path}.lock").open("a+")  # noqa: SIM115 - held as long as the history is open
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().strip()
+        lock.close()
+        raise ValueError(
+            f"{path} is in use by another search ({holder}); wait for it or stop it"
+        ) from None
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.ctime()}")
+    lock.flush()
+    return lock
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary file's name; moved to `path` at the end, removed on an error."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        yield temporary
+        temporary.replace(path)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

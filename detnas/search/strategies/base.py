@@ -1,0 +1,155 @@
+"""What every strategy shares: ask/tell, the generation's random numbers, the ranking of results.
+
+A proposal is a function of (seed, results told so far): generation g draws from a generator seeded
+with [seed, g], so a search is resumed by asking and telling again what its history recorded.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from detnas.search.checks import require_int
+from detnas.search.strategies.unseen import Choices, Unseen
+from search_space.sampling import BudgetSampler
+
+Result = tuple[Choices, float | None]
+"""A candidate and its score, higher is better; None where its evaluation failed."""
+
+Costs = Callable[[Choices], Mapping[str, float]]
+"""A candidate's costs by name; the first one breaks ties of score, the lower the better."""
+
+
+class Strategy(Protocol):
+    """Proposes generations of candidates and is told their results."""
+
+    @property
+    def generation(self) -> int:
+        """Number of the generation to ask for next, from 0."""
+
+    @property
+    def generations(self) -> int:
+        """How many generations there are at most."""
+
+    @property
+    def planned(self) -> int:
+        """How many candidates the whole search proposes at most."""
+
+    def ask(self) -> list[Choices]:
+        """Propose the next generation: never a candidate twice in a search, all in the budget.
+
+        Empty once the generations are done or the budget holds no architecture not yet proposed.
+        """
+
+    def tell(self, results: Sequence[Result]) -> None:
+        """Report the results of the generation asked for last, in the order it was proposed."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A candidate evaluated with success.
+
+    Attributes:
+        choices: one block choice per block.
+        score: higher is better.
+        cost: the cost that breaks ties, lower is better.
+        position: its place among all candidates of the search, from 0.
+    """
+
+    choices: Choices
+    score: float
+    cost: float
+    position: int
+
+    @property
+    def rank_key(self) -> tuple[float, float, int]:
+        """Sorts the best first: the higher score, then the lower cost, then the earlier one."""
+        return (-self.score, self.cost, self.position)
+
+
+Breed = Callable[[np.random.Generator, Sequence[Scored], Unseen], list[Choices]]
+"""Claims children of the candidates scored so far (best first) from the unseen; may find none."""
+
+
+def breed_nothing(
+    rng: np.random.Generator, ranked: Sequence[Scored], unseen: Unseen
+) -> list[Choices]:
+    """The breeding of a strategy that learns nothing: every candidate is drawn at random."""
+    return []
+
+
+class GenerationStrategy:
+    """Ask/tell over generations of one size: children bred from the past, the rest drawn at random.
+
+    Args:
+        sampler: draws inside the budget.
+        costs: a candidate's costs, the one that breaks ties first.
+        seed: of every draw.
+        generations: how many generations, each of them evaluated.
+        population: candidates in a generation; fewer where the budget holds no more.
+        breed: makes a generation's children. Not called before a candidate has succeeded.
+    """
+
+    def __init__(
+        self,
+        sampler: BudgetSampler,
+        costs: Costs,
+        seed: int,
+        generations: int,
+        population: int,
+        breed: Breed,
+    ) -> None:
+        self.generations = generations
+        self.planned = min(generations * population, sampler.count)
+        self._costs = costs
+        self._seed = seed
+        self._population = population
+        self._breed = breed
+        self._unseen = Unseen(sampler)
+        self._scored: list[Scored] = []
+        self._asked: list[Choices] | None = None
+        self._told = 0
+        self.generation = 0
+
+    def ask(self) -> list[Choices]:
+        """See `Strategy.ask`."""
+        assert self._asked is None, "a generation was asked for before the last one was told"
+        if self.generation == self.generations:
+            return []
+        rng = np.random.default_rng([self._seed, self.generation])
+        ranked = sorted(self._scored, key=lambda scored: scored.rank_key)
+        children = self._breed(rng, ranked, self._unseen) if ranked else []
+        proposals = children + self._unseen.draw(rng, self._population - len(children))
+        self._asked = proposals or None
+        return list(proposals)
+
+    def tell(self, results: Sequence[Result]) -> None:
+        """See `Strategy.tell`."""
+        assert [choices for choices, _ in results] == self._asked, "not the generation asked for"
+        for choices, score in results:
+            if score is not None:
+                cost = next(iter(self._costs(choices).values()))
+                self._scored.append(Scored(choices, score, cost, self._told))
+            self._told += 1
+        self._asked = None
+        self.generation += 1
+
+
+@dataclass(frozen=True)
+class StrategySettings(ABC):
+    """What the config of every strategy has: `generations` of `population` candidates each."""
+
+    type: ClassVar[str]
+
+    generations: int = 20
+    population: int = 50
+
+    def __post_init__(self) -> None:
+        require_int(self.generations, "search.strategy.generations", 1)
+        require_int(self.population, "search.strategy.population", 1)
+
+    @abstractmethod
+    def build(self, sampler: BudgetSampler, costs: Costs, seed: int) -> Strategy:
+        """The strategy over the architectures that `sampler` draws."""

@@ -1,0 +1,93 @@
+"""What every training run of ours does beside learning: checkpoints' metadata, final weights."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+
+from detnas.files import replacing
+
+FINAL_WEIGHTS = "final.pth"
+
+
+def backbone_identity(model: torch.nn.Module) -> dict[str, Any] | None:
+    """What the model's backbone is, for checkpoints; None where it is not one of ours."""
+    inner = model.module if is_model_wrapper(model) else model
+    backbone = getattr(inner, "backbone", None)
+    return backbone.identity() if hasattr(backbone, "identity") else None
+
+
+@HOOKS.register_module()
+class CheckpointHooks(Hook):
+    """Writes the backbone's identity into every checkpoint, and `final.pth` after the last step.
+
+    `final.pth` holds weights and identity without the optimiser; that it exists says that the
+    stage is finished.
+    """
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        """Adds `meta["detnas"]`."""
+        identity = backbone_identity(runner.model)
+        if identity is not None:
+            checkpoint["meta"]["detnas"] = identity
+
+    def after_train(self, runner: Any) -> None:
+        """Writes `final.pth`, to a temporary name first."""
+        if runner.rank != 0:
+            return
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        checkpoint: dict[str, Any] = {
+            "meta": {"iter": runner.iter, "epoch": runner.epoch, "seed": runner.seed},
+            "state_dict": {k: v.cpu() for k, v in model.state_dict().items()},
+        }
+        self.before_save_checkpoint(runner, checkpoint)
+        with replacing(Path(runner.work_dir) / FINAL_WEIGHTS) as temporary:
+            torch.save(checkpoint, temporary)
+
+
+@HOOKS.register_module()
+class ProgressHook(Hook):
+    """One short line every few seconds: stage, iteration, loss, time left.
+
+    For runs whose console is kept quiet (the demo); mmengine's own log has it all in its file.
+
+    Args:
+        stage: what the line begins with.
+        seconds: between two lines.
+    """
+
+    priority = "VERY_LOW"
+
+    def __init__(self, stage: str, seconds: float = 10.0) -> None:
+        self._stage = stage
+        self._seconds = seconds
+        self._begun = self._printed = 0.0
+        self._first_iter = 0
+
+    def before_train(self, runner: Any) -> None:
+        """Starts the clock."""
+        self._begun = self._printed = time.monotonic()
+        self._first_iter = runner.iter
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Prints when the time has come, and after the last iteration."""
+        now, done = time.monotonic(), runner.iter + 1
+        if now - self._printed < self._seconds and done != runner.max_iters:
+            return
+        self._printed = now
+        elapsed = now - self._begun
+        left = elapsed / (done - self._first_iter) * (runner.max_iters - done)
+        loss = float(outputs["loss"]) if outputs and "loss" in outputs else float("nan")
+        print(
+            f"{self._stage:>10}  iteration {done}/{runner.max_iters}  loss {loss:.3f}  "
+            f"{elapsed:.0f} s, {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -1,0 +1,74 @@
+"""mmengine's Runner with what DetNAS adds: safe loading, seeded steps, atomic checkpoints."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from mmengine.logging import MMLogger
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import _load_checkpoint_to_model
+
+from detnas.models.checkpoints import fit_backbone, read_checkpoint
+from detnas.training.hooks import CheckpointHooks
+from detnas.training.seeding import StepSeedHook, seeded_dataloader
+
+
+class DetNASRunner(Runner):
+    """Trains any OpenMMLab model as mmengine does, by the project's rules.
+
+    Checkpoints are read without unpickling and checked against the backbone; order, augmentation
+    and every draw of a step are functions of (seed, step). `console_level` in the config keeps
+    the console quieter than the log file.
+    """
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: str | Callable[..., Any] = "cpu",
+        strict: bool = False,
+        revise_keys: list[tuple[str, str]] | None = None,
+    ) -> dict[str, Any]:
+        """As mmengine's, through `read_checkpoint`; a supernet's weights are sliced for a subnet.
+
+        Raises:
+            FileNotFoundError, ValueError: as `read_checkpoint` and `fit_backbone`.
+        """
+        checkpoint = read_checkpoint(filename)
+        self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        model = self.model.module if is_model_wrapper(self.model) else self.model
+        if hasattr(getattr(model, "backbone", None), "identity"):
+            checkpoint["state_dict"] = fit_backbone(
+                model.backbone, checkpoint, filename, "backbone."
+            )
+        _load_checkpoint_to_model(
+            model, checkpoint, strict, revise_keys=revise_keys or [(r"^module\.", "")]
+        )
+        self._has_loaded = True
+        self.logger.info(f"checkpoint loaded from {filename}")
+        return checkpoint
+
+    def build_train_loop(self, loop: Any) -> Any:
+        """As mmengine's, over a dataloader whose order and augmentation follow (seed, step)."""
+        if isinstance(loop, dict) and isinstance(self._train_dataloader, dict):
+            by_epoch = loop.get("by_epoch", loop.get("type") != "IterBasedTrainLoop")
+            self._train_dataloader = seeded_dataloader(self._train_dataloader, by_epoch, self.seed)
+        return super().build_train_loop(loop)
+
+    def register_hooks(self, default_hooks: Any = None, custom_hooks: Any = None) -> None:
+        """As mmengine's, and the hooks that every run of ours has."""
+        super().register_hooks(default_hooks, custom_hooks)
+        self.register_hook(StepSeedHook(self.seed))
+        self.register_hook(CheckpointHooks())
+
+    def build_logger(self, log_level: int | str = "INFO", **kwargs: Any) -> MMLogger:
+        """As mmengine's, with the console at the config's `console_level`."""
+        logger = super().build_logger(log_level=log_level, **kwargs)
+        level = self.cfg.get("console_level")
+        if level is not None:
+            for handler in logger.handlers:
+                if isinstance(handler, logging.StreamHandler) and not isinstance(
+                    handler, logging.FileHandler
+                ):
+                    handler.setLevel(level)
+        return logger

@@ -1,0 +1,175 @@
+"""Randomness as a function of (seed, step): data order, augmentation, paths, RoI sampling, dropout.
+
+Nothing here depends on how many random numbers were drawn before, nor on the number of loader
+workers, so a resumed run goes on exactly as the one that was not interrupted.
+"""
+
+import random
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import get_dist_info
+from mmengine.hooks import Hook
+from mmengine.registry import DATA_SAMPLERS, DATASETS, HOOKS
+from torch.utils.data import Sampler
+
+# One number for each use, so that two uses of the same (seed, step) draw different numbers.
+ORDER, AUGMENTATION, STEP, PATH = range(4)
+
+
+def derive_seed(seed: int, use: int, *parts: int) -> int:
+    """A 32-bit seed that is a function of the run's seed, of the use and of `parts`."""
+    return int(np.random.SeedSequence([seed, use, *parts]).generate_state(1)[0])
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, numpy's and torch's global generators."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - OpenMMLab's transforms draw from the global generator
+    torch.manual_seed(seed)
+
+
+class SeededIndex(int):
+    """An index into a dataset that carries the seed of its augmentation to the loader's worker."""
+
+    seed: int
+
+    def __new__(cls, index: int, seed: int) -> "SeededIndex":
+        """An int equal to `index`."""
+        self = super().__new__(cls, index)
+        self.seed = seed
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SeededIndex, (int(self), self.seed)
+
+
+@DATA_SAMPLERS.register_module()
+class SeededSampler(Sampler[int]):
+    """Shuffled indices of one epoch, or of all epochs without end, striding over the ranks.
+
+    Args:
+        dataset: anything with a length.
+        seed: the run's seed.
+        shuffle: a new permutation each epoch; else the order of the dataset.
+        infinite: go on over the epochs (for iteration-based loops), else stop after one, and
+            round up so that every rank has as many.
+    """
+
+    def __init__(
+        self, dataset: Any, seed: int, shuffle: bool = True, infinite: bool = False
+    ) -> None:
+        self.dataset = dataset
+        self._seed = seed
+        self._shuffle = shuffle
+        self._infinite = infinite
+        self._rank, self._world_size = get_dist_info()
+        self._epoch = 0
+        self._skipped = 0
+
+    def _order(self, epoch: int) -> np.ndarray:
+        n = len(self.dataset)
+        if not self._shuffle:
+            return np.arange(n)
+        return np.random.default_rng([self._seed, ORDER, epoch]).permutation(n)
+
+    def _index(self, position: int, order: np.ndarray, epoch: int) -> SeededIndex:
+        index = int(order[position])
+        return SeededIndex(index, derive_seed(self._seed, AUGMENTATION, epoch, index))
+
+    def _endless(self) -> Iterator[int]:
+        n = len(self.dataset)
+        position = self._rank + self._skipped * self._world_size
+        known, order = -1, np.empty(0, int)
+        while True:
+            epoch, within = divmod(position, n)
+            if epoch != known:
+                known, order = epoch, self._order(epoch)
+            yield self._index(within, order, epoch)
+            position += self._world_size
+
+    def _one_epoch(self) -> Iterator[int]:
+        n, order = len(self.dataset), self._order(self._epoch)
+        for i in range(len(self)):
+            yield self._index((self._rank + i * self._world_size) % n, order, self._epoch)
+
+    def __iter__(self) -> Iterator[int]:
+        return self._endless() if self._infinite else self._one_epoch()
+
+    def __len__(self) -> int:
+        """Indices of this rank in an epoch; of all ranks together where the sampler is infinite."""
+        n = len(self.dataset)
+        return n if self._infinite else -(-n // self._world_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration gives."""
+        self._epoch = epoch
+
+    def skip(self, num_samples: int) -> None:
+        """Start after `num_samples` indices of this rank; mmengine calls it on resuming."""
+        self._skipped = num_samples
+
+
+@DATASETS.register_module()
+class SeededDataset:
+    """A dataset whose every item is made under the seed that its index carries.
+
+    Args:
+        dataset: a dataset or its config. Whatever is not here is answered by it.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
+
+    def __getitem__(self, index: int) -> Any:
+        if isinstance(index, SeededIndex):
+            seed_everything(index.seed)
+        return self.dataset[index]
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "dataset":  # not yet there while unpickling
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+
+def seeded_dataloader(dataloader: Mapping[str, Any], by_epoch: bool, seed: int) -> dict[str, Any]:
+    """A train dataloader's config with order and augmentation made functions of (seed, step).
+
+    mmengine's DefaultSampler and InfiniteSampler are replaced by `SeededSampler`; a sampler of
+    another kind is kept, and its order is its own business.
+    """
+    config = deepcopy(dict(dataloader))
+    sampler = dict(config.get("sampler") or {})
+    if sampler.get("type") in ("DefaultSampler", "InfiniteSampler"):
+        config["sampler"] = {
+            "type": "SeededSampler",
+            "shuffle": sampler.get("shuffle", True),
+            "infinite": not by_epoch,
+            "seed": seed,
+        }
+    config["dataset"] = {"type": "SeededDataset", "dataset": config["dataset"]}
+    return config
+
+
+@HOOKS.register_module()
+class StepSeedHook(Hook):
+    """Seeds the global generators of every rank at every step: RoI sampling, dropout.
+
+    Args:
+        seed: the run's seed.
+    """
+
+    priority = "VERY_HIGH"
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """Runs after the batch was loaded and before the forward pass."""
+        seed_everything(derive_seed(self._seed, STEP, runner.iter, runner.rank))

@@ -1,0 +1,173 @@
+"""Convert BCCD (blood cells under a microscope, 3 classes) from VOC XML to COCO JSON.
+
+    python scripts/data/convert_bccd.py SOURCE DEST
+
+SOURCE is a copy of the GitHub repository Shenggan/BCCD_Dataset (MIT licence), which holds
+BCCD/Annotations, BCCD/JPEGImages and BCCD/ImageSets/Main. DEST, which must not exist yet, receives
+
+    images/*.jpg                                              unchanged, all splits together
+    annotations/instances_{train,search,val,trainsearch}.json
+
+where train, search and val are the repository's train.txt, val.txt and test.txt, and trainsearch is
+train and search joined. Boxes without an area are dropped and reported. Ids run on from one split
+to the next.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from detnas.data.folders import new_folder
+
+CATEGORIES = ("RBC", "WBC", "Platelets")
+SPLITS = {"train": "train", "search": "val", "val": "test"}  # ours: theirs
+LICENSE = {
+    "id": 1,
+    "name": "MIT",
+    "url": "https://github.com/Shenggan/BCCD_Dataset/blob/master/LICENSE",
+}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One image's annotation: file name, size in pixels, and boxes (category, x, y, w, h)."""
+
+    file_name: str
+    width: int
+    height: int
+    boxes: tuple[tuple[str, float, float, float, float], ...]
+
+
+@dataclass
+class Records:
+    """The COCO records of one split."""
+
+    images: list[dict[str, Any]] = field(default_factory=list)
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+
+    def __add__(self, other: "Records") -> "Records":
+        return Records(self.images + other.images, self.annotations + other.annotations)
+
+    def as_coco(self) -> dict[str, Any]:
+        return {
+            "info": {"description": "BCCD"},
+            "licenses": [LICENSE],
+            "images": self.images,
+            "annotations": self.annotations,
+            "categories": [{"id": i, "name": name} for i, name in enumerate(CATEGORIES, 1)],
+        }
+
+
+def check_source(source: Path) -> Path:
+    """The folder with the data inside SOURCE; ValueError when its layout is not BCCD's."""
+    root = source / "BCCD"
+    lists = [root / "ImageSets" / "Main" / f"{name}.txt" for name in SPLITS.values()]
+    for path in (root / "Annotations", root / "JPEGImages", *lists):
+        if not path.exists():
+            raise ValueError(
+                f"{path} does not exist; SOURCE must be a copy of the repository "
+                "Shenggan/BCCD_Dataset"
+            )
+    return root
+
+
+def read_labels(root: Path, stem: str) -> Labelled:
+    """One image's XML; ValueError when it is missing, not VOC, or names another category."""
+    path = root / "Annotations" / f"{stem}.xml"
+    try:
+        tree = ElementTree.parse(path).getroot()
+        boxes = tuple(_read_box(node) for node in tree.iter("object"))
+        width, height = (int(_text(tree, f"size/{side}")) for side in ("width", "height"))
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}); fetch SOURCE anew") from error
+    return Labelled(f"{stem}.jpg", width, height, boxes)
+
+
+def _text(node: ElementTree.Element, path: str) -> str:
+    text = node.findtext(path)
+    if text is None:
+        raise ValueError(f"no <{path}>")
+    return text
+
+
+def _read_box(node: ElementTree.Element) -> tuple[str, float, float, float, float]:
+    name = _text(node, "name")
+    if name not in CATEGORIES:
+        raise ValueError(f"category {name!r} is none of {', '.join(CATEGORIES)}")
+    left, top, right, bottom = (
+        float(_text(node, f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")
+    )
+    return name, left, top, right - left, bottom - top
+
+
+def add_image(records: Records, labels: Labelled, image_id: int, first_id: int) -> int:
+    """Append an image and its boxes, numbered from `first_id`; the number of boxes added."""
+    size = {"width": labels.width, "height": labels.height}
+    records.images.append({"id": image_id, "file_name": labels.file_name, **size, "license": 1})
+    added = 0
+    for name, x, y, width, height in labels.boxes:
+        if width <= 0 or height <= 0:
+            print(f"dropped a box without area ({name}) in {labels.file_name}")
+            continue
+        records.annotations.append(
+            {
+                "id": first_id + added,
+                "image_id": image_id,
+                "category_id": CATEGORIES.index(name) + 1,
+                "bbox": [x, y, width, height],
+                "area": width * height,
+                "iscrowd": 0,
+            }
+        )
+        added += 1
+    return added
+
+
+def convert(source: Path, dest: Path) -> None:
+    """Write DEST from SOURCE, whole or not at all; ValueError when either is not as it must be."""
+    root = check_source(source)
+    with new_folder(dest) as folder:
+        (folder / "images").mkdir()
+        (folder / "annotations").mkdir()
+        splits = {name: Records() for name in SPLITS}
+        image_id = box_id = 1
+        for name, theirs in SPLITS.items():
+            stems = (root / "ImageSets" / "Main" / f"{theirs}.txt").read_text().split()
+            for stem in sorted(stems):
+                labels = read_labels(root, stem)
+                image = root / "JPEGImages" / labels.file_name
+                if not image.is_file():
+                    raise ValueError(f"{image} does not exist; fetch SOURCE anew")
+                shutil.copyfile(image, folder / "images" / labels.file_name)
+                box_id += add_image(splits[name], labels, image_id, box_id)
+                image_id += 1
+        splits["trainsearch"] = splits["train"] + splits["search"]
+        for name, records in splits.items():
+            path = folder / "annotations" / f"instances_{name}.json"
+            path.write_text(json.dumps(records.as_coco(), separators=(",", ":")) + "\n")
+            print(f"{name}: {len(records.images)} images, {len(records.annotations)} boxes")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; exit status 2 when SOURCE or DEST is not as it must be."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", type=Path, metavar="SOURCE")
+    parser.add_argument("dest", type=Path, metavar="DEST")
+    options = parser.parse_args(arguments)
+    try:
+        convert(options.source, options.dest)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

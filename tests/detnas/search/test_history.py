@@ -1,0 +1,252 @@
+"""The history: what it keeps, what it refuses, and what survives."""
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detnas.search import history_file
+from detnas.search.history import History
+from detnas.search.history_file import DamagedHistoryError, HistoryWriteError, backup_path
+from detnas.search.records import best_of, read_fingerprint, read_history
+
+FINGERPRINT: dict[str, Any] = {
+    "space": "tiny",
+    "budgets": [{"cost": "macs", "upper": 3e6, "input_size": (3, 64, 64)}],
+    "strategy": {"type": "random", "generations": 2},
+    "seed": 0,
+}
+CANDIDATES = [((0, 1), {"macs": 7}), ((1, 1), {"macs": 5}), ((2, 3), {"macs": 5})]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "history.db"
+
+
+@pytest.fixture
+def history(path: Path) -> Iterator[History]:
+    with History.create(path, FINGERPRINT) as made:
+        made.record_generation(0, CANDIDATES)
+        yield made
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    return {**FINGERPRINT, **changes}
+
+
+def test_keeps_results_at_full_precision(history: History, path: Path) -> None:
+    first, second, third = (e.id for e in history.generation(0))
+    history.mark_running(first, "local")
+    history.record_done(first, 0.1 + 0.2, {"s": 0.1 + 0.2, "nan": math.nan})
+    history.mark_running(second, "gpu1")
+    history.mark_running(second, "gpu2")
+    history.record_failed(second, "RuntimeError: unlucky")
+    history.mark_running(third, "local")
+    done, failed, running = read_history(path)
+    assert (done.status, done.score, done.metrics) == (
+        "done",
+        0.1 + 0.2,
+        {"s": 0.1 + 0.2, "nan": None},
+    )
+    assert done.started is not None
+    assert done.finished is not None
+    assert 0 <= done.finished - done.started < 60
+    assert (failed.status, failed.error, failed.attempts) == ("failed", "RuntimeError: unlucky", 2)
+    assert (failed.worker, failed.score, failed.costs) == ("gpu2", None, {"macs": 5})
+    assert (running.status, running.choices, running.position) == ("running", (2, 3), 2)
+    assert not running.settled
+
+
+def test_best_by_rule(history: History) -> None:
+    for evaluation in history.generation(0):
+        history.record_done(evaluation.id, 1.0, {})
+    best = best_of(history.rows())
+    assert best is not None
+    assert best.choices == (1, 1)  # of equal scores the cheapest, of equal costs the earliest
+    assert best_of(history.rows(), role="random") is None
+
+
+def test_reopened_running_is_proposed_again(history: History, path: Path) -> None:
+    history.mark_running(history.generation(0)[0].id, "local")
+    history.close()
+    with History.open(path, FINGERPRINT) as again:
+        assert [e.status for e in again.generation(0)] == ["proposed"] * 3
+
+
+def test_a_result_is_recorded_once(history: History) -> None:
+    key = history.generation(0)[0].id
+    history.record_done(key, 1.0, {})
+    with pytest.raises(AssertionError):
+        history.record_failed(key, "late")
+
+
+def test_no_candidate_twice_and_all_of_a_generation_or_nothing(history: History) -> None:
+    with pytest.raises(sqlite3.IntegrityError):
+        history.record_generation(1, [((3, 3), {"macs": 1}), CANDIDATES[0]])
+    assert history.generation(1) == []
+    history.record_generation(0, [CANDIDATES[0]] * 2, role="random")
+    assert len(history.rows()) == 5
+
+
+def test_create_refuses_to_overwrite(history: History, path: Path) -> None:
+    history.close()
+    with pytest.raises(ValueError, match=r"already exists; continue it with --resume"):
+        History.create(path, FINGERPRINT)
+    assert len(read_history(path)) == 3
+
+
+def test_open_refuses_what_is_absent(path: Path) -> None:
+    with pytest.raises(ValueError, match="no such history"):
+        History.open(path, FINGERPRINT)
+    with pytest.raises(ValueError, match="no such history"):
+        read_history(path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (changed(space="small"), 'space = "tiny", this search has "small"'),
+        (changed(seed=1), "seed = 0, this search has 1"),
+        (changed(budgets=[]), "budgets.count = 1, this search has nothing"),
+        (
+            changed(budgets=[{"cost": "macs", "upper": 2e6, "input_size": (3, 64, 64)}]),
+            "budgets.0.upper = 3000000.0, this search has 2000000.0",
+        ),
+        (changed(data="a.json"), 'data = nothing, this search has "a.json"'),
+        (
+            changed(strategy={"type": "random", "generations": 1}),
+            "generations may only grow; set 2 or more",
+        ),
+    ],
+)
+def test_open_refuses_another_search(
+    history: History, path: Path, asked: dict[str, Any], message: str
+) -> None:
+    history.close()
+    with pytest.raises(ValueError) as refusal:
+        History.open(path, asked)
+    assert message in str(refusal.value)
+    History.open(path, FINGERPRINT).close()  # the refusal released the lock
+
+
+def test_generations_may_grow(history: History, path: Path) -> None:
+    history.close()
+    grown = changed(strategy={"type": "random", "generations": 5})
+    History.open(path, grown).close()
+    assert read_fingerprint(path) == json.loads(json.dumps(grown))
+
+
+def test_second_writer_is_refused_and_readers_are_not(history: History, path: Path) -> None:
+    with pytest.raises(ValueError, match=r"in use by another search \(process \d+"):
+        History.open(path, FINGERPRINT)
+    assert len(read_history(path)) == 3
+
+
+def test_unknown_version_is_refused(history: History, path: Path) -> None:
+    history.close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    for read in (read_history, lambda p: History.open(p, FINGERPRINT)):
+        with pytest.raises(ValueError, match=r"version 99, this program reads version 1"):
+            read(path)
+
+
+def damage_page(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[4096:12288] = b"\xa5" * 8192
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_page,
+        lambda path: path.write_bytes(b"not a database" * 500),
+        lambda path: path.write_bytes(path.read_bytes()[:5000]),
+        lambda path: path.write_bytes(b""),
+    ],
+    ids=["page", "text", "cut", "empty"],
+)
+def test_damaged_file_is_refused_naming_its_backup(
+    history: History, path: Path, damage: Any
+) -> None:
+    history.close()
+    content = path.read_bytes()
+    damage(path)
+    with pytest.raises(DamagedHistoryError, match="has no backup"):
+        History.open(path, FINGERPRINT)
+    path.write_bytes(content)
+    with History.open(path, FINGERPRINT) as whole:
+        whole.backup()
+    damage(path)
+    for read in (read_history, lambda p: History.open(p, FINGERPRINT)):
+        with pytest.raises(DamagedHistoryError, match=r"rename .*history\.backup\.db"):
+            read(path)
+
+
+def test_backup_restores_the_search(history: History, path: Path) -> None:
+    history.record_done(history.generation(0)[0].id, 1.0, {})
+    history.backup()
+    history.record_done(history.generation(0)[1].id, 1.0, {})
+    history.close()
+    assert [file.name for file in sorted(path.parent.iterdir())] == [
+        "history.backup.db",
+        "history.db",
+        "history.db.lock",
+    ]
+    for file in path.parent.glob("history.db*"):
+        file.unlink()
+    backup_path(path).rename(path)
+    with History.open(path, FINGERPRINT) as restored:
+        assert [e.status for e in restored.rows()] == ["done", "proposed", "proposed"]
+
+
+def test_log_left_by_a_deleted_history_is_not_replayed(path: Path) -> None:
+    with History.create(path, FINGERPRINT) as old:
+        old.record_generation(0, CANDIDATES)
+        log = Path(f"{path}-wal").read_bytes()
+    path.unlink()
+    Path(f"{path}-wal").write_bytes(log)
+    with History.create(path, FINGERPRINT) as new:
+        assert new.rows() == []
+
+
+class WithoutWal(sqlite3.Connection):
+    """A connection as on a filesystem without shared memory."""
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        if statement == "PRAGMA journal_mode = WAL":
+            statement = "PRAGMA journal_mode"
+        return super().execute(statement, *values)
+
+
+def test_without_wal_the_rollback_journal_is_used(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    connect = sqlite3.connect
+    monkeypatch.setattr(
+        history_file.sqlite3, "connect", lambda *a, **k: connect(*a, factory=WithoutWal, **k)
+    )
+    with History.create(path, FINGERPRINT) as history:
+        history.record_generation(0, CANDIDATES)
+        assert not Path(f"{path}-wal").exists()
+    assert "rollback journal (delete)" in caplog.text
+    assert len(read_history(path)) == 3
+
+
+def test_full_disk_loses_nothing(history: History, path: Path) -> None:
+    key = history.generation(0)[0].id
+    history.record_done(key, 1.0, {})
+    pages = history._connection.execute("PRAGMA page_count").fetchone()[0]
+    history._connection.execute(f"PRAGMA max_page_count = {pages}")
+    big = [((i, i), {"macs": i}) for i in range(4, 4000)]
+    with pytest.raises(HistoryWriteError, match=r"full.*continue with --resume"):
+        history.record_generation(1, big)
+    assert [e.status for e in read_history(path)] == ["done", "proposed", "proposed"]

@@ -1,0 +1,215 @@
+"""The search as a whole: its end, its failures, its baseline, and that a kill leaves no trace."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import toy_search as toy
+from toy_search import MINI, STRATEGIES, noisy, toy_evaluate, toy_sampler, trajectory
+
+from detnas.search.executors import LocalExecutor, MissingScoreError
+from detnas.search.history import History
+from detnas.search.loop import ReplayError, SearchFailedError
+from detnas.search.progress import Progress
+from detnas.search.records import read_history
+from detnas.search.strategies import Choices
+from detnas.search.strategies.random_search import RandomSettings
+
+EVOLUTION = STRATEGIES[0]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "history.db"
+
+
+def test_evaluates_every_generation_and_returns_the_best(path: Path) -> None:
+    result = toy.toy_search(path)
+    assert {e.generation for e in result.evaluations} == {0, 1, 2, 3}
+    assert all(e.status == "done" for e in result.evaluations)
+    assert result.score == max(e.score or 0 for e in result.evaluations)
+    assert result.score == toy.toy_score(result.choices)
+    assert list(result.evaluations) == read_history(path)
+
+
+def test_lower_may_be_better(path: Path) -> None:
+    def loss(choices: Choices) -> dict[str, float]:
+        return {"score": -toy.toy_score(choices)}
+
+    lowest = toy.toy_search(path, evaluate=loss, greater_is_better=False)
+    highest = toy.toy_search(path.with_name("highest.db"))
+    assert lowest.score == -highest.score
+    assert [e.choices for e in lowest.evaluations] == [e.choices for e in highest.evaluations]
+
+
+def test_failed_candidates_are_recorded_and_passed_over(path: Path) -> None:
+    result = toy.toy_search(path, evaluate=noisy)
+    failed = [e for e in result.evaluations if e.status == "failed"]
+    assert failed
+    for evaluation in failed:
+        assert (evaluation.error, evaluation.attempts) == ("RuntimeError: unlucky", 2)
+
+
+def test_a_second_try_may_succeed(path: Path) -> None:
+    tried: set[Choices] = set()
+
+    def flaky(choices: Choices) -> dict[str, float]:
+        if choices not in tried:
+            tried.add(choices)
+            return {"score": math.nan}
+        return toy_evaluate(choices)
+
+    result = toy.toy_search(path, evaluate=flaky)
+    assert {(e.status, e.attempts) for e in result.evaluations} == {("done", 2)}
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_scores_that_are_not_finite_fail_the_search_if_all_are(path: Path, score: float) -> None:
+    def evaluate(choices: Choices) -> dict[str, float]:
+        return {"score": score}
+
+    with pytest.raises(SearchFailedError, match=f"ScoreNotFiniteError: score is {score}"):
+        toy.toy_search(path, evaluate=evaluate)
+    assert {e.status for e in read_history(path)} == {"failed"}
+    # Nothing was learnt, so once the cause is mended the same candidates are tried again.
+    assert trajectory(list(toy.toy_search(path).evaluations)) == trajectory(
+        list(toy.toy_search(path.with_name("whole.db")).evaluations)
+    )
+
+
+def test_missing_score_is_no_fault_of_the_candidate(path: Path) -> None:
+    with pytest.raises(MissingScoreError, match=r"'mAP' is not among .* one of: score, nan"):
+        toy.toy_search(path, executor=LocalExecutor(toy_evaluate, "mAP"))
+    assert {e.status for e in read_history(path)} == {"running", "proposed"}
+
+
+def test_finished_search_resumes_to_its_result(path: Path) -> None:
+    def never(choices: Choices) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    first = toy.toy_search(path, baseline=3)
+    assert toy.toy_search(path, baseline=3, evaluate=never) == first
+
+
+def test_generations_may_grow(path: Path) -> None:
+    longer = RandomSettings(generations=6, population=6)
+    toy.toy_search(path, RandomSettings(generations=2, population=6))
+    grown = toy.toy_search(path, longer)
+    whole = toy.toy_search(path.with_name("whole.db"), longer)
+    assert trajectory(list(grown.evaluations)) == trajectory(list(whole.evaluations))
+
+
+def test_history_of_other_proposals_is_refused(path: Path) -> None:
+    toy.toy_search(path)
+    with pytest.raises(ReplayError, match="generation 0 holds other proposals"):
+        toy.toy_search(path, sampler=toy_sampler(share=0.3))
+
+
+def test_baseline_is_compared_and_never_bred(path: Path) -> None:
+    plain = toy.toy_search(path.with_name("plain.db"))
+    result = toy.toy_search(path, baseline=7)
+    assert trajectory(list(result.evaluations)) == trajectory(list(plain.evaluations))
+    assert len(result.baseline) == 7
+    assert all(e.role == "random" and e.status == "done" for e in result.baseline)
+    more = toy.toy_search(path, baseline=9)
+    assert more.baseline[:7] == result.baseline
+    assert len(more.baseline) == 9
+    assert len(toy.toy_search(path, baseline=2).baseline) == 2
+
+
+def test_baseline_reuses_scores_and_evaluates_nothing_twice(path: Path) -> None:
+    evaluated: list[Choices] = []
+
+    def evaluate(choices: Choices) -> dict[str, float]:
+        evaluated.append(choices)
+        return toy_evaluate(choices)
+
+    short = RandomSettings(generations=1, population=8)
+    result = toy.toy_search(
+        path, short, sampler=toy_sampler(MINI, 1.0), evaluate=evaluate, baseline=40
+    )
+    assert len(evaluated) == len(set(evaluated)) <= 16
+    assert len(result.baseline) == 40
+    assert all(e.score == toy.toy_score(e.choices) for e in result.baseline)
+
+
+def test_progress_counts_to_the_total(path: Path) -> None:
+    seen: list[Progress] = []
+    result = toy.toy_search(path, baseline=3, progress=seen.append)
+    assert [progress.done for progress in seen] == list(range(1, 28))
+    assert {progress.total for progress in seen} == {27}
+    assert (seen[-1].best_score, seen[-1].best_choices) == (result.score, result.choices)
+    assert seen[-1].eta == 0 < seen[0].eta
+    assert [p.best_score or 0 for p in seen] == sorted(p.best_score or 0 for p in seen)
+
+
+def start(path: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, str(Path(toy.__file__)), str(path), *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def resume(path: Path) -> list[tuple[object, ...]]:
+    toy.toy_search(path, EVOLUTION, evaluate=noisy, baseline=3)
+    return trajectory(read_history(path))
+
+
+@pytest.mark.parametrize(
+    "kill_at",
+    [
+        "create",
+        "record_generation:1",
+        "record_generation:3",
+        "mark_running:1",
+        "mark_running:9",
+        "record_done:8",
+        "evaluation:14",
+        "record_failed:1",
+        "backup:2",
+        "record_generation:5",
+        "backup:5",
+    ],
+)
+def test_a_killed_search_resumes_to_the_same_trajectory(path: Path, kill_at: str) -> None:
+    expected = resume(path.with_name("whole.db"))
+    killed = start(path, f"{kill_at}:1" if kill_at == "create" else kill_at)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    assert resume(path) == expected
+
+
+def test_killed_from_outside_while_another_is_refused(path: Path) -> None:
+    running = start(path, "", "0.06")
+    assert running.stdout is not None
+    for _ in range(10):
+        running.stdout.readline()
+    with pytest.raises(ValueError, match=f"in use by another search .process {running.pid} "):
+        resume(path)
+    running.kill()
+    running.communicate()
+    rows = read_history(path)
+    assert 10 <= sum(e.settled for e in rows) < 24
+    assert resume(path) == resume(path.with_name("whole.db"))
+    assert (
+        sum(e.attempts for e in read_history(path) if e.status == "done")
+        <= len([e for e in read_history(path) if e.status == "done"]) + 1
+    )
+
+
+def test_killed_while_the_file_is_made(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            History.create(path, {})
+    assert not path.exists()
+    History.create(path, {}).close()

@@ -1,0 +1,125 @@
+"""Every strategy through one suite: determinism, resuming, budget, no repetition, an end."""
+
+from pathlib import Path
+
+import pytest
+from toy_search import MINI, STRATEGIES, toy_sampler, toy_score, toy_search, trajectory
+
+from detnas.search.costs import candidate_costs
+from detnas.search.executors import Job, JobResult
+from detnas.search.strategies import Choices, Strategy, StrategySettings
+from detnas.search.strategies.random_search import draw_baseline
+from detnas.search.strategies.unseen import list_all
+from search_space.sampling import BudgetSampler
+
+pytestmark = pytest.mark.parametrize("settings", STRATEGIES, ids=lambda s: s.type)
+Generations = list[list[tuple[Choices, float | None]]]
+
+
+def build(
+    settings: StrategySettings, seed: int = 0, sampler: BudgetSampler | None = None
+) -> Strategy:
+    sampler = sampler or toy_sampler()
+    return settings.build(sampler, candidate_costs(sampler), seed)
+
+
+def run(strategy: Strategy, failing: frozenset[int] = frozenset()) -> Generations:
+    """Ask and tell to the end; the candidates counted in `failing` have no score."""
+    told: Generations = []
+    count = 0
+    while proposals := strategy.ask():
+        results = []
+        for choices in proposals:
+            results.append((choices, None if count in failing else toy_score(choices)))
+            count += 1
+        strategy.tell(results)
+        told.append(results)
+    return told
+
+
+def proposed(told: Generations) -> list[Choices]:
+    return [choices for generation in told for choices, _ in generation]
+
+
+def test_same_seed_same_trajectory(settings: StrategySettings) -> None:
+    assert run(build(settings)) == run(build(settings))
+    assert run(build(settings)) != run(build(settings, seed=1))
+
+
+def test_every_generation_is_full_within_budget_and_new(settings: StrategySettings) -> None:
+    told = run(build(settings))
+    assert [len(generation) for generation in told] == [settings.population] * settings.generations
+    candidates = proposed(told)
+    assert len(set(candidates)) == len(candidates)
+    assert all(map(toy_sampler().contains, candidates))
+    assert all(type(choice) is int for choices in candidates for choice in choices)
+
+
+def test_longer_search_begins_with_the_shorter(settings: StrategySettings) -> None:
+    longer = type(settings)(**{**vars(settings), "generations": settings.generations + 2})
+    assert run(build(longer))[: settings.generations] == run(build(settings))
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_ends_on_a_space_smaller_than_the_search(settings: StrategySettings, share: float) -> None:
+    sampler = toy_sampler(MINI, share)
+    strategy = build(settings, sampler=sampler)
+    assert strategy.planned == sampler.count < settings.generations * settings.population
+    assert sorted(proposed(run(strategy))) == list_all(sampler)
+
+
+def test_ends_on_a_space_smaller_than_the_population(settings: StrategySettings) -> None:
+    sampler = toy_sampler(MINI, 0.2)
+    assert sampler.count < settings.population
+    assert len(proposed(run(build(settings, sampler=sampler)))) == sampler.count
+
+
+def test_ends_where_the_budgets_cannot_be_counted(
+    settings: StrategySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BudgetSampler, "exact", False)
+    candidates = proposed(run(build(settings, sampler=toy_sampler(MINI, 1.0))))
+    assert len(set(candidates)) == len(candidates) == MINI.size
+
+
+def test_resumes_at_any_point(settings: StrategySettings, tmp_path: Path) -> None:
+    expected = trajectory(list(toy_search(tmp_path / "whole.db", settings).evaluations))
+    for stop in range(len(expected)):
+        left = stop
+
+        def interrupted(choices: Choices) -> dict[str, float]:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+            return {"score": toy_score(choices)}
+
+        path = tmp_path / f"{stop}.db"
+        with pytest.raises(KeyboardInterrupt):
+            toy_search(path, settings, evaluate=interrupted)
+        assert trajectory(list(toy_search(path, settings).evaluations)) == expected
+
+
+class Backwards:
+    """An executor whose results come in reverse."""
+
+    def run(self, jobs: list[Job], on_start: object, on_result: object) -> None:
+        for job in reversed(jobs):
+            on_start(job.id, "test")  # type: ignore[operator]
+            on_result(JobResult(job.id, toy_score(job.choices)))  # type: ignore[operator]
+
+
+def test_order_of_completion_is_irrelevant(settings: StrategySettings, tmp_path: Path) -> None:
+    forwards = toy_search(tmp_path / "a.db", settings)
+    backwards = toy_search(tmp_path / "b.db", settings, executor=Backwards())  # type: ignore[arg-type]
+    assert trajectory(list(forwards.evaluations)) == trajectory(list(backwards.evaluations))
+
+
+def test_everything_may_fail(settings: StrategySettings) -> None:
+    told = run(build(settings), failing=frozenset(range(1000)))
+    assert len(set(proposed(told))) == settings.generations * settings.population
+
+
+def test_a_baseline_is_a_prefix_of_a_longer_one(settings: StrategySettings) -> None:
+    sampler = toy_sampler()
+    assert draw_baseline(sampler, 3, 8)[:5] == draw_baseline(sampler, 3, 5)

@@ -1,0 +1,181 @@
+"""Architectures: the JSON round trip, what names one, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search_space.architecture import (
+    CHANNEL_SHUFFLES,
+    Architecture,
+    load_document,
+    parse_architecture,
+)
+from search_space.cost import macs, params
+from search_space.published import PUBLISHED
+from search_space.spaces import CHOICES, SPACES, SearchSpace, Stage
+
+CUSTOM = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), CHOICES[1:])
+TINY = Architecture(SPACES["tiny"], (0, 1, 2, 3, 0, 1, 2, 3, 0, 1))
+
+
+@st.composite
+def architectures(draw: st.DrawFn) -> Architecture:
+    space = draw(st.sampled_from([*SPACES.values(), CUSTOM]))
+    gene = st.integers(0, space.num_choices - 1)
+    choices = draw(st.lists(gene, min_size=space.num_blocks, max_size=space.num_blocks))
+    return Architecture(space, tuple(choices), draw(st.sampled_from(CHANNEL_SHUFFLES)))
+
+
+@given(architectures())
+def test_json_round_trip(architecture: Architecture) -> None:
+    data = json.loads(json.dumps(architecture.to_dict()))
+    assert Architecture.from_dict(data) == architecture
+    data["choices"] = list(architecture.choices)
+    assert parse_architecture(data) == architecture
+
+
+@given(architectures())
+def test_key_names_the_choices(architecture: Architecture) -> None:
+    if architecture.space != CUSTOM:
+        assert parse_architecture(architecture.key).choices == architecture.choices
+
+
+def test_file_round_trip_with_score_and_provenance(tmp_path: Path) -> None:
+    path = tmp_path / "best.json"
+    score = {"metric": "coco/bbox_mAP", "value": 0.312, "split": "search"}
+    latency = {"latency_ms": {"value": 3.2, "device": "a CPU", "table_sha256": "00"}}
+    TINY.save(path, score=score, provenance={"seed": 0}, extra_costs=latency)
+    assert Architecture.load(path) == parse_architecture(str(path)) == TINY
+    document = load_document(path)
+    assert (document["score"], document["provenance"]) == (score, {"seed": 0})
+    assert document["costs"] == {
+        "macs": macs(TINY),
+        "params": params(TINY),
+        "input_size": [3, 224, 224],
+        **latency,
+    }
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_failed_save_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "best.json"
+    TINY.save(path)
+    before = path.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        TINY.save(path, provenance={"seed": 1})
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_published_networks() -> None:
+    expected = {
+        "detnasnet-300m-coco-fpn": 288_082_368,
+        "detnasnet-300m-coco-retinanet": 291_205_824,
+        "detnasnet-300m-voc-fpn": 316_387_904,
+        "detnasnet-300m-voc-retinanet": 327_489_344,
+        "detnasnet-1.3g-coco-fpn": 1_269_181_536,
+        "detnasnet-3.8g-coco-fpn": 3_937_832_864,
+        "shufflenetv2-20": 262_705_856,
+        "shufflenetv2-40": 1_036_681_632,
+    }
+    assert {name: macs(parse_architecture(name)) for name in PUBLISHED} == expected
+    first = parse_architecture("detnasnet-300m-coco-fpn")
+    assert first.choices == (2, 1, 2, 0, 2, 1, 1, 2, 3, 3, 1, 3, 0, 0, 3, 1, 3, 1, 3, 2)
+    assert first.channel_shuffle == "even_odd"
+
+
+def test_compact_forms() -> None:
+    choices = [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
+    names = [CHOICES[choice] for choice in choices]
+    assert parse_architecture("tiny:" + ",".join(map(str, choices))) == TINY
+    assert parse_architecture("tiny: " + ", ".join(names)) == TINY
+    assert parse_architecture({"space": "tiny", "choices": names}) == TINY
+    assert parse_architecture(TINY) is TINY
+    other = parse_architecture(
+        {"space": "tiny", "choices": choices, "channel_shuffle": "interleave"}
+    )
+    assert other.channel_shuffle == "interleave"
+
+
+def test_numpy_choices_are_plain_integers() -> None:
+    architecture = Architecture(SPACES["tiny"], tuple(np.array(TINY.choices, dtype=np.int8)))
+    assert architecture == TINY
+    assert all(type(choice) is int for choice in architecture.choices)
+
+
+@pytest.mark.parametrize(
+    ("choices", "shuffle", "message"),
+    [
+        ((0,) * 19, "even_odd", "has 19 choices, space 'small' has 20 blocks"),
+        ((0,) * 19 + (4,), "even_odd", "choice 4 of block 19 is out of range"),
+        ((-1,) + (0,) * 19, "even_odd", "choice -1 of block 0 is out of range"),
+        ((0,) * 20, "random", "unknown channel shuffle 'random'"),
+    ],
+)
+def test_invalid_architectures(choices: tuple[int, ...], shuffle: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Architecture(SPACES["small"], choices, shuffle)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": "other"}, '"format" must be'),
+        ({"version": 2}, "version 2, this program reads 1"),
+        ({"extra": 1}, 'unknown key "extra"'),
+        ({"scaling": {"width": 2}}, '"scaling" must be null'),
+        ({"score": 0.3}, '"score" must be an object or null'),
+        ({"choices": ["shufflenet_3x3"]}, "has 1 choices"),
+        ({"choices": ["pool"] * 10}, "choice 'pool' of block 0 must be one of"),
+        ({"choices": [True] * 10}, "choice True of block 0"),
+        ({"choices": "0,1"}, "must be a list"),
+        ({"costs": {"macs": 1}}, "the file says 1 macs, its choices have"),
+        ({"costs": {"params": 1}}, "the file says 1 params"),
+        ({"costs": {"flops": 1}}, '"costs" has the unknown key "flops"'),
+        ({"costs": {"input_size": [224, 224]}}, "must be .channels, height, width."),
+    ],
+)
+def test_invalid_json(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.json"
+    path.write_text(json.dumps(TINY.to_dict() | changes), encoding="utf-8")
+    with pytest.raises(ValueError, match=message) as error:
+        Architecture.load(path)
+    assert str(error.value).startswith(str(path))
+    assert "\n" not in str(error.value)
+
+
+def test_missing_key() -> None:
+    data = TINY.to_dict()
+    del data["channel_shuffle"]
+    with pytest.raises(ValueError, match='lacks the key "channel_shuffle"'):
+        Architecture.from_dict(data)
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no such architecture file"):
+        parse_architecture("missing.json")
+    (tmp_path / "text.json").write_text("choices", encoding="utf-8")
+    with pytest.raises(ValueError, match="not a JSON file"):
+        parse_architecture(tmp_path / "text.json")
+
+
+def test_unknown_string_lists_what_it_may_be() -> None:
+    with pytest.raises(ValueError, match=r"did you mean 'detnasnet-300m-coco-fpn'") as error:
+        parse_architecture("detnasnet-300m-coco-fpm")
+    assert all(name in str(error.value) for name in PUBLISHED)
+    with pytest.raises(ValueError, match="unknown space 'smal'"):
+        parse_architecture("smal:0,1")

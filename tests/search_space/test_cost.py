@@ -1,0 +1,140 @@
+"""Costs equal those of the authors' running code, to the unit, and are additive."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search_space.architecture import Architecture
+from search_space.cost import (
+    CostTable,
+    cost_table,
+    costs,
+    macs,
+    macs_table,
+    params,
+    params_table,
+    supernet_params,
+)
+from search_space.spaces import SPACES, SearchSpace
+
+GOLDEN = json.loads(
+    (Path(__file__).parents[1] / "data" / "macs_and_params.json").read_text(encoding="utf-8")
+)
+SECTIONS = {"small": "small", "large": "large", "xl_3.8G": "large-wide"}
+
+
+def networks(value: Any) -> Iterator[dict[str, Any]]:
+    """Every network in a section of the golden file, however deep."""
+    if isinstance(value, dict):
+        if "choices" in value and "macs" in value:
+            yield value
+        for inner in value.values():
+            yield from networks(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from networks(inner)
+
+
+def per_stage(space: SearchSpace, table: CostTable, choices: list[int]) -> list[int | float]:
+    sums: list[int | float] = [0] * len(space.stages)
+    for spec, row, choice in zip(space.block_specs(), table.table, choices, strict=True):
+        sums[spec.stage] += row[choice]
+    return sums
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_golden_network(section: str) -> None:
+    space = SPACES[SECTIONS[section]]
+    tables = {"macs": macs_table(space), "params": params_table(space)}
+    found = list(networks(GOLDEN[section]))
+    assert found
+    for network in found:
+        architecture = Architecture(space, tuple(network["choices"]))
+        assert macs(architecture) == network["macs"]
+        assert params(architecture) == network["params"]
+        for name, table in tables.items():
+            if f"{name}_stem" in network:
+                assert table.base == network[f"{name}_stem"]
+            stages = per_stage(space, table, network["choices"])
+            assert stages == network[f"{name}_per_stage"]
+
+
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_extremes_and_supernet(name: str) -> None:
+    space, golden = SPACES[name], GOLDEN[name]
+    table = macs_table(space)
+    assert (table.min, table.max) == (golden["min"]["macs"], golden["max"]["macs"])
+    assert supernet_params(space) == golden["supernet_backbone_params"]
+
+
+def test_odd_input_rounds_up_at_every_halving() -> None:
+    space = SPACES["tiny"]
+    # 33 -> 17 -> 9 -> 5 -> 3 -> 2 and 64 -> 32 -> 16 -> 8 -> 4 -> 2
+    table = macs_table(space, (3, 33, 64))
+    assert table.base == 27 * 16 * 17 * 32
+    spec = space.block_specs()[1]  # 16 of 32 channels enter, at stride 4: 9 x 16 positions
+    assert spec.input_stride == 4
+    assert table.table[1][0] == (16 * 16 + 16 * 9 + 16 * 16) * 9 * 16
+
+
+def small_choices() -> st.SearchStrategy[list[int]]:
+    return st.lists(st.integers(0, 3), min_size=20, max_size=20)
+
+
+@given(choices=small_choices(), block=st.integers(0, 19), other=st.integers(0, 3))
+def test_costs_are_additive(choices: list[int], block: int, other: int) -> None:
+    for name in ("macs", "params"):
+        table = cost_table(SPACES["small"], name)
+        changed = [*choices[:block], other, *choices[block + 1 :]]
+        difference = table.table[block][other] - table.table[block][choices[block]]
+        assert table.of(changed) - table.of(choices) == difference
+        assert table.min <= table.of(choices) <= table.max
+        assert table.of_many(np.array([choices, changed])).tolist() == [
+            table.of(choices),
+            table.of(changed),
+        ]
+
+
+def test_float_costs() -> None:
+    table = CostTable("latency_ms", "ms", None, 0.1, ((0.1, 0.2), (0.3, 0.7)))
+    assert not table.is_integer
+    assert table.of([1, 1]) == pytest.approx(1.0)
+    assert table.of_many(np.array([[0, 0], [1, 1]])).tolist() == [table.min, table.max]
+
+
+def test_costs_are_exact_integers() -> None:
+    table = macs_table(SPACES["large"])
+    assert table.is_integer
+    assert type(table.of([0] * 40)) is int
+    assert table.of_many(np.zeros((1, 40), dtype=np.int8)).dtype == np.int64
+
+
+def test_input_size_travels_with_the_costs() -> None:
+    architecture = Architecture(SPACES["tiny"], (0,) * 10)
+    assert costs(architecture, (3, 320, 320))["input_size"] == [3, 320, 320]
+    assert macs(architecture, (3, 448, 448)) == 4 * macs(architecture)
+
+
+def test_refusals() -> None:
+    space = SPACES["tiny"]
+    with pytest.raises(ValueError, match="unknown cost 'flops': known are macs, params"):
+        cost_table(space, "flops")
+    with pytest.raises(ValueError, match="'latency_ms' at input 3x224x224 is measured"):
+        cost_table(space, "latency_ms")
+    with pytest.raises(ValueError, match="all positive"):
+        macs_table(space, (3, 0, 224))
+    with pytest.raises(ValueError, match="equally many choices"):
+        CostTable("latency_ms", "ms", None, 0.0, ((1.0, 2.0), (1.0,)))
+    with pytest.raises(ValueError, match="not finite"):
+        CostTable("latency_ms", "ms", None, 0.0, ((1.0, float("nan")),))
+    wrong = CostTable("latency_ms", "ms", None, 0.0, ((1.0, 2.0),))
+    with pytest.raises(ValueError, match="1 blocks and 2 choices, space 'tiny' has 10 and 4"):
+        cost_table(space, "latency_ms", measured=[wrong])
