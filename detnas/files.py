@@ -1,5 +1,6 @@
-"""Writing files so that a reader, or a kill, never meets half of one."""
+"""Files: written so that a reader, or a kill, never meets half of one; and their hashes."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -31,3 +32,9 @@ def write_text(path: Path | str, text: str) -> None:
     """Write a UTF-8 text file through `replacing`."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def file_sha256(path: Path | str) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,16 +3,23 @@
 Each check raises FileNotFoundError or ValueError with one line that names the thing and the mend.
 """
 
+import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS, MODELS, init_default_scope
+from mmengine.registry import DATASETS, init_default_scope
 
 from detnas.config import unwrap_dataset
 from detnas.data.checks import Split, check_categories, check_disjoint, coco_split, folder_split
+from detnas.models.backbones import DetNASNet, DetNASSupernet
 from detnas.models.checkpoints import fit_backbone, read_checkpoint
+
+BACKBONES: dict[str, type[DetNASSupernet] | type[DetNASNet]] = {
+    "DetNASSupernet": DetNASSupernet,
+    "DetNASNet": DetNASNet,
+}
 
 
 def check_splits(config: Config, names: Mapping[str, str]) -> None:
@@ -84,17 +91,46 @@ def _check_folder(dataset: Mapping[str, Any], name: str) -> tuple[Path, ...]:
     return folder_split(name, root).images
 
 
-def check_checkpoints(config: Config) -> None:
-    """Check that `load_from` and the backbone's pretrained weights exist and fit the backbone."""
-    init_default_scope(config.get("default_scope", "mmdet"))
-    backbone_config = config.model.to_dict()["backbone"]
-    init_cfg = backbone_config.pop("init_cfg", None)
-    sources = [(config.get("load_from"), "backbone.")]
-    if init_cfg is not None and init_cfg.get("type") == "Pretrained":
-        sources.append((init_cfg["checkpoint"], init_cfg.get("prefix", "backbone.")))
-    backbone = MODELS.build(backbone_config)
-    if not hasattr(backbone, "identity"):
-        return
-    for source, prefix in sources:
-        if source is not None:
-            fit_backbone(backbone, read_checkpoint(source), source, prefix)
+def check_weights(config: Config, checkpoint: Path | str, prefix: str = "backbone.") -> None:
+    """Check the backbone's config, and that a checkpoint exists and fits it.
+
+    Backbones that are not DetNAS's are OpenMMLab's business; only the file's existence is checked.
+    """
+    read = read_checkpoint(checkpoint)
+    backbone = build_backbone(config)
+    if backbone is not None:
+        fit_backbone(backbone, read, checkpoint, prefix)
+
+
+def check_pretrained(config: Config) -> None:
+    """Check `load_from` and the backbone's `init_cfg`, as `check_weights` does."""
+    build_backbone(config)
+    init_cfg = config.model.backbone.get("init_cfg") or {}
+    if init_cfg.get("type") == "Pretrained" and _is_ours(config):
+        check_weights(config, init_cfg["checkpoint"], init_cfg.get("prefix", "backbone."))
+    if config.get("load_from") is not None:
+        check_weights(config, config.load_from)
+
+
+def _is_ours(config: Config) -> bool:
+    return config.model.backbone.get("type", "").removeprefix("mmdet.") in BACKBONES
+
+
+def build_backbone(config: Config) -> DetNASSupernet | DetNASNet | None:
+    """The config's backbone without its pretrained weights; None where it is not DetNAS's.
+
+    ValueError or TypeError for an architecture, a space or another argument that does not do.
+    """
+    if not _is_ours(config):
+        return None
+    arguments = config.model.backbone.to_dict()
+    kind = BACKBONES[arguments.pop("type").removeprefix("mmdet.")]
+    arguments.pop("init_cfg", None)
+    known = inspect.signature(kind).parameters
+    for key in arguments:
+        if key not in known:
+            raise ValueError(
+                f"unknown key '{key}' under model.backbone; {kind.__name__} takes "
+                f"{', '.join(known)}"
+            )
+    return kind(**arguments)

@@ -158,3 +158,49 @@ def initialise(module: nn.Module) -> None:
             nn.init.ones_(m.weight)
             nn.init.constant_(m.bias, 1e-4)
             m.reset_running_stats()
+
+
+def inflate(source: ShuffleBlock, target: ShuffleBlock) -> None:
+    """Give a block of another choice, at the same place, the function of a 3x3 ShuffleNet block.
+
+    A larger kernel takes the 3x3 one in its middle and zeros around it, and computes exactly the
+    same. An Xception block takes the source's three convolutions for its second, fifth and sixth
+    and begins the others as the identity; its extra batch norms keep it from being exact.
+
+    Args:
+        source: a block of choice "shufflenet_3x3".
+        target: a block of any choice with the same channels, stride and shuffle.
+    """
+    with torch.no_grad():
+        if target.projection is not None:
+            assert source.projection is not None
+            _inflate_layers(list(source.projection), list(target.projection))
+        if len(target.main) == len(source.main):
+            _inflate_layers(list(source.main), list(target.main))
+        else:
+            _inflate_xception(source.main, target.main)
+
+
+def _inflate_layers(source: list[nn.Module], target: list[nn.Module]) -> None:
+    for given, taking in zip(source, target, strict=True):
+        values = taking.state_dict()
+        for key, value in given.state_dict().items():
+            if value.shape == values[key].shape:
+                values[key].copy_(value)
+            else:
+                edge = (values[key].shape[-1] - value.shape[-1]) // 2
+                values[key].copy_(nn.functional.pad(value, (edge,) * 4))
+
+
+def _inflate_xception(source: nn.Sequential, target: nn.Sequential) -> None:
+    convs = [m for m in target if isinstance(m, nn.Conv2d)]
+    norms = [m for m in target if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    for i in (0, 2, 3):
+        nn.init.dirac_(convs[i].weight, groups=convs[i].groups)
+    # Between the two ReLUs a normalised signal would lose its negative half: shift it upwards.
+    for norm in (norms[2], norms[3]):
+        nn.init.ones_(norm.weight)
+        nn.init.constant_(norm.bias, 0.5)
+    first, first_norm, _, middle, middle_norm, last, last_norm, _ = source
+    taking = [convs[1], norms[1], convs[4], norms[4], convs[5], norms[5]]
+    _inflate_layers([first, first_norm, middle, middle_norm, last, last_norm], taking)

@@ -15,7 +15,7 @@ Array = NDArray[np.float32]
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 GRAIN = 0.015  # standard deviation of the sensor-like grain added to every ground
-MAX_SPAN = 0.26  # largest difference in luminance between a ground's two colours
+MAX_SPAN = 0.14  # largest difference in luminance between a ground's two colours
 
 
 def colour_of(rng: Generator, luminance: float) -> Array:
@@ -24,7 +24,7 @@ def colour_of(rng: Generator, luminance: float) -> Array:
     hue = tint - tint @ LUMA
     # The most saturated colour of this hue and luminance has one channel at 0 or at 1.
     room = np.where(hue > 0, 1 - luminance, luminance) / np.maximum(np.abs(hue), 1e-6)
-    chroma = min(rng.uniform(0.2, 0.9), float(room.min()))
+    chroma = min(rng.uniform(0.05, 0.3), float(room.min()))
     return (luminance + chroma * hue).astype(np.float32)
 
 
@@ -109,7 +109,7 @@ PATTERNS: tuple[Callable[[Generator, int], Array], ...] = (
 def draw_ground(rng: Generator, size: int) -> Array:
     """A ground of shape (size, size, 3), float RGB in [0, 1], of a random pattern."""
     pattern = PATTERNS[rng.integers(len(PATTERNS))](rng, size)[..., None]
-    span = rng.uniform(0.08, MAX_SPAN)
+    span = rng.uniform(0.04, MAX_SPAN)
     low = rng.uniform(0.05, 0.95 - span)
     first, second = colour_of(rng, low), colour_of(rng, low + span)
     grain = rng.normal(0, GRAIN, (size, size, 1))

@@ -4,6 +4,7 @@ import io
 import numbers
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,10 +60,10 @@ def build_model(config: Config, weights: Path | str) -> nn.Module:
         FileNotFoundError, ValueError: as `detnas.models.checkpoints.load_weights`.
     """
     init_default_scope(config.get("default_scope", "mmdet"))
-    model_config = config.model.to_dict()
-    model_config["backbone"].pop("init_cfg", None)
+    model_config = deepcopy(config.model)
+    model_config.backbone.pop("init_cfg", None)
     if "data_preprocessor" in config:
-        model_config.setdefault("data_preprocessor", config.data_preprocessor.to_dict())
+        model_config.setdefault("data_preprocessor", config.data_preprocessor)
     model = MODELS.build(model_config)
     device = get_device()
     if device == "cpu":
@@ -105,7 +106,8 @@ class CandidateEvaluator:
         memory_format = MEMORY_FORMATS[settings.memory_format]
         self._model.to(memory_format=memory_format)
         self._model.backbone.memory_format = memory_format
-        self._calibration, self._scored, self._size, self._metrics = self._data(config, seed)
+        with redirect_stdout(io.StringIO()):  # pycocotools tells of its indexing
+            self._calibration, self._scored, self._size, self._metrics = self._data(config, seed)
 
     def _data(
         self, config: Config, seed: int

@@ -1,6 +1,5 @@
 """COCO average precision at full resolution, for ranking candidates."""
 
-from collections.abc import Sequence
 from typing import Any
 from unittest import mock
 
@@ -38,10 +37,12 @@ def _unrounded(value: Any, digits: int | None = None) -> Any:
     return float(value) if isinstance(value, np.floating) else value
 
 
-def metrics_that_round(evaluators: Sequence[Any]) -> list[str]:
-    """Names of the configured metrics that are known to round their results."""
-    return [
-        evaluator["type"]
-        for evaluator in evaluators
-        if evaluator.get("type") in ("CocoMetric", "CocoFasterMetric", "mmdet.CocoMetric")
-    ]
+def metrics_that_round(evaluator: Any) -> list[str]:
+    """Names of the configured metrics that are known to round their results.
+
+    Args:
+        evaluator: `val_evaluator` of a config, a dict or a list of them.
+    """
+    configs = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
+    names = [str(config["type"]).removeprefix("mmdet.") for config in configs]
+    return [name for name in names if name in ("CocoMetric", "CocoFasterMetric")]

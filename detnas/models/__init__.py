@@ -3,9 +3,15 @@
 In any mmdet config: `custom_imports = dict(imports=["detnas.models"])`.
 """
 
+import io
+from contextlib import redirect_stdout
+
 from detnas.models.mmcv_ops import ensure_mmcv_ops
 
 ensure_mmcv_ops()
+with redirect_stdout(io.StringIO()):  # they print that an optional package of theirs is absent
+    import mmdet.datasets
+    import mmpretrain.datasets  # noqa: F401
 
 from detnas.models.backbones import DetNASNet, DetNASSupernet  # noqa: E402
 from detnas.models.necks import LastConvPool  # noqa: E402

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from detnas.models.checkpoints import load_backbone_weights
 from search_space.architecture import CHANNEL_SHUFFLES, Architecture, parse_architecture
-from search_space.blocks import ShuffleBlock, Stem, initialise
+from search_space.blocks import ShuffleBlock, Stem, inflate, initialise
 from search_space.spaces import SearchSpace, get_space
 
 MEMORY_FORMATS = {
@@ -215,6 +215,20 @@ class DetNASSupernet(_Backbone):
     def set_path(self, choices: Sequence[int]) -> None:
         """Choose the path. ValueError where it is no architecture of this space."""
         self._path = Architecture(self.space, tuple(choices), self.channel_shuffle).choices
+
+    def inflate(self, choice: int = 0) -> None:
+        """Give all choices of every block the function of one, which must be a 3x3 ShuffleNet block.
+
+        After one path was trained alone, all paths begin as (nearly) that trained network; see
+        `search_space.blocks.inflate`.
+        """
+        if self.space.choices[choice] != "shufflenet_3x3":
+            raise ValueError(f"only shufflenet_3x3 inflates, not {self.space.choices[choice]}")
+        for choices in self.blocks:
+            source = choices[choice]  # type: ignore[index]
+            for target in choices:  # type: ignore[union-attr]
+                if target is not source:
+                    inflate(source, target)
 
     def active_blocks(self) -> Iterator[nn.Module]:
         """The chosen block of every place."""

@@ -6,7 +6,6 @@ Those it writes carry in `meta["detnas"]` what their backbone is (see `_Backbone
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import re
 import sys
@@ -72,12 +71,6 @@ def read_checkpoint(path: Path | str, map_location: str = "cpu") -> dict[str, An
     content.setdefault("meta", {})
     content["meta"].pop("config", None)
     return content
-
-
-def file_sha256(path: Path | str) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def slice_subnet(

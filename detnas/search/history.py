@@ -22,6 +22,7 @@ from detnas.search.history_file import (
     leave_wal,
     lock_writer,
     open_checked,
+    require_history,
     write_backup,
 )
 from detnas.search.records import (
@@ -87,6 +88,7 @@ class History:
             DamagedHistoryError: it is damaged.
         """
         path = Path(path)
+        require_history(path)  # before the lock's file is made
         with _lock_or_release(path) as lock:
             connection = open_checked(path, "rw")
             try:

@@ -70,20 +70,29 @@ def create_file(path: Path, meta: Mapping[str, Any]) -> None:
     Args:
         path: must not exist; its directory must.
         meta: written into the table `meta`, values as JSON.
+
+    Raises:
+        HistoryWriteError: it cannot be written; nothing is left behind.
     """
     # A log that outlived a deleted history would be replayed into the new one.
     for suffix in SIDE_FILES:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
-    with _replacing(path) as temporary, closing(connect(temporary, "rwc")) as connection:
-        rows = "".join(
-            f"INSERT INTO meta VALUES ({_quoted(key)}, {_quoted(json.dumps(value))});"
-            for key, value in meta.items()
-        )
-        connection.executescript(
-            f"BEGIN; {SCHEMA} {rows}"
-            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
-            "COMMIT;"
-        )
+    try:
+        with _replacing(path) as temporary, closing(connect(temporary, "rwc")) as connection:
+            connection.executescript(f"BEGIN; {SCHEMA}")
+            rows = [(key, json.dumps(value)) for key, value in meta.items()]
+            connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute("COMMIT")
+    except (sqlite3.OperationalError, OSError) as error:
+        raise HistoryWriteError(f"{path} cannot be written ({error}); mend that first") from error
+
+
+def require_history(path: Path) -> None:
+    """Raise ValueError where there is no file at `path`."""
+    if not path.is_file():
+        raise ValueError(f"{path}: no such history; start the search without --resume")
 
 
 def open_checked(path: Path, mode: str) -> sqlite3.Connection:
@@ -93,8 +102,7 @@ def open_checked(path: Path, mode: str) -> sqlite3.Connection:
         ValueError: there is none, or its version is not this program's.
         DamagedHistoryError: it is damaged, or no history at all.
     """
-    if not path.exists():
-        raise ValueError(f"{path}: no such history; start the search without --resume")
+    require_history(path)
     connection = connect(path, mode)
     try:
         _check_integrity(connection, path)
@@ -206,7 +214,3 @@ def _replacing(path: Path) -> Iterator[Path]:
             os.close(directory)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -20,9 +20,7 @@ from detnas.search.checks import (
 )
 from detnas.search.strategies import STRATEGIES, StrategySettings
 from detnas.search.strategies.evolution import EvolutionSettings
-from search_space.architecture import CHANNEL_SHUFFLES
 from search_space.sampling import Budget
-from search_space.spaces import get_space
 
 MEMORY_FORMATS = ("channels_last", "contiguous")
 DTYPES = ("float32", "float16", "bfloat16")
@@ -83,8 +81,6 @@ class SearchSettings:
 
     Attributes:
         supernet: path of the fine-tuned supernet's checkpoint.
-        space: name of a search space.
-        channel_shuffle: "even_odd" or "interleave"; must be the supernet's.
         strategy: settings of the chosen strategy.
         budgets: bounds that every candidate keeps; the first one's cost breaks ties of score.
         score: the key of the evaluator's metrics that ranks candidates.
@@ -96,8 +92,6 @@ class SearchSettings:
     """
 
     supernet: str
-    space: str = "small"
-    channel_shuffle: str = "even_odd"
     strategy: StrategySettings = field(default_factory=EvolutionSettings)
     budgets: tuple[Budget, ...] = ()
     score: str = "coco/bbox_mAP"
@@ -108,8 +102,6 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         require_text(self.supernet, "search.supernet")
-        get_space(self.space)
-        require_choice(self.channel_shuffle, CHANNEL_SHUFFLES, "search.channel_shuffle")
         require_text(self.score, "search.score")
         require_bool(self.greater_is_better, "search.greater_is_better")
         require_int(self.random_baseline, "search.random_baseline", 0)
@@ -141,13 +133,11 @@ class SearchSettings:
     def fingerprint(self) -> dict[str, Any]:
         """The settings that alter scores or proposals, as a history keeps them.
 
-        The caller adds what is not in this section: seed, the supernet's hash, the data.
+        The caller adds what is not in this section: space, seed, the supernet's hash, the data.
         """
         evaluator = asdict(self.evaluator)
         del evaluator["cache_mb"]
         return {
-            "space": self.space,
-            "channel_shuffle": self.channel_shuffle,
             "budgets": [asdict(budget) for budget in self.budgets],
             "strategy": {"type": self.strategy.type, **asdict(self.strategy)},
             "score": self.score,

@@ -84,7 +84,7 @@ class ProgressHook(Hook):
         self._printed = now
         elapsed = now - self._begun
         left = elapsed / (done - self._first_iter) * (runner.max_iters - done)
-        loss = float(outputs["loss"]) if outputs and "loss" in outputs else float("nan")
+        loss = float(outputs["loss"].detach()) if outputs and "loss" in outputs else float("nan")
         print(
             f"{self._stage:>10}  iteration {done}/{runner.max_iters}  loss {loss:.3f}  "
             f"{elapsed:.0f} s, {left:.0f} s left",

@@ -8,7 +8,7 @@ from mmengine.runner import find_latest_checkpoint
 
 import detnas.models
 import detnas.training  # noqa: F401 - registers hooks and samplers
-from detnas.preflight import check_checkpoints, check_splits
+from detnas.preflight import check_pretrained, check_splits
 from detnas.training.hooks import FINAL_WEIGHTS
 from detnas.training.runner import DetNASRunner
 
@@ -32,7 +32,7 @@ def train(config: Config, resume: bool = False) -> Path:
     check_splits(config, {k: v for k, v in SPLITS.items() if not _same(config, k)})
     latest = find_latest_checkpoint(config.work_dir) if resume else None
     if latest is None:
-        check_checkpoints(config)
+        check_pretrained(config)
     else:
         config.load_from = latest
         config.resume = True

@@ -34,6 +34,26 @@ train_dataloader = dict(
         pipeline=train_pipeline,
     ),
 )
+# What a search scores its candidates on: `val_dataloader` of the search configs.
+search_dataloader = dict(
+    batch_size=8,
+    num_workers=1,
+    sampler=dict(type="DefaultSampler", shuffle=False),
+    dataset=dict(
+        type="CocoDataset",
+        data_root="{data_root}",
+        ann_file="annotations/instances_search.json",
+        data_prefix=dict(img="images/"),
+        metainfo=metainfo,
+        test_mode=True,
+        pipeline=test_pipeline,
+    ),
+)
+search_evaluator = dict(
+    type="UnroundedCocoMetric",
+    ann_file="{data_root}/annotations/instances_search.json",
+    metric="bbox",
+)
 test_dataloader = dict(
     batch_size=8,
     num_workers=1,

@@ -19,8 +19,6 @@ def section(**changes: Any) -> dict[str, Any]:
 def test_reads_a_whole_section() -> None:
     settings = SearchSettings.from_dict(
         section(
-            space="tiny",
-            channel_shuffle="interleave",
             strategy={"type": "evolution", "generations": 3, "mutation_probability": 0.2},
             budgets=[{"cost": "macs", "upper": 3e8, "lower": None, "input_size": [3, 64, 96]}],
             score="coco/bbox_mAP_50",
@@ -87,8 +85,6 @@ def test_defaults_are_the_authors() -> None:
         ({"budgets": {"upper": 3}}, "search.budgets must be a list of dicts"),
         ({"budgets": [{"upper": "300M"}]}, "search.budgets[0].upper must be a finite number"),
         ({"budgets": [{"input_size": (224, 224)}]}, "must be (channels, height, width)"),
-        ({"space": "smal"}, "unknown space 'smal'"),
-        ({"channel_shuffle": "odd"}, "unknown search.channel_shuffle 'odd'"),
         ({"evaluator": {"dtype": "float23"}}, "did you mean 'float32'?"),
         ({"evaluator": {"threads": 0}}, "search.evaluator.threads must be an integer >= 1"),
         ({"executor": {"type": "proceses"}}, "unknown search.executor.type 'proceses'"),

@@ -1,0 +1,33 @@
+# Sets up and runs everything: `make demo`, `make test`, `make check`. Needs Python >= 3.11 and git.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check setup clean
+
+demo: setup
+	$(BIN)/detnas demo
+
+test: setup
+	$(BIN)/python -m pytest tests
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests
+
+setup: $(READY)
+
+$(READY): setup.py constraints.txt overrides.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "DetNAS needs Python >= 3.11; name one: make PYTHON=python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python \
+		--constraint constraints.txt --override overrides.txt --editable '.[onedl,dev]'
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,19 @@
+# The found network, retrained from the supernet's weights on train + search, tested on val.
+_base_ = ["./finetune.py"]
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type="DetNASNet",
+        architecture="{experiment}/search/best_architecture.json",
+        out_indices=(1, 2, 3),
+    ),
+)
+train_dataloader = dict(dataset=dict(ann_file="annotations/instances_trainsearch.json"))
+custom_hooks = []
+load_from = "{experiment}/finetune/final.pth"
+max_iters = 300
+train_cfg = dict(max_iters=max_iters)
+param_scheduler = [
+    dict(type="LinearLR", start_factor=0.1, begin=0, end=30, by_epoch=False),
+    dict(type="CosineAnnealingLR", begin=30, end=max_iters, eta_min=0.0, by_epoch=False),
+]

@@ -1,0 +1,153 @@
+"""The command line: `detnas train | search | test | export | run | demo | cost | history`.
+
+Parsing is here, work in `detnas.commands`. Nothing heavy is imported before a command needs it, so
+`--help` and the commands that need no model start in well under a second.
+"""
+
+import argparse
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from detnas import commands
+from detnas.version import __version__
+
+_OWN_CODE = (Path(__file__).parent, Path(__file__).parent.parent / "search_space")
+USER_ERROR, INTERRUPTED = 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0, 2 for the user's mistakes, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        options.command(options)
+    except KeyboardInterrupt:
+        print(
+            f"detnas: stopped; `detnas {options.name}` goes on with --resume where it has one",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except (ValueError, OSError, ModuleNotFoundError, RuntimeError, NotImplementedError) as error:
+        if options.traceback or not _is_refusal(error):
+            raise
+        print(f"detnas {options.name}: error: {_one_line(error)}", file=sys.stderr)
+        return USER_ERROR
+    return 0
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether our own code raised it on purpose; anything else is a defect and keeps its trace."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return any(Path(last.filename).is_relative_to(folder) for folder in _OWN_CODE)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="detnas", description="One-shot search of detection backbones."
+    )
+    parser.add_argument("--version", action="version", version=f"detnas {__version__}")
+    subparsers = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
+
+    def command(name: str, function: Any, help: str) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+        sub.set_defaults(command=function)
+        sub.add_argument(
+            "--traceback", action="store_true", help="show where an error was raised, too"
+        )
+        return sub
+
+    train = command("train", commands.train, "train one stage (pretrain, fine-tune, retrain)")
+    _stage_arguments(train)
+    train.add_argument("--resume", action="store_true", help="go on from the latest checkpoint")
+
+    search = command("search", commands.search, "search the best path of a fine-tuned supernet")
+    _stage_arguments(search)
+    search.add_argument("--resume", action="store_true", help="go on from the history")
+
+    test = command("test", commands.test, "score a checkpoint on the test split")
+    _stage_arguments(test)
+    test.add_argument("checkpoint", type=Path)
+    test.add_argument(
+        "--architecture", help="the path to score, where the backbone is a supernet (see `cost`)"
+    )
+    test.add_argument("--json", action="store_true", help="print the metrics as JSON")
+
+    export = command("export", commands.export, "export the best architecture of a search")
+    export.add_argument("work_dir", type=Path, help="where `detnas search` wrote")
+    export.add_argument(
+        "-o", "--output", type=Path, help="JSON file (default: WORK_DIR/best_architecture.json)"
+    )
+    export.add_argument("--architecture", help="another than the best one (see `cost`)")
+    export.add_argument(
+        "--weights", type=Path, help="also slice its weights out of the supernet into this file"
+    )
+    export.add_argument(
+        "--supernet", type=Path, help="checkpoint to slice (default: the one that was searched)"
+    )
+
+    run = command("run", commands.run, "run the stages of an experiment's folder in order")
+    run.add_argument("folder", type=Path, help="such as configs/bccd_retinanet")
+    run.add_argument("--work-dir", type=Path, help="default: work_dirs/<name of the folder>")
+    _override_arguments(run)
+    run.add_argument("--quiet", action="store_true", help="short progress lines instead of logs")
+
+    demo = command("demo", commands.demo, "the whole method on embedded data, in a few minutes")
+    demo.add_argument("--work-dir", type=Path, default=Path("work_dirs/demo"))
+    _override_arguments(demo)
+
+    cost = command("cost", commands.cost, "multiply-adds and parameters of an architecture")
+    cost.add_argument(
+        "what", help="a JSON file, a published name, or choices such as small:2,1,2,0,..."
+    )
+    cost.add_argument(
+        "--input-size",
+        type=int,
+        nargs=2,
+        default=(224, 224),
+        metavar=("H", "W"),
+        help="of the image (default: 224 224)",
+    )
+    cost.add_argument("--json", action="store_true", help="print JSON")
+
+    history = command("history", commands.history, "list what a search has evaluated")
+    history.add_argument("work_dir", type=Path, help="where `detnas search` writes")
+    history.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _stage_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", type=Path, help="a config file; it is code, mind where from")
+    parser.add_argument(
+        "--work-dir", type=Path, help="default: the config's, or work_dirs/<folder>/<config>"
+    )
+    _override_arguments(parser)
+
+
+def _override_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override config values by dotted key, as data_root=my/data",
+    )
+    parser.add_argument("--seed", type=int, help="default: the config's, or 0")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

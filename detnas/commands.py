@@ -1,0 +1,155 @@
+"""What each command of the command line does; imports happen inside, when they are needed."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+Options = argparse.Namespace
+
+
+def train(options: Options) -> None:
+    """`detnas train CONFIG`."""
+    config = _config(options)
+    from detnas.training.train import train as run
+
+    weights = run(config, resume=options.resume)
+    print(f"final weights: {weights}")
+
+
+def search(options: Options) -> None:
+    """`detnas search CONFIG`."""
+    config = _config(options)
+    from detnas.console import print_progress, search_table
+    from detnas.search.stage import search as run
+
+    architecture, result = run(config, resume=options.resume, progress=print_progress)
+    print(search_table(architecture, result))
+    print(f"written: {Path(config.work_dir) / 'best_architecture.json'}")
+
+
+def test(options: Options) -> None:
+    """`detnas test CONFIG CHECKPOINT`."""
+    from search_space.architecture import parse_architecture
+
+    choices = parse_architecture(options.architecture).choices if options.architecture else None
+    config = _config(options)
+    from detnas.evaluation.test import test as run
+    from detnas.files import write_text
+
+    metrics = run(config, options.checkpoint, choices)
+    text = json.dumps(metrics, indent=2)
+    write_text(Path(config.work_dir) / "test_metrics.json", text + "\n")
+    print(text if options.json else "\n".join(f"{k:<24} {v:.4f}" for k, v in metrics.items()))
+
+
+def export(options: Options) -> None:
+    """`detnas export WORK_DIR`."""
+    from detnas.search.best import CONFIG_FILE, write_best
+    from detnas.search.history import FILE_NAME
+    from detnas.search.records import read_fingerprint
+    from search_space.architecture import Architecture, parse_architecture
+
+    output = options.output or options.work_dir / "best_architecture.json"
+    if options.architecture:
+        shuffle = read_fingerprint(options.work_dir / FILE_NAME)["channel_shuffle"]
+        parsed = parse_architecture(options.architecture)
+        architecture = Architecture(parsed.space, parsed.choices, shuffle)
+        architecture.save(output)
+    else:
+        architecture = write_best(options.work_dir / FILE_NAME, output)
+    print(f"architecture: {output}")
+    if options.weights:
+        from detnas.config import load_config
+        from detnas.export.weights import export_weights
+
+        supernet = options.supernet
+        if supernet is None:
+            supernet = load_config(options.work_dir / CONFIG_FILE).search.supernet
+        export_weights(supernet, architecture, options.weights)
+        print(f"weights: {options.weights}")
+
+
+def run(options: Options) -> None:
+    """`detnas run FOLDER`."""
+    from detnas.pipeline import run_experiment
+
+    run_experiment(
+        options.folder,
+        options.work_dir or Path("work_dirs") / options.folder.resolve().name,
+        _overrides(options),
+        options.seed,
+        quiet=options.quiet,
+    )
+
+
+def demo(options: Options) -> None:
+    """`detnas demo`."""
+    from detnas.demo import run_demo
+
+    run_demo(options.work_dir, _overrides(options), options.seed)
+
+
+def cost(options: Options) -> None:
+    """`detnas cost WHAT`."""
+    from search_space.architecture import parse_architecture
+    from search_space.cost import macs, params
+
+    architecture = parse_architecture(options.what)
+    input_size = (3, *options.input_size)
+    result = {
+        "space": architecture.space.name,
+        "choices": list(architecture.choices),
+        "macs": macs(architecture, input_size),
+        "params": params(architecture),
+        "input_size": list(input_size),
+    }
+    if options.json:
+        print(json.dumps(result))
+    else:
+        print(f"{architecture.key}\n{result['macs']:,} MACs at {options.input_size[0]}x", end="")
+        print(f"{options.input_size[1]}, {result['params']:,} parameters (backbone alone)")
+
+
+def history(options: Options) -> None:
+    """`detnas history WORK_DIR`."""
+    from detnas.search.history import FILE_NAME
+    from detnas.search.records import choices_to_text, read_history
+
+    rows = read_history(options.work_dir / FILE_NAME)
+    if options.json:
+        print(json.dumps([asdict(row) for row in rows]))
+        return
+    print(f"{'role':<7}{'gen':>4}{'pos':>5}  {'status':<9}{'score':>10}{'macs':>15}  choices")
+    for row in rows:
+        score = "" if row.score is None else f"{row.score:.5f}"
+        print(
+            f"{row.role:<7}{row.generation:>4}{row.position:>5}  {row.status:<9}{score:>10}"
+            f"{row.costs.get('macs', 0):>15,.0f}  {choices_to_text(row.choices)}"
+            + (f"  {row.error}" if row.error else "")
+        )
+
+
+def _config(options: Options) -> "Config":
+    from detnas.config import load_config
+
+    return load_config(options.config, _overrides(options), options.work_dir, options.seed)
+
+
+def _overrides(options: Options) -> dict[str, Any]:
+    """`--cfg-options` as OpenMMLab's users write them: numbers, lists, tuples, None, text."""
+    if not options.cfg_options:
+        return {}
+    from mmengine.config import DictAction
+
+    overrides = {}
+    for item in options.cfg_options:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise ValueError(f"--cfg-options takes KEY=VALUE, not '{item}'")
+        overrides[key] = DictAction._parse_iterable(value)
+    return overrides

@@ -1,0 +1,62 @@
+"""What commands print while they work and when they are done."""
+
+import statistics
+import sys
+
+from detnas.search.loop import SearchResult
+from detnas.search.progress import Progress
+from search_space.architecture import Architecture
+from search_space.cost import macs, params
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them: "41 s", "12 min 5 s", "2 h 3 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def print_progress(progress: Progress) -> None:
+    """One line for every evaluated candidate, on standard error."""
+    where = (
+        "random baseline"
+        if progress.role == "random"
+        else f"generation {progress.generation + 1}/{progress.generations}"
+    )
+    score = "failed" if progress.score is None else f"{progress.score:.4f}"
+    best = "none yet" if progress.best_score is None else f"{progress.best_score:.4f}"
+    print(
+        f"    search  {where}  {progress.done}/{progress.total}  score {score}  best {best}  "
+        f"{duration(progress.elapsed)}, {duration(progress.eta)} left",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def search_table(architecture: Architecture, result: SearchResult) -> str:
+    """The outcome of a search as a few aligned lines."""
+    failed = sum(evaluation.status == "failed" for evaluation in result.evaluations)
+    lines = [
+        ("best architecture", architecture.key),
+        ("MACs, parameters", f"{macs(architecture):,}, {params(architecture):,}"),
+        ("search score", f"{result.score:.4f}"),
+        ("evaluations", f"{len(result.evaluations)}" + (f", {failed} failed" if failed else "")),
+    ]
+    scores = [row.score for row in result.baseline if row.score is not None]
+    if scores:
+        lines.append(
+            (
+                "random in budget",
+                f"mean {statistics.fmean(scores):.4f}, best {max(scores):.4f} of {len(scores)}",
+            )
+        )
+    return table(lines)
+
+
+def table(lines: list[tuple[str, str]]) -> str:
+    """Names and values in two columns."""
+    width = max(len(name) for name, _ in lines)
+    return "\n".join(f"  {name:<{width}}  {value}" for name, value in lines)

@@ -1,0 +1,57 @@
+"""`detnas test`: the metrics of a network, or of one path of a supernet, on the test split."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+
+from detnas.evaluation.batch_norm import recalibrate
+from detnas.evaluation.batches import calibration_loader, scored_loader
+from detnas.evaluation.evaluator import build_metrics, build_model, quiet_logger, score
+from detnas.preflight import check_splits, check_weights
+
+
+def test(
+    config: Config,
+    checkpoint: Path | str,
+    choices: Sequence[int] | None = None,
+    calibration_images: int = 500,
+    calibration_batch_size: int = 16,
+) -> dict[str, float]:
+    """Score a checkpoint on `test_dataloader` by `test_evaluator`.
+
+    Args:
+        config: from `detnas.config.load_config`.
+        checkpoint: the weights of the config's model.
+        choices: which path, where the backbone is a supernet; its batch norm is recalibrated on
+            images of `train_dataloader` first.
+        calibration_images, calibration_batch_size: of that.
+    Raises:
+        FileNotFoundError, ValueError: data or a checkpoint that are absent or do not fit, a
+            supernet without a path.
+    """
+    for key in ("test_dataloader", "test_evaluator"):
+        if config.get(key) is None:
+            raise ValueError(f"the config has no `{key}`: `detnas test` scores it")
+    is_supernet = config.model.backbone.get("type") == "DetNASSupernet"
+    if is_supernet and choices is None:
+        raise ValueError("the backbone is a supernet: name the path to test by --architecture")
+    if choices is not None and not is_supernet:
+        raise ValueError("--architecture is for supernets, and the config's backbone is none")
+    check_splits(config, {"train_dataloader": "train", "test_dataloader": "test"})
+    check_weights(config, checkpoint)
+    quiet_logger()
+    model = build_model(config, checkpoint)
+    if choices is not None:
+        model.backbone.set_path(choices)
+        loader, _ = calibration_loader(
+            config.train_dataloader,
+            config.test_dataloader,
+            calibration_images,
+            calibration_batch_size,
+            config.randomness["seed"],
+        )
+        recalibrate(model, loader)
+    loader = scored_loader(config.test_dataloader, config.randomness["seed"])
+    metrics = build_metrics(config.test_evaluator, loader.dataset)
+    return score(model, loader, metrics, len(loader.dataset))

@@ -1,0 +1,245 @@
+"""One architecture drawn block by block: stem and stages as panels, blocks coloured by choice."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
+from detnas.report.style import (
+    CHOICE_STYLES,
+    LIGHT,
+    TIMES,
+    Theme,
+    cost_name,
+    readable_cost,
+    save_figure,
+    themed,
+)
+from search_space.architecture import Architecture
+from search_space.cost import DEFAULT_INPUT_SIZE, InputSize, macs, params
+from search_space.spaces import SearchSpace
+
+# Everything is laid out in inches, y downwards.
+_BOX, _PITCH = 0.58, 0.70
+_PADDING, _HEADING = 0.16, 0.54
+_MIN_PANEL = 1.26
+_BETWEEN_PANELS, _BETWEEN_LINES = 0.30, 0.26
+_MARGIN, _TITLE = 0.32, 0.96
+_LEGEND_ITEM, _LEGEND_LINE = 1.80, 0.32
+_CAPACITIES = (6, 8, 10, 12, 16)
+_ASPECT = 2.2  # width to height that reads well in a page's column
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """The stem (stage -1) or a stage: its place, and its blocks in rows of `columns`."""
+
+    stage: int
+    first_block: int
+    blocks: int
+    columns: int
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def box(self, position: int) -> tuple[float, float]:
+        """Left and top of the block at `position` in the stage."""
+        row, column = divmod(position, self.columns)
+        inner = self.columns * _PITCH - (_PITCH - _BOX)
+        left = self.x + (self.width - inner) / 2
+        return left + column * _PITCH, self.y + _HEADING + row * _PITCH
+
+
+@dataclass(frozen=True)
+class _Layout:
+    panels: tuple[_Panel, ...]
+    width: float
+    height: float
+    legend_columns: int
+    legend_y: float
+
+
+def draw_architecture(
+    architecture: Architecture,
+    path: Path,
+    title: str | None = None,
+    *,
+    costs: Mapping[str, float] | None = None,
+    input_size: InputSize = DEFAULT_INPUT_SIZE,
+    theme: Theme = LIGHT,
+) -> None:
+    """Draw an architecture to a PNG or SVG file.
+
+    Args:
+        title: the first line; the space's name and number of blocks where None.
+        costs: what the second line names, such as {"macs": ..., "latency_ms": ...}; MACs at
+            `input_size` and parameters where None.
+        input_size: (channels, height, width) that the MACs hold for.
+
+    Raises:
+        ValueError: the path's suffix is neither .png nor .svg.
+    """
+    space = architecture.space
+    if costs is None:
+        costs = {"macs": macs(architecture, input_size), "params": params(architecture)}
+    layout = _best_layout(space)
+    with themed(theme):
+        figure = Figure(figsize=(layout.width, layout.height))
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        axes.set_xlim(0, layout.width)
+        axes.set_ylim(layout.height, 0)
+        axes.set_axis_off()
+        heading = title or f"{space.name} space, {space.num_blocks} blocks"
+        axes.text(_MARGIN, 0.40, heading, size=14, weight="bold", va="center")
+        subtitle = _subtitle(costs, input_size)
+        axes.text(_MARGIN, 0.68, subtitle, size=9.5, color=theme.muted, va="center")
+        for panel in layout.panels:
+            _draw_panel(axes, panel, architecture, theme)
+        _draw_arrows(axes, layout.panels, theme)
+        _draw_legend(axes, layout, architecture, theme)
+        save_figure(figure, Path(path))
+
+
+def _subtitle(costs: Mapping[str, float], input_size: InputSize) -> str:
+    _, height, width = input_size
+    parts = []
+    for name, value in costs.items():
+        where = f" at {width}{TIMES}{height}" if name == "macs" else ""
+        parts.append(f"{readable_cost(name, value)} {cost_name(name)}{where}")
+    return "   ·   ".join(parts)
+
+
+def _best_layout(space: SearchSpace) -> _Layout:
+    """The layout, of several numbers of blocks a line, nearest to `_ASPECT` and least ragged."""
+
+    def flaws(layout: _Layout) -> float:
+        ends = {panel.y: panel.x + panel.width for panel in layout.panels}.values()
+        ragged = 1 - sum(ends) / len(ends) / max(ends)
+        return abs(math.log(layout.width / layout.height / _ASPECT)) + 2 * ragged
+
+    return min((_layout(space, capacity) for capacity in _CAPACITIES), key=flaws)
+
+
+def _layout(space: SearchSpace, capacity: int) -> _Layout:
+    """Panels from left to right, a new line where a stage would exceed `capacity` blocks."""
+    x, y, line_height, in_line = _MARGIN, _TITLE, 0.0, 0
+    panels: list[_Panel] = []
+    first = 0
+    for stage, blocks in enumerate((1, *(stage.blocks for stage in space.stages)), start=-1):
+        rows = math.ceil(blocks / capacity)
+        columns = math.ceil(blocks / rows)
+        width = max(columns * _PITCH - (_PITCH - _BOX) + 2 * _PADDING, _MIN_PANEL)
+        height = _HEADING + rows * _PITCH - (_PITCH - _BOX) + _PADDING
+        if stage >= 0 and in_line + columns > capacity:
+            x, y, line_height, in_line = _MARGIN, y + line_height + _BETWEEN_LINES, 0.0, 0
+        panels.append(_Panel(stage, first, blocks, columns, x, y, width, height))
+        x, line_height = x + width + _BETWEEN_PANELS, max(line_height, height)
+        if stage >= 0:
+            in_line, first = in_line + columns, first + blocks
+    width = max(panel.x + panel.width for panel in panels) + _MARGIN
+    items = space.num_choices + 1
+    legend_columns = max(1, min(items, int((width - 2 * _MARGIN) / _LEGEND_ITEM)))
+    legend_y = y + line_height + 0.36
+    height = legend_y + math.ceil(items / legend_columns) * _LEGEND_LINE
+    return _Layout(tuple(panels), width, height, legend_columns, legend_y)
+
+
+def _draw_panel(axes: Axes, panel: _Panel, architecture: Architecture, theme: Theme) -> None:
+    space = architecture.space
+    _rounded(axes, panel.x, panel.y, panel.width, panel.height, theme.panel, radius=0.10)
+    is_stem = panel.stage < 0
+    channels = space.stem if is_stem else space.stages[panel.stage].channels
+    name = "Stem" if is_stem else f"Stage {panel.stage + 1}"
+    centred = panel.width == _MIN_PANEL
+    x = panel.x + (panel.width / 2 if centred else _PADDING)
+    align = "center" if centred else "left"
+    axes.text(x, panel.y + 0.17, name, size=9.5, weight="bold", ha=align, va="center")
+    about = f"{channels} ch · stride {2 ** (panel.stage + 2)}"
+    axes.text(x, panel.y + 0.36, about, size=8, color=theme.muted, ha=align, va="center")
+    for position in range(panel.blocks):
+        x, y = panel.box(position)
+        if (position + 1) % panel.columns and position + 1 < panel.blocks:
+            middle = y + _BOX / 2
+            axes.plot([x + _BOX, x + _PITCH], [middle, middle], color=theme.muted, lw=1.2)
+        if is_stem:
+            _rounded(axes, x, y, _BOX, _BOX, theme.paper, edge=theme.muted)
+            _label(axes, x, y, f"3{TIMES}3", "conv", theme.ink)
+        else:
+            choice = architecture.choice_names[panel.first_block + position]
+            style = CHOICE_STYLES[choice]
+            _rounded(axes, x, y, _BOX, _BOX, style.fill)
+            kind = "Xception" if choice.startswith("xception") else ""
+            _label(axes, x, y, style.kernel, kind, style.ink)
+        if position == 0:
+            _stride_badge(axes, x + 0.03, y + 0.03, theme)
+
+
+def _label(axes: Axes, x: float, y: float, kernel: str, kind: str, ink: str) -> None:
+    middle = x + _BOX / 2
+    height = y + _BOX * (0.43 if kind else 0.51)
+    axes.text(middle, height, kernel, size=10.5, weight="bold", color=ink, ha="center", va="center")
+    if kind:
+        axes.text(middle, y + _BOX * 0.74, kind, size=6.5, color=ink, ha="center", va="center")
+
+
+def _stride_badge(axes: Axes, x: float, y: float, theme: Theme) -> None:
+    """The mark of a block that halves the resolution, centred at (x, y)."""
+    _rounded(axes, x - 0.13, y - 0.09, 0.26, 0.18, theme.ink, radius=0.06, edge=theme.panel)
+    axes.text(x, y, "↓2", size=6.5, weight="bold", color=theme.paper, ha="center", va="center")
+
+
+def _draw_arrows(axes: Axes, panels: tuple[_Panel, ...], theme: Theme) -> None:
+    """From each panel to the next; where that is on another line, two stubs."""
+    arrow = {"arrowstyle": "-|>", "color": theme.muted, "lw": 1.2, "shrinkA": 0, "shrinkB": 0}
+    for before, after in pairwise(panels):
+        right = before.x + before.width
+        leave, enter = (panel.y + _HEADING + _BOX / 2 for panel in (before, after))
+        ends = [((right + 0.04, leave), (after.x - 0.04, enter))]
+        if after.y > before.y:
+            ends = [
+                ((right + 0.04, leave), (right + 0.25, leave)),
+                ((after.x - 0.25, enter), (after.x - 0.04, enter)),
+            ]
+        for start, end in ends:
+            axes.annotate("", end, start, arrowprops=arrow)
+
+
+def _draw_legend(axes: Axes, layout: _Layout, architecture: Architecture, theme: Theme) -> None:
+    counts = Counter(architecture.choice_names)
+    names = architecture.space.choices
+    step = (layout.width - 2 * _MARGIN) / layout.legend_columns
+    for item in range(len(names) + 1):
+        row, column = divmod(item, layout.legend_columns)
+        x, y = _MARGIN + column * step, layout.legend_y + row * _LEGEND_LINE
+        if item == len(names):
+            _stride_badge(axes, x + 0.13, y, theme)
+            axes.text(x + 0.34, y, "halves the resolution", size=8.5, va="center")
+            continue
+        style = CHOICE_STYLES[names[item]]
+        _rounded(axes, x, y - 0.09, 0.18, 0.18, style.fill, radius=0.04)
+        text = axes.text(x + 0.27, y, style.name, size=8.5, va="center")
+        count = f"  {TIMES} {counts[names[item]]}"
+        axes.annotate(count, (1, 0.5), xycoords=text, size=8.5, color=theme.muted, va="center")
+
+
+def _rounded(
+    axes: Axes,
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    fill: str,
+    radius: float = 0.08,
+    edge: str = "none",
+) -> None:
+    style = f"round,pad=0,rounding_size={radius}"
+    axes.add_patch(
+        FancyBboxPatch((x, y), width, height, style, facecolor=fill, edgecolor=edge, zorder=2)
+    )

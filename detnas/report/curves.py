@@ -1,0 +1,200 @@
+"""The course of a search: score against evaluations, and score against a cost.
+
+Both draw rows of a history. Rows without a result are left out, so a search may still be running.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from detnas.report.marks import (
+    DASHED,
+    DOTTED,
+    draw_bound,
+    draw_dots,
+    draw_failed,
+    draw_random,
+    finish_figure,
+    label_above,
+    new_figure,
+    scores_of,
+)
+from detnas.report.style import (
+    LIGHT,
+    Theme,
+    cost_name,
+    cost_scale,
+    readable_cost,
+    readable_score,
+    save_figure,
+    themed,
+)
+from detnas.search.records import DONE, FAILED, RANDOM, SEARCH, Evaluation, best_of
+
+_GENERATION_LABELS = 12
+
+
+def draw_search(
+    rows: Sequence[Evaluation],
+    path: Path,
+    *,
+    score_name: str,
+    greater_is_better: bool = True,
+    theme: Theme = LIGHT,
+) -> None:
+    """Draw every candidate's score in the order evaluated, the running best, and the baseline.
+
+    Candidates are dots coloured by generation, failed ones crosses at the bottom. The random
+    baseline, where there is one, stands at the right with its mean and best drawn across.
+
+    Args:
+        rows: of one history, in its order.
+        path: a .png or .svg file.
+        score_name: what the score's axis is called.
+        greater_is_better: whether the highest score is the best.
+
+    Raises:
+        ValueError: no candidate of the search has a score, or the path has another suffix.
+    """
+    settled = [row for row in rows if row.role == SEARCH and row.settled]
+    best = best_of(settled, greater_is_better)
+    if best is None:
+        raise ValueError("no candidate of the search has a score, there is no curve to draw")
+    random = scores_of([row for row in rows if row.role == RANDOM])
+    with themed(theme):
+        figure = new_figure()
+        axes, side = _axes_and_side(figure, bool(random.size))
+        _draw_generations(axes, settled, theme)
+        places = {row.id: place for place, row in enumerate(settled, start=1)}
+        done = [row for row in settled if row.status == DONE]
+        draw_dots(axes, [places[row.id] for row in done], done, theme)
+        draw_failed(axes, [places[row.id] for row in settled if row.status == FAILED], theme)
+        _draw_running_best(axes, settled, greater_is_better, theme)
+        if side is not None:
+            _draw_baseline(axes, side, random, greater_is_better, theme)
+        axes.set_xlim(0.0, len(settled) + 1.0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+        axes.set_xlabel("evaluations")
+        finish_figure(figure, axes, places[best.id], best, score_name, theme)
+        save_figure(figure, Path(path))
+
+
+def draw_cost_scatter(
+    rows: Sequence[Evaluation],
+    path: Path,
+    *,
+    score_name: str,
+    cost: str = "macs",
+    lower: float | None = None,
+    upper: float | None = None,
+    greater_is_better: bool = True,
+    theme: Theme = LIGHT,
+) -> None:
+    """Draw score against a cost: the search coloured by generation, the baseline, the budget.
+
+    Args:
+        rows: of one history.
+        path: a .png or .svg file.
+        score_name: what the score's axis is called.
+        cost: one of the names in the rows' costs.
+        lower: the budget's lower bound, in the cost's unit; None draws none.
+        upper: the upper one.
+        greater_is_better: whether the highest score is the best.
+
+    Raises:
+        ValueError: no candidate of the search has a score, a row lacks the cost, or the path has
+            another suffix.
+    """
+    done = [row for row in rows if row.role == SEARCH and row.status == DONE]
+    random = [row for row in rows if row.role == RANDOM and row.status == DONE]
+    best = best_of(done, greater_is_better)
+    if best is None:
+        raise ValueError("no candidate of the search has a score, there is nothing to draw")
+    for row in (*done, *random):
+        if cost not in row.costs:
+            raise ValueError(f"the history has no cost {cost!r}, only {', '.join(row.costs)}")
+    divisor, unit = cost_scale(cost, max(row.costs[cost] for row in (*done, *random)))
+    with themed(theme):
+        figure = new_figure()
+        axes = figure.add_subplot()
+        for sign, bound in (("≥", lower), ("≤", upper)):
+            if bound is not None:
+                label = f"budget {sign} {readable_cost(cost, bound)}"
+                draw_bound(axes, bound / divisor, label, theme)
+        dots = draw_dots(axes, [row.costs[cost] / divisor for row in done], done, theme)
+        if random:
+            draw_random(
+                axes, [row.costs[cost] / divisor for row in random], scores_of(random), theme
+            )
+        axes.set_xlabel(f"{cost_name(cost)} ({unit})" if unit else cost_name(cost))
+        if done[0].generation != done[-1].generation:
+            bar = figure.colorbar(dots, ax=axes, label="generation", pad=0.01, aspect=32)
+            bar.ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+            bar.solids.set_alpha(1.0)  # type: ignore[union-attr]
+            bar.outline.set_visible(False)  # type: ignore[operator]
+        finish_figure(figure, axes, best.costs[cost] / divisor, best, score_name, theme)
+        save_figure(figure, Path(path))
+
+
+def _axes_and_side(figure: Figure, with_side: bool) -> tuple[Axes, Axes | None]:
+    """The main axes, and a narrow one at its right that shares its scores."""
+    if not with_side:
+        return figure.add_subplot(), None
+    grid = figure.add_gridspec(1, 2, width_ratios=(1, 0.13))
+    axes = figure.add_subplot(grid[0])
+    side = figure.add_subplot(grid[1], sharey=axes)
+    side.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
+    side.spines[["left", "bottom"]].set_visible(False)
+    return axes, side
+
+
+def _draw_generations(axes: Axes, settled: Sequence[Evaluation], theme: Theme) -> None:
+    """Every second generation on a ground of its own, numbered along the top."""
+    numbers = [row.generation for row in settled]
+    every = len(set(numbers)) // _GENERATION_LABELS + 1
+    start = 0.5
+    for number, group in groupby(numbers):
+        end = start + len(list(group))
+        if number % 2:
+            axes.axvspan(start, end, color=theme.panel, lw=0, zorder=0)
+        if number % every == 0:
+            label = f"generation {number}" if number == 0 else f"{number}"
+            label_above(axes, (start + end) / 2, label, theme.muted)
+        start = end
+
+
+def _draw_running_best(
+    axes: Axes, settled: Sequence[Evaluation], greater_is_better: bool, theme: Theme
+) -> None:
+    better, worst = (np.maximum, -np.inf) if greater_is_better else (np.minimum, np.inf)
+    running = better.accumulate([worst if row.score is None else row.score for row in settled])
+    known = np.isfinite(running)
+    at = np.arange(1, len(settled) + 1)[known]
+    label = "best so far"
+    axes.step(at, running[known], where="post", color=theme.ink, lw=1.8, zorder=4, label=label)
+
+
+def _draw_baseline(
+    axes: Axes, side: Axes, scores: np.ndarray, greater_is_better: bool, theme: Theme
+) -> None:
+    # The golden ratio spreads any number of dots evenly, the same way every time.
+    draw_random(side, np.arange(len(scores)) * 0.618 % 1.0, scores, theme)
+    side.set_xlim(-0.15, 1.15)
+    best = scores.max() if greater_is_better else scores.min()
+    for name, value, style in (("best", best, DASHED), ("mean", scores.mean(), DOTTED)):
+        for each in (axes, side):
+            each.axhline(value, color=theme.muted, lw=1.1, ls=style, zorder=2)
+        side.annotate(
+            f"{name} {readable_score(value)}",
+            (1.06, value),
+            xycoords=side.get_yaxis_transform(),
+            size=8,
+            color=theme.muted,
+            va="bottom" if (name == "best") == greater_is_better else "top",
+        )
+    label_above(side, 0.5, "random", theme.muted)

@@ -1,0 +1,122 @@
+"""The marks that the curves share: dots by generation, the baseline, the best, labels."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from numpy.typing import ArrayLike
+
+from detnas.report.style import Theme, generation_colours, readable_score
+from detnas.search.records import Evaluation
+
+DASHED, DOTTED = (0, (4, 3)), (0, (1, 2))
+_SIZE = (9.6, 4.5)
+_ABOVE = 1.015  # of the axes' height, where labels stand over them
+
+
+def new_figure() -> Figure:
+    """An empty figure of the curves' shape, with room around it."""
+    return Figure(figsize=_SIZE, layout=ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.07))
+
+
+def finish_figure(
+    figure: Figure, axes: Axes, x: float, best: Evaluation, score_name: str, theme: Theme
+) -> None:
+    """A star at the best candidate with its score above, the score's axis, and the legend."""
+    assert best.score is not None
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - 0.03 * (high - low), high + 0.07 * (high - low))
+    axes.scatter(
+        [x],
+        [best.score],
+        marker="*",
+        s=190,
+        lw=1,
+        color=theme.accent,
+        edgecolor=theme.paper,
+        zorder=5,
+    )
+    axes.annotate(
+        readable_score(best.score),
+        (x, best.score),
+        textcoords="offset points",
+        xytext=(0, 9),
+        size=10,
+        weight="bold",
+        color=theme.accent,
+        ha="center",
+    )
+    axes.set_ylabel(score_name)
+    figure.legend(loc="outside lower center", ncols=4, labelcolor=theme.muted)
+
+
+def scores_of(rows: Sequence[Evaluation]) -> np.ndarray:
+    """The scores of the rows that have one."""
+    return np.array([row.score for row in rows if row.score is not None])
+
+
+def draw_dots(
+    axes: Axes, x: Sequence[float], done: Sequence[Evaluation], theme: Theme
+) -> PathCollection:
+    """The search's candidates at `x`, coloured by generation."""
+    colours = generation_colours(theme)
+    last = max(row.generation for row in done)
+    axes.scatter([], [], s=22, color=colours(0.6), lw=0, label="candidate of the search")
+    return axes.scatter(
+        x,
+        scores_of(done),
+        c=[row.generation for row in done],
+        cmap=colours,
+        vmin=0 if last else -1,  # a lone generation in the middle of the colours
+        vmax=last or 1,
+        s=21,
+        lw=0,
+        alpha=0.9,
+        zorder=3,
+    )
+
+
+def draw_failed(axes: Axes, x: Sequence[float], theme: Theme) -> None:
+    """Crosses at the bottom for the candidates at `x`, which have no score."""
+    if x:
+        axes.scatter(
+            x,
+            [0.025] * len(x),
+            transform=axes.get_xaxis_transform(),
+            marker="x",
+            s=22,
+            lw=1.2,
+            color=theme.alarm,
+            zorder=3,
+            label=f"failed ({len(x)})",
+        )
+
+
+def draw_random(axes: Axes, x: ArrayLike, scores: np.ndarray, theme: Theme) -> None:
+    """The random architectures as diamonds."""
+    axes.scatter(
+        x,
+        scores,
+        marker="D",
+        s=20,
+        lw=1.0,
+        facecolor=theme.paper,
+        edgecolor=theme.ink,
+        zorder=4,
+        label=f"random architecture ({len(scores)})",
+    )
+
+
+def draw_bound(axes: Axes, x: float, label: str, theme: Theme) -> None:
+    """A budget's bound as a line across all scores, named above the axes."""
+    axes.axvline(x, color=theme.alarm, lw=1.2, ls=DASHED, zorder=1)
+    label_above(axes, x, label, theme.alarm)
+
+
+def label_above(axes: Axes, x: float, label: str, colour: str) -> None:
+    """A small text above the axes at `x`."""
+    where = axes.get_xaxis_transform()
+    axes.annotate(label, (x, _ABOVE), xycoords=where, size=8, color=colour, ha="center")

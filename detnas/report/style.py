@@ -1,0 +1,155 @@
+"""What the pictures and the page share: colours, the wording of costs and scores, saving a figure.
+
+Block choices keep their colours everywhere. ShuffleNet blocks are one blue, darker with a larger
+kernel, and Xception is orange: told apart in grey print and with every colour blindness.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.style
+from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from detnas.files import replacing
+
+DOTS_PER_INCH = 160
+FORMATS = (".png", ".svg")
+BLACK, WHITE = "#14202b", "#ffffff"
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+@dataclass(frozen=True)
+class ChoiceStyle:
+    """How a block choice looks: its fill, the ink upon it, and its names from long to short."""
+
+    fill: str
+    ink: str
+    name: str
+    kernel: str
+    mark: str
+
+
+CHOICE_STYLES = {
+    "shufflenet_3x3": ChoiceStyle("#c3e0f2", BLACK, f"ShuffleNet 3{TIMES}3", f"3{TIMES}3", "3"),
+    "shufflenet_5x5": ChoiceStyle("#67aedb", BLACK, f"ShuffleNet 5{TIMES}5", f"5{TIMES}5", "5"),
+    "shufflenet_7x7": ChoiceStyle("#185a8d", WHITE, f"ShuffleNet 7{TIMES}7", f"7{TIMES}7", "7"),
+    "xception_3x3": ChoiceStyle("#f0a24b", BLACK, f"Xception 3{TIMES}3", f"3{TIMES}3", "X"),
+}
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of a picture that are not data; `ramp` is that of the generations, old to new."""
+
+    paper: str
+    panel: str
+    ink: str
+    muted: str
+    line: str
+    accent: str
+    alarm: str
+    ramp: tuple[str, ...]
+
+
+LIGHT = Theme(
+    paper=WHITE,
+    panel="#f1f4f7",
+    ink=BLACK,
+    muted="#5d6a77",
+    line="#ccd4db",
+    accent="#d9660b",
+    alarm="#c22f2f",
+    ramp=("#b5d9c9", "#5aaeb0", "#2f7a9e", "#2f3f7d"),
+)
+DARK = Theme(
+    paper="#12181f",
+    panel="#1c252e",
+    ink="#e6ebf0",
+    muted="#98a5b1",
+    line="#3a4652",
+    accent="#f5a04a",
+    alarm="#ff7a70",
+    ramp=("#2f4a75", "#35789c", "#52b3ae", "#c9efd0"),
+)
+
+
+def generation_colours(theme: Theme) -> Colormap:
+    """A colour for each part of a search, from its first generation (0) to its last (1)."""
+    return LinearSegmentedColormap.from_list("generations", theme.ramp)
+
+
+@contextmanager
+def themed(theme: Theme) -> Iterator[None]:
+    """What is drawn inside takes its colours from `theme`, and nothing from the user's settings."""
+    settings = {
+        "figure.facecolor": theme.paper,
+        "savefig.facecolor": theme.paper,
+        "axes.facecolor": theme.paper,
+        "axes.edgecolor": theme.line,
+        "axes.labelcolor": theme.ink,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid.axis": "y",
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": theme.line,
+        "grid.linewidth": 0.5,
+        "text.color": theme.ink,
+        "xtick.color": theme.muted,
+        "ytick.color": theme.muted,
+        "font.size": 9.0,
+        "legend.frameon": False,
+        "svg.hashsalt": "detnas",
+    }
+    with matplotlib.style.context(["default", settings]):
+        yield
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure whole or not at all, as PNG or SVG by the suffix of `path`.
+
+    Raises:
+        ValueError: another suffix.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in FORMATS:
+        raise ValueError(f"{path}: a picture's name must end in {' or '.join(FORMATS)}")
+    # Without the date, the same picture is the same file.
+    metadata = {"Date": None} if suffix == ".svg" else {}
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=DOTS_PER_INCH, metadata=metadata, format=suffix[1:])
+
+
+def cost_name(name: str) -> str:
+    """What a person calls a cost: "MACs" for "macs", "latency" for "latency_ms"."""
+    known = {"macs": "MACs", "params": "parameters", "latency_ms": "latency"}
+    base, at, size = name.partition("@")
+    return f"{known.get(base, base)}{' at ' if at else ''}{size.replace('x', TIMES)}"
+
+
+def cost_scale(name: str, largest: float) -> tuple[float, str]:
+    """Divisor and unit in which costs up to `largest` read well: (1e6, "M") for MACs of a net."""
+    if name.startswith("latency_ms"):
+        return 1.0, "ms"
+    for divisor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if largest >= divisor:
+            return divisor, unit
+    return 1.0, ""
+
+
+def readable_cost(name: str, value: float) -> str:
+    """A cost with three or four significant digits and its unit: "300.1 M", "1.35 G", "8.20 ms"."""
+    divisor, unit = cost_scale(name, value)
+    scaled = value / divisor
+    digits = 1 if scaled >= 100 else 2
+    if not unit and scaled == int(scaled):
+        return f"{int(scaled)}"
+    return f"{scaled:.{digits}f} {unit}".rstrip()
+
+
+def readable_score(value: float) -> str:
+    """A score with four decimals, or two from ten up (percentages)."""
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"

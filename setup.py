@@ -1,0 +1,43 @@
+"""Packaging of DetNAS: what is installed, what it needs, and what is optional."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION: dict[str, str] = {}
+exec((HERE / "detnas" / "version.py").read_text(encoding="utf-8"), VERSION)
+
+setup(
+    name="detnas",
+    version=VERSION["__version__"],
+    description="One-shot neural architecture search for detection backbones",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    packages=find_packages(include=["detnas*", "search_space*"]),
+    package_data={"detnas": ["py.typed"], "search_space": ["py.typed"]},
+    entry_points={"console_scripts": ["detnas=detnas.cli:main"]},
+    install_requires=[
+        "matplotlib>=3.8",
+        "numpy>=1.26",
+        "opencv-python-headless>=4.9",
+        "pillow>=10",
+        "pycocotools>=2.0.8",
+        "scikit-learn>=1.5",
+        "torch>=2.6,<2.14",
+        "torchvision>=0.21",
+    ],
+    extras_require={
+        # OpenMMLab under its own import names; leave it out where mmcv and mmdet are installed.
+        "onedl": [
+            "onedl-mmengine>=0.10.12",
+            "onedl-mmcv>=2.3.6",
+            "onedl-mmdetection>=3.5.1",
+            "onedl-mmpretrain>=1.3.6",
+        ],
+        "dev": ["hypothesis>=6.100", "mypy>=1.10", "pytest>=8", "ruff>=0.6"],
+    },
+)

@@ -1,0 +1,73 @@
+"""Reading checkpoints: nothing untrusted is unpickled, damage is told."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from detnas.models.checkpoints import read_checkpoint
+
+
+class _Attack:
+    def __reduce__(self) -> tuple[object, ...]:
+        return exec, ("raise SystemExit('code in a checkpoint ran')",)
+
+
+def test_code_in_a_checkpoint_does_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "evil.pth"
+    torch.save({"state_dict": {}, "meta": {"x": _Attack()}}, path)
+    with pytest.raises(ValueError, match="holds more than weights"):
+        read_checkpoint(path)
+
+
+class _LookUp:
+    def __reduce__(self) -> tuple[object, ...]:
+        return getattr, (torch, "save")
+
+
+def test_attribute_look_up_is_for_the_log_history_alone(tmp_path: Path) -> None:
+    path = tmp_path / "lookup.pth"
+    torch.save({"state_dict": {}, "meta": {"x": _LookUp()}}, path)
+    with pytest.raises(ValueError, match="not loaded"):
+        read_checkpoint(path)
+
+
+def test_openmmlabs_log_history_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "log.pth"
+    buffer = HistoryBuffer()
+    buffer.update(np.float64(1.5))
+    torch.save({"state_dict": {"a": torch.ones(1)}, "message_hub": {"loss": buffer}}, path)
+    assert read_checkpoint(path)["message_hub"]["loss"].current() == 1.5
+
+
+def test_a_bare_state_dict_is_put_under_its_key_and_configs_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "bare.pth"
+    torch.save({"a": torch.ones(2)}, path)
+    assert torch.equal(read_checkpoint(path)["state_dict"]["a"], torch.ones(2))
+    torch.save({"state_dict": {}, "meta": {"config": "import os"}}, path)
+    assert "config" not in read_checkpoint(path)["meta"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", pickle.dumps([1, 2])])
+def test_damage_is_told_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "damaged.pth"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged") as refusal:
+        read_checkpoint(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_truncation_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "cut.pth"
+    torch.save({"a": torch.randn(1000)}, path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(ValueError, match="damaged"):
+        read_checkpoint(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nothing.pth"):
+        read_checkpoint(tmp_path / "nothing.pth")

@@ -1,0 +1,89 @@
+"""The architecture's picture: written, full, of sensible shape, the same every time."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from detnas.report.architecture import draw_architecture
+from detnas.report.style import CHOICE_STYLES, DARK, LIGHT, cost_name, readable_cost, readable_score
+from search_space import CHOICES, Architecture, SearchSpace, Stage, parse_architecture
+
+NETWORKS = {
+    "10 blocks": "tiny:2,1,2,0,3,3,1,0,2,2",
+    "20 blocks": "detnasnet-300m-coco-fpn",
+    "40 blocks": "detnasnet-1.3g-coco-fpn",
+}
+
+
+def share_of_colour(path: Path, colour: str) -> float:
+    pixels = np.asarray(Image.open(path).convert("RGB"))
+    wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return float((pixels == wanted).all(axis=2).mean())
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+def test_network_fills_its_picture(network: str, tmp_path: Path) -> None:
+    path = tmp_path / "network.png"
+    draw_architecture(parse_architecture(network), path)
+    with Image.open(path) as image:
+        assert 1200 <= image.width <= 2400
+        assert 1.5 < image.width / image.height < 4.5
+        assert np.asarray(image.convert("L")).std() > 20
+    assert share_of_colour(path, LIGHT.panel) > 0.1
+
+
+def test_area_of_a_choice_follows_its_number(tmp_path: Path) -> None:
+    few, many = tmp_path / "few.png", tmp_path / "many.png"
+    draw_architecture(parse_architecture("tiny:0,0,0,0,0,0,0,0,0,3"), few)
+    draw_architecture(parse_architecture("tiny:3,3,3,3,3,3,3,3,3,0"), many)
+    orange, blue = CHOICE_STYLES["xception_3x3"].fill, CHOICE_STYLES["shufflenet_3x3"].fill
+    assert share_of_colour(many, orange) > 5 * share_of_colour(few, orange) > 0
+    assert share_of_colour(few, blue) > 5 * share_of_colour(many, blue) > 0
+
+
+def test_every_choice_has_a_style() -> None:
+    assert tuple(CHOICE_STYLES) == CHOICES
+    assert len({style.fill for style in CHOICE_STYLES.values()}) == len(CHOICES)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_same_picture_is_the_same_file(suffix: str, tmp_path: Path) -> None:
+    first, second = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    for path in (first, second):
+        draw_architecture(parse_architecture(NETWORKS["10 blocks"]), path, "title", theme=DARK)
+    assert first.read_bytes() == second.read_bytes()
+    assert sorted(tmp_path.iterdir()) == [first, second]
+
+
+def test_odd_spaces(tmp_path: Path) -> None:
+    lone = SearchSpace("lone", 8, (Stage(16, 1),), choices=("xception_3x3",))
+    long = SearchSpace("long", 8, (Stage(16, 50), Stage(32, 1)))
+    for space in (lone, long):
+        draw_architecture(Architecture(space, (0,) * space.num_blocks), tmp_path / "odd.png")
+
+
+def test_other_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"must end in \.png or \.svg"):
+        draw_architecture(parse_architecture(NETWORKS["10 blocks"]), tmp_path / "network.pdf")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("macs", 288_082_368, "288.1 M"),
+        ("macs", 1_274_000_000, "1.27 G"),
+        ("params", 169_600, "169.6 k"),
+        ("latency_ms", 8.2, "8.20 ms"),
+        ("layers", 12, "12"),
+    ],
+)
+def test_costs_read_well(name: str, value: float, text: str) -> None:
+    assert readable_cost(name, value) == text
+
+
+def test_names_and_scores_read_well() -> None:
+    assert cost_name("macs@320x320") == "MACs at 320\N{MULTIPLICATION SIGN}320"
+    assert (readable_score(0.31249), readable_score(71.256)) == ("0.3125", "71.26")

@@ -1,0 +1,189 @@
+"""The report page: the right numbers, nothing from outside, whatever state the search is in."""
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from detnas.report.page import write_report
+from detnas.search.history import History
+from search_space import Architecture, get_space, macs_table, params_table
+
+TINY = get_space("tiny")
+SETTINGS: dict[str, Any] = {
+    "space": TINY.to_dict(),
+    "channel_shuffle": "even_odd",
+    "budgets": [{"cost": "macs", "lower": None, "upper": 25e6, "input_size": [3, 160, 160]}],
+    "strategy": {"type": "evolution", "generations": 3},
+    "score": "coco/bbox_mAP",
+    "greater_is_better": True,
+    "seed": 7,
+}
+MACS, PARAMS = macs_table(TINY, (3, 160, 160)), params_table(TINY)
+VOID = {"meta", "img", "source"}
+
+
+class Page(HTMLParser):
+    """Checks that tags are closed in order; collects text and the addresses of resources."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.addresses: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [v or "" for k, v in attrs if k in ("src", "srcset", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + " "
+
+
+def candidates(count: int, seed: int) -> list[tuple[tuple[int, ...], dict[str, float]]]:
+    drawn = np.random.default_rng(seed).integers(0, 4, (count, TINY.num_blocks))
+    chosen = [tuple(map(int, choices)) for choices in drawn]
+    return [
+        (choices, {"macs": MACS.of(choices), "params": PARAMS.of(choices)}) for choices in chosen
+    ]
+
+
+def build(folder: Path, scores: list[list[float | None]], random: tuple[float, ...] = ()) -> None:
+    """A folder whose history has these scores; None failed."""
+    folder.mkdir(exist_ok=True)
+    with History.create(folder / "history.db", SETTINGS) as history:
+        for generation, listed in enumerate(scores):
+            history.record_generation(generation, candidates(len(listed), generation))
+        history.record_generation(0, candidates(len(random), 99), "random")
+        waiting = [e for e in history.rows() if not e.settled]
+        for evaluation, score in zip(waiting, [*chain(*scores), *random], strict=True):
+            if score is None:
+                history.record_failed(evaluation.id, "RuntimeError: <script>alert(1)</script>")
+            else:
+                history.record_done(evaluation.id, score, {})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report") / "a <b> & c"
+    build(folder, [[0.1, None, 0.2], [0.25, 0.3125], [0.3, None]], random=(0.15, 0.22))
+    best, _ = candidates(2, 1)[1]
+    Architecture(TINY, best).save(folder / "best_architecture.json")
+    (folder / "summary.json").write_text('{"test": {"mAP": 0.36125}, "note": "<i>x</i>"}')
+    Image.new("RGB", (8, 8), "red").save(folder / "detections.png")
+    assert write_report(folder) == folder / "report.html"
+    return folder
+
+
+def test_page_has_the_numbers(finished: Path) -> None:
+    text = " ".join(Page(finished / "report.html").text.split())
+    best, costs = candidates(2, 1)[1]
+    assert "7 candidates in 3 generations · 2 failed · seed 7" in text
+    assert "MACs at 160\N{MULTIPLICATION SIGN}160 ≤ 25.00 M" in text
+    assert "best coco/bbox_mAP 0.3125 against the best of 2 random +0.0925" in text
+    assert f"MACs {costs['macs'] / 1e6:.2f} M" in text
+    assert "tiny:" + ",".join(map(str, best)) in text
+    # Generations: number, evaluated, best, mean, failed, waiting.
+    assert "0 3 0.2000 0.1500 1 0 1 2 0.3125 0.2812 0 0 2 2 0.3000 0.3000 1 0" in text
+    assert "random architectures 2 0.2200 0.1850" in text
+    assert "better than 2 of 2 random ones" in text
+    assert "test.mAP 0.36125 note <i>x</i>" in text
+    assert "2 RuntimeError: <script>alert(1)</script>" in text
+    assert "holds another architecture" not in text
+
+
+def test_best_candidates_come_first(finished: Path) -> None:
+    html = (finished / "report.html").read_text(encoding="utf-8")
+    top = html.split("<h2>Best candidates</h2>")[1].split("</table>")[0]
+    rows = top.split("<tr")[2:]
+    found = [match[0] for row in rows if (match := re.search(r"0\.\d{4}", row))]
+    assert found == ["0.3125", "0.3000", "0.2500", "0.2000", "0.1000"]
+    assert all(row.count("<i ") == TINY.num_blocks for row in rows)
+
+
+def test_page_is_alone_and_escaped(finished: Path) -> None:
+    page = Page(finished / "report.html")
+    assert len(page.addresses) == 7  # three pictures in two themes, and the detections
+    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    html = (finished / "report.html").read_text(encoding="utf-8")
+    assert "http" not in html
+    assert "url(" not in html
+    assert not {"script", "link", "b"} & set(page.tags)
+
+
+def test_old_best_file_is_noted(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "history.db").write_bytes((finished / "history.db").read_bytes())
+    Architecture(TINY, (0,) * 10).save(tmp_path / "best_architecture.json")
+    assert "holds another architecture" in Page(write_report(tmp_path)).text
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ([], "Nothing has been proposed yet"),
+        ([[None, None]], "No candidate has a score"),
+    ],
+    ids=["empty", "failed"],
+)
+def test_page_without_a_score(scores: list[list[float | None]], said: str, tmp_path: Path) -> None:
+    build(tmp_path, scores)
+    page = Page(write_report(tmp_path))
+    assert said in page.text
+    assert "No candidate has a score" in page.text
+    assert not page.addresses
+
+
+def test_page_of_a_running_search(tmp_path: Path) -> None:
+    with History.create(tmp_path / "history.db", SETTINGS) as history:
+        history.record_generation(0, candidates(3, 0))
+        history.record_done(history.generation(0)[0].id, 0.5, {})
+        text = Page(write_report(tmp_path)).text
+    assert "2 still waiting" in text
+    assert "0.5000" in text
+
+
+def test_unusable_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"history\.db: no such history"):
+        write_report(tmp_path)
+    build(tmp_path, [[0.1]])
+    small = get_space("small")
+    refused = {
+        "best_architecture.json": [
+            ("{", "not a JSON file"),
+            (json.dumps(Architecture(small, (0,) * 20).to_dict()), "belongs to another search"),
+        ],
+        "summary.json": [("{", "not a JSON file"), ("[]", "must hold a JSON object")],
+    }
+    for name, contents in refused.items():
+        for content, message in contents:
+            (tmp_path / name).write_text(content)
+            with pytest.raises(ValueError, match=rf"{name}.*{message}"):
+                write_report(tmp_path)
+        (tmp_path / name).unlink()
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_imports_neither_torch_nor_openmmlab() -> None:
+    code = (
+        "import sys, detnas.report.page, detnas.report.detections; "
+        "heavy = {'torch', 'mmengine', 'mmcv', 'mmdet', 'matplotlib.pyplot'}; "
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
