@@ -11,7 +11,7 @@ model = dict(
     neck=dict(out_channels=96),
     bbox_head=dict(num_classes=3, in_channels=96, feat_channels=96, stacked_convs=2),
 )
-max_iters = 600
+max_iters = 800
 train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters, val_interval=100000)
 optim_wrapper = dict(
     type="OptimWrapper",
