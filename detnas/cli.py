@@ -1,4 +1,4 @@
-"""The command line: `detnas train | search | test | export | run | demo | cost | history`.
+"""The command line: `detnas train`, `search`, `test`, `export`, `run`, `demo` and the small ones.
 
 Parsing is here, work in `detnas.commands`. Nothing heavy is imported before a command needs it, so
 `--help` and the commands that need no model start in well under a second.
@@ -126,6 +126,9 @@ def _parser() -> argparse.ArgumentParser:
     history = command("history", commands.history, "list what a search has evaluated")
     history.add_argument("work_dir", type=Path, help="where `detnas search` writes")
     history.add_argument("--json", action="store_true", help="print JSON")
+
+    report = command("report", commands.report, "write report.html for a search or an experiment")
+    report.add_argument("work_dir", type=Path, help="a search's or an experiment's folder")
     return parser
 
 

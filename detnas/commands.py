@@ -38,10 +38,10 @@ def test(options: Options) -> None:
 
     choices = parse_architecture(options.architecture).choices if options.architecture else None
     config = _config(options)
-    from detnas.evaluation.test import test as run
+    from detnas.evaluation.testing import score_checkpoint
     from detnas.files import write_text
 
-    metrics = run(config, options.checkpoint, choices)
+    metrics = score_checkpoint(config, options.checkpoint, choices)
     text = json.dumps(metrics, indent=2)
     write_text(Path(config.work_dir) / "test_metrics.json", text + "\n")
     print(text if options.json else "\n".join(f"{k:<24} {v:.4f}" for k, v in metrics.items()))
@@ -132,6 +132,13 @@ def history(options: Options) -> None:
             f"{row.costs.get('macs', 0):>15,.0f}  {choices_to_text(row.choices)}"
             + (f"  {row.error}" if row.error else "")
         )
+
+
+def report(options: Options) -> None:
+    """`detnas report WORK_DIR`."""
+    from detnas.report.page import write_report
+
+    print(f"written: {write_report(options.work_dir)}")
 
 
 def _config(options: Options) -> "Config":

@@ -43,7 +43,9 @@ def load_config(
         if options:
             config.merge_from_dict(dict(options))
     except Exception as error:  # a config is code and may raise anything
-        raise ValueError(f"config {path} cannot be read: {type(error).__name__}: {error}") from error
+        raise ValueError(
+            f"config {path} cannot be read: {type(error).__name__}: {error}"
+        ) from error
     if work_dir is not None:
         config.work_dir = str(work_dir)
     elif config.get("work_dir") is None:

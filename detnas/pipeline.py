@@ -7,6 +7,7 @@ name the results of earlier stages as "{experiment}/pretrain/final.pth" and the 
 
 import hashlib
 import json
+import shutil
 import statistics
 import sys
 import time
@@ -19,8 +20,11 @@ from mmengine.config import Config
 
 from detnas.config import load_config
 from detnas.console import duration, print_progress
-from detnas.evaluation.test import test
+from detnas.evaluation.predict import predict
+from detnas.evaluation.testing import score_checkpoint
 from detnas.files import write_text
+from detnas.pictures import draw_detection_picture, draw_search_pictures
+from detnas.report.page import write_report
 from detnas.search.history import FILE_NAME
 from detnas.search.records import RANDOM, best_of, read_fingerprint, read_history
 from detnas.search.stage import search
@@ -94,7 +98,21 @@ def run_experiment(
         _run_stage(experiment, stage, f"[{number}/{len(stages)}] {stage}")
     summary = summarise(experiment)
     write_text(work_dir / SUMMARY, json.dumps(summary, indent=2) + "\n")
+    _illustrate(experiment, stages)
     return summary
+
+
+def _illustrate(experiment: Experiment, stages: list[str]) -> None:
+    folder = experiment.work_dir
+    if "test" in stages:
+        predictions, classes = predict(
+            experiment.config("test"), folder / "retrain" / FINAL_WEIGHTS, images=8
+        )
+        draw_detection_picture(predictions, classes, folder)
+    if "search" in stages:
+        shutil.copy(folder / "search" / "best_architecture.json", folder)
+        draw_search_pictures(folder / "search", folder)
+        write_report(folder)
 
 
 def _run_stage(experiment: Experiment, stage: str, title: str) -> None:
@@ -115,7 +133,7 @@ def _run_stage(experiment: Experiment, stage: str, title: str) -> None:
     if stage == "search":
         search(config, resume=True, progress=print_progress)
     elif stage == "test":
-        metrics = test(config, experiment.work_dir / "retrain" / FINAL_WEIGHTS)
+        metrics = score_checkpoint(config, experiment.work_dir / "retrain" / FINAL_WEIGHTS)
         write_text(Path(config.work_dir) / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     else:
         train(config, resume=True)

@@ -1,4 +1,4 @@
-# A shortened search (6 candidates) for the best path under 300M MACs, scored on BCCD's search split.
+# A shortened search (6 candidates) for the best path under 300M MACs on BCCD's search split.
 _base_ = ["./finetune.py"]
 val_dataloader = {{_base_.search_dataloader}}
 val_cfg = dict(type="ValLoop")

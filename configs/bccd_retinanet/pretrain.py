@@ -18,7 +18,9 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type="LinearLR", start_factor=0.1, begin=0, end=100, by_epoch=False),
-    dict(type="LinearLR", start_factor=1.0, end_factor=0.0, begin=100, end=max_iters, by_epoch=False),
+    dict(
+        type="LinearLR", start_factor=1.0, end_factor=0.0, begin=100, end=max_iters, by_epoch=False
+    ),
 ]
 
 # Too short a schedule for random paths from the start: see PathSamplingHook.

@@ -12,9 +12,7 @@ model = dict(
     rpn_head=dict(in_channels=64, feat_channels=64),
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels=64),
-        bbox_head=dict(
-            in_channels=64, conv_out_channels=64, fc_out_channels=256, num_classes=12
-        ),
+        bbox_head=dict(in_channels=64, conv_out_channels=64, fc_out_channels=256, num_classes=12),
     ),
     train_cfg=dict(rcnn=dict(sampler=dict(num=128)), rpn_proposal=dict(max_per_img=300)),
     test_cfg=dict(rpn=dict(max_per_img=200)),

@@ -1,1 +1,1 @@
-"""Scoring: batch-norm recalibration, the candidate evaluator, and the test of a finished network."""
+"""Scoring: batch-norm recalibration, the candidate evaluator, the test of a finished network."""

@@ -71,7 +71,7 @@ def _gathering(model: nn.Module) -> Iterator[_Statistics]:
 
 
 @torch.no_grad()
-def recalibrate(model: nn.Module, batches: Iterable[Mapping[str, Any]]) -> int:
+def recalibrate(model: Any, batches: Iterable[Mapping[str, Any]]) -> int:
     """Recompute the running statistics of every batch norm that the model's forward pass uses.
 
     Per channel the mean and the unbiased variance, averaged over the batches weighted by their

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import ConcatDataset, DataLoader, Subset
 
 from detnas.config import unwrap_dataset
 
@@ -35,7 +35,7 @@ def calibration_loader(
         dataset = DATASETS.build(config)
         dataset.full_init()
         parts.append(dataset)
-    whole = torch.utils.data.ConcatDataset(parts)
+    whole: ConcatDataset[Any] = ConcatDataset(parts)
     order = np.random.default_rng([seed, CALIBRATION]).permutation(len(whole))[:images]
     workers = int(test_dataloader.get("num_workers", 0))
     loader = DataLoader(

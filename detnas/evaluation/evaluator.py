@@ -15,7 +15,6 @@ from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
-from torch import nn
 
 from detnas.evaluation.batch_norm import recalibrate
 from detnas.evaluation.batches import CachedBatches, calibration_loader, scored_loader
@@ -53,7 +52,7 @@ class EvaluationSettings(Protocol):
         """Memory for decoded images of each of the two splits, in MiB."""
 
 
-def build_model(config: Config, weights: Path | str) -> nn.Module:
+def build_model(config: Config, weights: Path | str) -> Any:
     """The config's model, filled from a checkpoint, on the device at hand, in evaluation mode.
 
     Raises:
@@ -121,11 +120,12 @@ class CandidateEvaluator:
             seed,
         )
         scored = scored_loader(config.val_dataloader, seed)
-        metrics = build_metrics(config.val_evaluator, scored.dataset)
+        dataset: Any = scored.dataset
+        metrics = build_metrics(config.val_evaluator, dataset)
         return (
             CachedBatches(loader, settings.cache_mb),
             CachedBatches(scored, settings.cache_mb),
-            len(scored.dataset),
+            len(dataset),
             metrics,
         )
 
@@ -148,7 +148,7 @@ def build_metrics(config: Any, dataset: Any) -> Evaluator:
 
 
 @torch.no_grad()
-def score(model: nn.Module, batches: Any, metrics: Evaluator, size: int) -> dict[str, float]:
+def score(model: Any, batches: Any, metrics: Evaluator, size: int) -> dict[str, float]:
     """Run a model over batches and return the numbers among the metrics."""
     model.eval()
     for batch in batches:

@@ -10,7 +10,7 @@ from detnas.models.mmcv_ops import ensure_mmcv_ops
 
 ensure_mmcv_ops()
 with redirect_stdout(io.StringIO()):  # they print that an optional package of theirs is absent
-    import mmdet.datasets
+    import mmdet.datasets  # noqa: F401
     import mmpretrain.datasets  # noqa: F401
 
 from detnas.models.backbones import DetNASNet, DetNASSupernet  # noqa: E402

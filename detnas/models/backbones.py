@@ -217,7 +217,7 @@ class DetNASSupernet(_Backbone):
         self._path = Architecture(self.space, tuple(choices), self.channel_shuffle).choices
 
     def inflate(self, choice: int = 0) -> None:
-        """Give all choices of every block the function of one, which must be a 3x3 ShuffleNet block.
+        """Give all choices of every block the function of one, a 3x3 ShuffleNet block.
 
         After one path was trained alone, all paths begin as (nearly) that trained network; see
         `search_space.blocks.inflate`.
@@ -225,8 +225,10 @@ class DetNASSupernet(_Backbone):
         if self.space.choices[choice] != "shufflenet_3x3":
             raise ValueError(f"only shufflenet_3x3 inflates, not {self.space.choices[choice]}")
         for choices in self.blocks:
-            source = choices[choice]  # type: ignore[index]
-            for target in choices:  # type: ignore[union-attr]
+            assert isinstance(choices, nn.ModuleList)
+            source: Any = choices[choice]
+            target: Any
+            for target in choices:
                 if target is not source:
                     inflate(source, target)
 

@@ -36,8 +36,8 @@ _SAFE_GLOBALS: list[Any] = [
     (_history_buffer_attribute, "builtins.getattr"),
     np.ndarray,
     np.dtype,
-    np.core.multiarray._reconstruct if np.__version__ < "2" else np._core.multiarray._reconstruct,
-    np.core.multiarray.scalar if np.__version__ < "2" else np._core.multiarray.scalar,
+    np.zeros(0).__reduce__()[0],  # the functions that rebuild arrays and scalars of numpy
+    np.float64(0).__reduce__()[0],
     *(type(np.dtype(kind)) for kind in ("float64", "float32", "int64", "int32", "uint32", "bool")),
 ]
 
@@ -54,7 +54,9 @@ def read_checkpoint(path: Path | str, map_location: str = "cpu") -> dict[str, An
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"checkpoint {path} does not exist: train it first, or name another")
+        raise FileNotFoundError(
+            f"checkpoint {path} does not exist: train it first, or name another"
+        )
     try:
         with torch.serialization.safe_globals(_SAFE_GLOBALS):
             content = torch.load(path, map_location=map_location, weights_only=True)
@@ -177,7 +179,7 @@ def load_backbone_weights(backbone: _Backbone, path: Path, prefix: str = "backbo
     print(f"backbone weights loaded from {path}", file=sys.stderr)
 
 
-def load_weights(model: nn.Module, path: Path | str) -> dict[str, Any]:
+def load_weights(model: Any, path: Path | str) -> dict[str, Any]:
     """Fill a whole model whose backbone is ours, every tensor of it, and return the checkpoint.
 
     Raises:

@@ -22,9 +22,9 @@ class LastConvPool(BaseModule):
 
     def __init__(self, in_channels: int, out_channels: int = 1024, dropout: float = 0.2) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels, 1, bias=True),
-            nn.BatchNorm2d(out_channels),
+        self.conv = nn.Conv2d(in_channels, out_channels, 1, bias=True)
+        self.norm = nn.BatchNorm2d(out_channels)
+        self.pool = nn.Sequential(
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
             nn.AdaptiveAvgPool2d(1),
@@ -33,14 +33,14 @@ class LastConvPool(BaseModule):
 
     def init_weights(self) -> None:
         """Convolution N(0, 1 / in_channels), batch norm weight 1 and bias 1e-4, as the authors."""
-        conv, norm = self.layers[0], self.layers[1]
-        nn.init.normal_(conv.weight, 0.0, 1.0 / conv.in_channels)
-        nn.init.zeros_(conv.bias)
-        nn.init.ones_(norm.weight)
-        nn.init.constant_(norm.bias, 1e-4)
+        nn.init.normal_(self.conv.weight, 0.0, 1.0 / self.conv.in_channels)
+        assert self.conv.bias is not None
+        nn.init.zeros_(self.conv.bias)
+        nn.init.ones_(self.norm.weight)
+        nn.init.constant_(self.norm.bias, 1e-4)
         self._is_init = True
 
     def forward(self, x: Tensor | Sequence[Tensor]) -> tuple[Tensor]:
         """The last of the feature maps, (N, in_channels, H, W), to a tuple of (N, out_channels)."""
         features = x if isinstance(x, Tensor) else x[-1]
-        return (self.layers(features),)
+        return (self.pool(self.norm(self.conv(features))),)

@@ -71,12 +71,14 @@ class SearchFolder:
 
 
 def read_folder(folder: Path) -> SearchFolder:
-    """Read a search's folder.
+    """Read a search's folder, or an experiment's, where the history is in `search/`.
 
     Raises:
         ValueError: there is no history, or one of the files is damaged or of another search.
     """
     history = folder / HISTORY_FILE
+    if not history.is_file() and (folder / "search" / HISTORY_FILE).is_file():
+        history = folder / "search" / HISTORY_FILE  # an experiment's folder
     if not history.is_file():
         raise ValueError(f"{history}: no such history; give the folder of a search")
     rows, settings = read_history(history), read_fingerprint(history)

@@ -15,10 +15,10 @@ from detnas.files import replacing
 FINAL_WEIGHTS = "final.pth"
 
 
-def backbone_identity(model: torch.nn.Module) -> dict[str, Any] | None:
+def backbone_identity(model: Any) -> dict[str, Any] | None:
     """What the model's backbone is, for checkpoints; None where it is not one of ours."""
     inner = model.module if is_model_wrapper(model) else model
-    backbone = getattr(inner, "backbone", None)
+    backbone: Any = getattr(inner, "backbone", None)
     return backbone.identity() if hasattr(backbone, "identity") else None
 
 

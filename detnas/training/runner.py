@@ -22,6 +22,8 @@ class DetNASRunner(Runner):
     the console quieter than the log file.
     """
 
+    _train_dataloader: Any
+
     def load_checkpoint(
         self,
         filename: str,

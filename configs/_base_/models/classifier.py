@@ -1,4 +1,5 @@
-# The supernet under a classifier, as DetNAS pretrains it: 1x1 convolution, dropout, pooling, linear.
+# The supernet under a classifier, as DetNAS pretrains it: 1x1 convolution, dropout, pooling,
+# linear.
 model = dict(
     type="mmpretrain.ImageClassifier",
     backbone=dict(type="DetNASSupernet", space="small", out_indices=(3,)),

@@ -1,5 +1,5 @@
-# Faster R-CNN over the small supernet: FPN levels at strides 4 to 32 and one more, box head 4conv1fc,
-# batch norm in FPN and box head.
+# Faster R-CNN over the small supernet: FPN levels at strides 4 to 32 and one more, box head
+# 4conv1fc, batch norm in FPN and box head.
 norm_cfg = dict(type="BN")
 model = dict(
     type="FasterRCNN",
@@ -107,9 +107,7 @@ model = dict(
         rpn=dict(
             nms_pre=1000, max_per_img=1000, nms=dict(type="nms", iou_threshold=0.7), min_bbox_size=0
         ),
-        rcnn=dict(
-            score_thr=0.05, nms=dict(type="nms", iou_threshold=0.5), max_per_img=100
-        ),
+        rcnn=dict(score_thr=0.05, nms=dict(type="nms", iou_threshold=0.5), max_per_img=100),
     ),
 )
 custom_hooks = [dict(type="PathSamplingHook")]

@@ -90,7 +90,10 @@ def test_slice_is_bit_identical_to_the_supernet_on_that_path(
 
 @pytest.mark.parametrize(
     ("out_indices", "strides", "channels"),
-    [((0, 1, 2, 3), (4, 8, 16, 32), (64, 160, 320, 640)), ((1, 2, 3), (8, 16, 32), (160, 320, 640))],
+    [
+        ((0, 1, 2, 3), (4, 8, 16, 32), (64, 160, 320, 640)),
+        ((1, 2, 3), (8, 16, 32), (160, 320, 640)),
+    ],
 )
 def test_outputs_serve_fpn_and_retinanet(
     out_indices: tuple[int, ...], strides: tuple[int, ...], channels: tuple[int, ...]

@@ -39,9 +39,13 @@ def test_roi_align_is_identical_forward_and_backward(sampling_ratio: int, aligne
     from mmcv.ops import roi_align
 
     features = _tensor("feat").requires_grad_()
-    out = roi_align(features, _tensor("rois"), 7, 0.25, sampling_ratio, "avg", bool(aligned))
+    out = roi_align(features, _tensor("rois"), 7, 0.125, sampling_ratio, "avg", bool(aligned))
     name = f"sr{sampling_ratio}_al{aligned}"
     assert torch.equal(out, _tensor(f"roi_{name}"))
+    upstream = torch.linspace(-1, 1, out.numel()).view_as(out)  # what the golden gradient took
+    out.backward(upstream)
+    assert features.grad is not None
+    assert torch.equal(features.grad, _tensor(f"roi_grad_{name}"))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -11,7 +12,7 @@ from detnas.evaluation.evaluator import build_metrics, build_model, quiet_logger
 from detnas.preflight import check_splits, check_weights
 
 
-def test(
+def score_checkpoint(
     config: Config,
     checkpoint: Path | str,
     choices: Sequence[int] | None = None,
@@ -53,5 +54,6 @@ def test(
         )
         recalibrate(model, loader)
     loader = scored_loader(config.test_dataloader, config.randomness["seed"])
-    metrics = build_metrics(config.test_evaluator, loader.dataset)
-    return score(model, loader, metrics, len(loader.dataset))
+    dataset: Any = loader.dataset
+    metrics = build_metrics(config.test_evaluator, dataset)
+    return score(model, loader, metrics, len(dataset))

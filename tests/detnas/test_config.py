@@ -1,0 +1,64 @@
+"""Configs: references, overrides, work directory, seed."""
+
+from pathlib import Path
+
+import pytest
+
+from detnas.cli import main
+from detnas.config import load_config, unwrap_dataset
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    folder = tmp_path / "exp"
+    folder.mkdir()
+    path = folder / "stage.py"
+    path.write_text(
+        'root = "data/x"\n'
+        'images = "{root}/images"\n'
+        'a = dict(path="{images}/1.jpg", list=["{experiment}/b/final.pth"], other="{unknown}")\n'
+    )
+    return path
+
+
+def test_references_follow_overrides(config_file: Path) -> None:
+    config = load_config(config_file, {"root": "/elsewhere"}, "work/exp/stage")
+    assert config.a.path == "/elsewhere/images/1.jpg"
+    assert config.a.list == ["work/exp/b/final.pth"]
+    assert config.a.other == "{unknown}"
+
+
+def test_defaults_of_work_dir_and_seed(config_file: Path) -> None:
+    config = load_config(config_file)
+    assert config.work_dir == str(Path("work_dirs/exp/stage"))
+    assert config.randomness.seed == 0
+    assert load_config(config_file, seed=4).randomness.seed == 4
+
+
+def test_a_reference_to_itself_is_refused(config_file: Path) -> None:
+    config_file.write_text('a = "{b}"\nb = "{a}"\n')
+    with pytest.raises(ValueError, match="refers to itself"):
+        load_config(config_file)
+
+
+def test_a_broken_config_is_told_in_one_line(
+    config_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config_file.write_text("a = 1 / 0\n")
+    assert main(["train", str(config_file)]) == 2
+    printed = capsys.readouterr().err.strip()
+    assert "ZeroDivisionError" in printed
+    assert "\n" not in printed
+
+
+def test_wrapped_datasets_are_found() -> None:
+    plain = {"type": "CocoDataset", "ann_file": "a.json"}
+    repeated = {"type": "RepeatDataset", "times": 2, "dataset": plain}
+    assert unwrap_dataset({"type": "ConcatDataset", "datasets": [plain, repeated]}) == [plain] * 2
+
+
+def test_cost_as_text_and_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "detnasnet-300m-coco-fpn"]) == 0
+    assert "288,082,368 MACs" in capsys.readouterr().out
+    assert main(["cost", "small:1,2"]) == 2
+    assert "2 choices" in capsys.readouterr().err

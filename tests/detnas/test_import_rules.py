@@ -1,0 +1,88 @@
+"""The arrows between packages, and which commands stay light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OPENMMLAB = {"mmengine", "mmcv", "mmdet", "mmpretrain"}
+BASICS = {"detnas.files", "detnas.version"}
+# What a package may import of the project, beside itself, search_space and BASICS.
+MAY_IMPORT = {
+    "detnas.data": set(),
+    "detnas.models": set(),
+    "detnas.training": {"detnas.models", "detnas.config", "detnas.preflight"},
+    "detnas.evaluation": {"detnas.models", "detnas.config", "detnas.preflight"},
+    "detnas.export": {"detnas.models"},
+    "detnas.search": {
+        "detnas.models",
+        "detnas.evaluation",
+        "detnas.export",
+        "detnas.config",
+        "detnas.preflight",
+    },
+    "detnas.report": {"detnas.search"},
+}
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def _package(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def test_search_space_knows_nothing_of_detnas_or_openmmlab() -> None:
+    for path in (ROOT / "search_space").rglob("*.py"):
+        roots = {name.split(".")[0] for name in _imports(path)}
+        assert not roots & (OPENMMLAB | {"detnas"}), path
+        assert "torch" not in roots or path.name == "blocks.py", path
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_packages_import_only_along_the_arrows(package: str) -> None:
+    allowed = MAY_IMPORT[package] | BASICS | {package}
+    for path in (ROOT / package.replace(".", "/")).rglob("*.py"):
+        used = {_package(name) for name in _imports(path) if name.startswith("detnas.")}
+        assert used <= allowed, (path, used - allowed)
+
+
+def test_strategies_and_reports_need_no_torch_and_no_openmmlab() -> None:
+    files = [*(ROOT / "detnas/search/strategies").rglob("*.py")]
+    files += [*(ROOT / "detnas/report").rglob("*.py"), *(ROOT / "detnas/data").rglob("*.py")]
+    for path in files:
+        roots = {name.split(".")[0] for name in _imports(path)}
+        assert not roots & (OPENMMLAB | {"torch", "torchvision"}), path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["train", "--help"], ["cost", "detnasnet-300m-coco-fpn", "--json"]],
+)
+def test_light_commands_import_neither_torch_nor_openmmlab(arguments: list[str]) -> None:
+    heavy = sorted(OPENMMLAB | {"torch", "sklearn", "matplotlib"})
+    code = (
+        "import sys\nfrom detnas.cli import main\n"
+        f"try:\n    status = main({arguments!r})\nexcept SystemExit as end:\n    status = end.code\n"
+        f"loaded = [name for name in {heavy!r} if name in sys.modules]\n"
+        "sys.exit(f'loaded {loaded}' if loaded or status else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_file_says_what_it_is_for() -> None:
+    for folder in ("search_space", "detnas", "scripts", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            assert text.startswith(('"""', "# ")), path

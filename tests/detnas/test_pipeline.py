@@ -1,0 +1,302 @@
+"""A miniature of the whole pipeline through the command line, in both detectors; refusals; a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmdet.registry import METRICS
+from mmengine.evaluator import BaseMetric
+
+from detnas.cli import main
+from detnas.config import load_config
+from detnas.data.digits import DigitCounts, write_digits
+from detnas.evaluation.evaluator import CandidateEvaluator
+from detnas.export.weights import export_weights
+from detnas.models import DetNASNet
+from detnas.models.checkpoints import load_backbone_weights, read_checkpoint
+from detnas.search.records import RANDOM, SEARCH, read_history
+from detnas.search.settings import EvaluatorSettings
+from search_space.architecture import Architecture
+
+MINIATURE = Path(__file__).parents[1] / "miniature"
+COUNTS = DigitCounts(train_crops=24, val_crops=10, train_scenes=8, search_scenes=4, val_scenes=4)
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished RetinaNet experiment."""
+    folder = tmp_path_factory.mktemp("retinanet")
+    write_digits(folder / "data", counts=COUNTS)
+    assert main(["run", str(MINIATURE / "retinanet"), "--work-dir", str(folder), "--quiet"]) == 0
+    return folder
+
+
+def test_run_leaves_what_it_promises(experiment: Path) -> None:
+    summary = json.loads((experiment / "summary.json").read_text())
+    keys = {"best_choices", "best_macs", "budget_macs", "search_score", "retrained_bbox_mAP"}
+    assert keys | {"random_mean_score", "seconds"} <= summary.keys()
+    assert summary["best_macs"] <= summary["budget_macs"] == 40e6
+    best = Architecture.load(experiment / "best_architecture.json")
+    assert list(best.choices) == summary["best_choices"]
+    for name in ("architecture.png", "search.png", "costs.png", "detections.png", "report.html"):
+        assert (experiment / name).stat().st_size > 1000, name
+    rows = read_history(experiment / "search" / "history.db")
+    assert [row.role for row in rows] == [SEARCH] * 4 + [RANDOM] * 2
+    assert all(row.status == "done" for row in rows)
+    assert len({row.choices for row in rows[:4]}) == 4
+
+
+def test_running_again_does_nothing_and_another_config_is_refused(
+    experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (experiment / "retrain" / "final.pth").stat().st_mtime_ns
+    arguments = ["run", str(MINIATURE / "retinanet"), "--work-dir", str(experiment), "--quiet"]
+    assert main(arguments) == 0
+    assert (experiment / "retrain" / "final.pth").stat().st_mtime_ns == before
+    assert capsys.readouterr().err.count("finished before") == 5
+    assert main([*arguments, "--cfg-options", "train_cfg.max_iters=5"]) == 2
+    assert "under another config" in capsys.readouterr().err
+
+
+def test_export_slices_weights_that_the_network_takes(experiment: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pth"
+    output = tmp_path / "best.json"
+    command = ["export", str(experiment / "search"), "-o", str(output), "--weights", str(weights)]
+    assert main(command) == 0
+    architecture = Architecture.load(output)
+    net = DetNASNet(architecture)
+    load_backbone_weights(net, weights)
+    supernet = read_checkpoint(experiment / "finetune" / "final.pth")["state_dict"]
+    for block, choice in enumerate(architecture.choices):
+        key = f"blocks.{block}.{choice}.main.0.weight"
+        own = net.state_dict()[f"blocks.{block}.main.0.weight"]
+        assert torch.equal(own, supernet[f"backbone.{key}"])
+
+
+def test_a_path_of_the_supernet_is_tested_by_name(
+    experiment: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    config, weights = MINIATURE / "retinanet/finetune.py", experiment / "finetune/final.pth"
+    data = f"data_root={experiment}/data/detection"
+    command = ["test", str(config), str(weights), "--work-dir", str(tmp_path / "t"), "--json"]
+    command += ["--cfg-options", data]
+    assert main(command) == 2
+    assert "--architecture" in capsys.readouterr().err
+    assert main([*command, "--architecture", "tiny:0,1,2,3,0,1,2,3,0,1"]) == 0
+    assert "coco/bbox_mAP" in json.loads(capsys.readouterr().out)
+
+
+@METRICS.register_module()
+class DetectionFingerprint(BaseMetric):
+    """Numbers that tell two sets of detections apart in the last digit."""
+
+    def process(self, data_batch: Any, data_samples: Any) -> None:
+        for sample in data_samples:
+            found = sample["pred_instances"]
+            self.results.append((found["scores"].double(), found["bboxes"].double()))
+
+    def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+        scores = sum(float(s.sum()) for s, _ in results)
+        return {"scores": scores, "boxes": sum(float(b.sum()) for _, b in results)}
+
+
+def test_scores_do_not_depend_on_the_order_of_evaluation(experiment: Path) -> None:
+    options = {
+        "val_evaluator": {"_delete_": True, "type": "DetectionFingerprint"},
+        "model.test_cfg.score_thr": 0.0,
+    }
+    config = load_config(MINIATURE / "retinanet/search.py", options, experiment / "search")
+    settings = EvaluatorSettings(calibration_images=6, calibration_batch_size=4, threads=2)
+    paths = np.random.default_rng(0).integers(0, 4, (3, 10)).tolist()
+    weights = experiment / "finetune" / "final.pth"
+
+    def scores(order: list[int], evaluator: CandidateEvaluator) -> dict[int, dict[str, float]]:
+        return {i: evaluator(paths[i]) for i in order}
+
+    evaluator = CandidateEvaluator(config, weights, settings, seed=0)
+    forwards = scores([0, 1, 2], evaluator)
+    assert len({row["scores"] for row in forwards.values()}) == 3  # the metric tells them apart
+    assert scores([2, 0, 1, 0], evaluator) == forwards
+    assert scores([1], CandidateEvaluator(config, weights, settings, seed=0))[1] == forwards[1]
+    other = CandidateEvaluator(config, weights, settings, seed=5)(paths[0])
+    assert other != forwards[0]  # other calibration images give another score
+
+
+def _copy_search(experiment: Path, folder: Path) -> list[str]:
+    """Arguments of a search of its own in `folder` on the experiment's supernet."""
+    return [
+        "search",
+        str(MINIATURE / "retinanet/search.py"),
+        "--work-dir",
+        str(folder),
+        "--cfg-options",
+        f"data_root={experiment}/data/detection",
+        f"search.supernet={experiment}/finetune/final.pth",
+    ]
+
+
+def test_a_killed_search_resumes_to_the_same_trajectory(experiment: Path, tmp_path: Path) -> None:
+    arguments = _copy_search(experiment, tmp_path / "killed")
+    history = tmp_path / "killed" / "history.db"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "detnas.cli", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "2"},
+    )
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if history.exists() and any(row.settled for row in read_history(history)):
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    settled = [row for row in read_history(history) if row.settled]
+    assert 1 <= len(settled) < 6, "the search was not killed in its middle"
+    assert main([*arguments, "--resume"]) == 0
+    uninterrupted = read_history(experiment / "search" / "history.db")
+    assert _trajectory(read_history(history)) == _trajectory(uninterrupted)
+
+
+def _trajectory(rows: list[Any]) -> list[tuple[Any, ...]]:
+    return [(r.role, r.generation, r.position, r.choices, r.score, r.status) for r in rows]
+
+
+def test_resuming_with_something_changed_is_refused(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = _copy_search(experiment, experiment / "search")
+    assert main(arguments) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert main([*arguments, "--resume", "--seed", "3"]) == 2
+    assert "seed = 0, this search has 3" in capsys.readouterr().err
+
+
+def test_faster_rcnn_goes_the_same_way(tmp_path: Path) -> None:
+    write_digits(tmp_path / "data", counts=COUNTS)
+    folder = MINIATURE / "faster_rcnn"
+    assert main(["run", str(folder), "--work-dir", str(tmp_path), "--quiet"]) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["evaluations"] == 2
+    assert 0 <= summary["retrained_bbox_mAP"] <= 1
+
+
+def _without_images(experiment: Path, tmp_path: Path, change: Any) -> str:
+    """An annotation file changed by `change`, as a path."""
+    source = experiment / "data/detection/annotations/instances_train.json"
+    content = json.loads(source.read_text())
+    change(content)
+    path = tmp_path / "changed.json"
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def _other_checkpoint(tmp_path: Path, **arguments: Any) -> Path:
+    from detnas.models import DetNASSupernet
+
+    supernet = DetNASSupernet(**arguments)
+    state_dict = {f"backbone.{k}": v for k, v in supernet.state_dict().items()}
+    path = tmp_path / "other.pth"
+    torch.save({"state_dict": state_dict, "meta": {"detnas": supernet.identity()}}, path)
+    return path
+
+
+REFUSALS: dict[str, tuple[str, str]] = {
+    # what: (option of `search`, what the line must say)
+    "missing annotations": ("train_dataloader.dataset.ann_file=none.json", "none.json"),
+    "empty annotations": ("train_dataloader.dataset.ann_file={empty}", "empty.json"),
+    "absent image": ("train_dataloader.dataset.ann_file={absent}", "nowhere.jpg"),
+    "overlapping splits": (
+        "val_dataloader.dataset.ann_file=annotations/instances_train.json",
+        "train.*search",
+    ),
+    "other classes": ("train_dataloader.dataset.metainfo.classes=('cat','dog')", "cat"),
+    "other number of classes": ("model.bbox_head.num_classes=7", "num_classes is 7"),
+    "infeasible budget": ("search.budgets=[dict(cost='macs',upper=1e6)]", "32,357,248"),
+    "unknown key": ("search.generations=3", "'generations' under search"),
+    "unknown key of a strategy": ("search.strategy.genrations=3", "did you mean 'generations'"),
+    "absent checkpoint": ("search.supernet=none.pth", "none.pth does not exist"),
+    "checkpoint of another space": ("search.supernet={space}", "space 'small'"),
+    "checkpoint of another shuffle": ("search.supernet={shuffle}", "shuffle 'interleave'"),
+    "damaged checkpoint": ("search.supernet={damaged}", "damaged"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_refusals_of_search(
+    what: str, experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    option, expected = REFUSALS[what]
+    if "{empty}" in option:
+        (tmp_path / "empty.json").write_text("")
+        option = option.format(empty=tmp_path / "empty.json")
+    elif "{absent}" in option:
+
+        def rename(content: dict[str, Any]) -> None:
+            content["images"][0]["file_name"] = "nowhere.jpg"
+
+        option = option.format(absent=_without_images(experiment, tmp_path, rename))
+    elif "{space}" in option:
+        option = option.format(space=_other_checkpoint(tmp_path, space="small"))
+    elif "{shuffle}" in option:
+        other = _other_checkpoint(tmp_path, space="tiny", channel_shuffle="interleave")
+        option = option.format(shuffle=other)
+    elif "{damaged}" in option:
+        (tmp_path / "damaged.pth").write_bytes(b"PK\x03\x04 nothing")
+        option = option.format(damaged=tmp_path / "damaged.pth")
+    work_dir = tmp_path / "work"
+    assert main([*_copy_search(experiment, work_dir), option]) == 2
+    _assert_one_line(capsys.readouterr().err, expected)
+    assert not work_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("model.backbone.architecture=tiny:0,1,2", "3 choices"),
+        ("model.backbone.architecture=detnasnet-300m-coco-fpn", "space 'tiny'.*'small'"),
+        ("load_from=none.pth", "none.pth does not exist"),
+        ("train_dataloader.dataset.ann_file=none.json", "none.json"),
+        ("model.backbone.architectre=x", "unknown key 'architectre'"),
+    ],
+)
+def test_refusals_of_training(
+    option: str,
+    expected: str,
+    experiment: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    work_dir = tmp_path / "work"
+    command = ["train", str(MINIATURE / "retinanet/retrain.py"), "--work-dir", str(work_dir)]
+    options = [
+        f"data_root={experiment}/data/detection",
+        f"load_from={experiment}/finetune/final.pth",
+        f"model.backbone.architecture={experiment}/search/best_architecture.json",
+        option,
+    ]
+    assert main([*command, "--cfg-options", *options]) == 2
+    _assert_one_line(capsys.readouterr().err, expected)
+    assert not work_dir.exists()
+
+
+def test_a_missing_config_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "configs/none.py"]) == 2
+    _assert_one_line(capsys.readouterr().err, r"configs/none\.py does not exist")
+
+
+def _assert_one_line(printed: str, expected: str) -> None:
+    import re
+
+    lines = [line for line in printed.splitlines() if line.startswith("detnas ")]
+    assert len(lines) == 1, printed
+    assert re.search(expected, lines[0]), printed
+    assert "Traceback" not in printed

@@ -1,0 +1,58 @@
+"""Training runs: resuming is exact, loader workers change nothing, final weights say what they are."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from detnas.config import load_config
+from detnas.data.digits import DigitCounts, write_digits
+from detnas.models.checkpoints import read_checkpoint
+from detnas.training.train import train
+
+CONFIG = Path(__file__).parents[2] / "miniature" / "retinanet" / "pretrain.py"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("digits")
+    counts = DigitCounts(
+        train_crops=20, val_crops=10, train_scenes=1, search_scenes=1, val_scenes=1
+    )
+    write_digits(folder / "data", counts=counts)
+    return folder / "data" / "classification"
+
+
+def _train(data: Path, work_dir: Path, resume: bool = False, **options: Any) -> dict[str, Any]:
+    options = {"data_root": str(data), "console_level": "ERROR", **options}
+    config = load_config(CONFIG, options, work_dir)
+    return read_checkpoint(train(config, resume=resume))
+
+
+def _assert_equal(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert one["state_dict"].keys() == other["state_dict"].keys()
+    for key, value in one["state_dict"].items():
+        assert torch.equal(value, other["state_dict"][key]), key
+
+
+def test_resuming_and_loader_workers_change_nothing(data: Path, tmp_path: Path) -> None:
+    whole = _train(data, tmp_path / "whole")
+    assert whole["meta"]["detnas"]["kind"] == "supernet"
+    assert whole["meta"]["detnas"]["space"]["name"] == "tiny"
+    (tmp_path / "whole" / "final.pth").unlink()
+    # The run left a checkpoint at iteration 2; make it the latest and go on from there.
+    (tmp_path / "whole" / "last_checkpoint").write_text(str(tmp_path / "whole" / "iter_2.pth"))
+    _assert_equal(whole, _train(data, tmp_path / "whole", resume=True))
+    workers = {"train_dataloader.num_workers": 2}
+    _assert_equal(whole, _train(data, tmp_path / "workers", **workers))
+    other = _train(data, tmp_path / "seed", **{"randomness.seed": 1})
+    stem = "backbone.stem.0.weight"
+    assert not torch.equal(other["state_dict"][stem], whole["state_dict"][stem])
+
+
+def test_a_config_without_training_is_refused(data: Path, tmp_path: Path) -> None:
+    config = load_config(CONFIG, {"data_root": str(data)}, tmp_path)
+    config.train_cfg = None
+    with pytest.raises(ValueError, match="no `train_cfg`"):
+        train(config)

@@ -1,0 +1,14 @@
+# Four candidates and two random ones.
+_base_ = ["./finetune.py"]
+val_dataloader = {{_base_.search_dataloader}}
+val_cfg = dict(type="ValLoop")
+val_evaluator = {{_base_.search_evaluator}}
+search = dict(
+    supernet="{experiment}/finetune/final.pth",
+    strategy=dict(
+        type="evolution", generations=2, population=2, parents=2, mutations=1, crossovers=0
+    ),
+    budgets=[dict(cost="macs", upper=40e6)],
+    evaluator=dict(calibration_images=6, calibration_batch_size=4, threads=2),
+    random_baseline=2,
+)
