@@ -1,6 +1,7 @@
 # Path-wise fine-tuning under Faster R-CNN with FPN on BCCD. On a CPU it is several times slower
-# than RetinaNet: this schedule is shortened to show that everything runs, not to rank networks well.
-_base_/models/faster_rcnn.py",
+# than RetinaNet: this schedule is shortened to show that everything runs, not to rank well.
+_base_ = [
+    "../_base_/models/faster_rcnn.py",
     "../_base_/datasets/bccd.py",
     "../_base_/runtime.py",
 ]

@@ -73,7 +73,8 @@ def test_light_commands_import_neither_torch_nor_openmmlab(arguments: list[str])
     heavy = sorted(OPENMMLAB | {"torch", "sklearn", "matplotlib"})
     code = (
         "import sys\nfrom detnas.cli import main\n"
-        f"try:\n    status = main({arguments!r})\nexcept SystemExit as end:\n    status = end.code\n"
+        f"try:\n    status = main({arguments!r})\n"
+        "except SystemExit as end:\n    status = end.code\n"
         f"loaded = [name for name in {heavy!r} if name in sys.modules]\n"
         "sys.exit(f'loaded {loaded}' if loaded or status else 0)"
     )

@@ -1,4 +1,4 @@
-"""A miniature of the whole pipeline through the command line, in both detectors; refusals; a kill."""
+"""The whole pipeline in miniature through the command line, in both detectors; refusals; a kill."""
 
 import json
 import os
@@ -19,7 +19,6 @@ from detnas.cli import main
 from detnas.config import load_config
 from detnas.data.digits import DigitCounts, write_digits
 from detnas.evaluation.evaluator import CandidateEvaluator
-from detnas.export.weights import export_weights
 from detnas.models import DetNASNet
 from detnas.models.checkpoints import load_backbone_weights, read_checkpoint
 from detnas.search.records import RANDOM, SEARCH, read_history

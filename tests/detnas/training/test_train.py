@@ -1,4 +1,4 @@
-"""Training runs: resuming is exact, loader workers change nothing, final weights say what they are."""
+"""Training runs: resuming is exact, loader workers change nothing, weights say what they are."""
 
 from pathlib import Path
 from typing import Any
