@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check setup clean
+.PHONY: demo test lint check setup clean
 
 demo: setup
 	$(BIN)/detnas demo
@@ -12,11 +12,12 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest tests
 
-check: setup
+lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests
+
+check: lint test
 
 setup: $(READY)
 

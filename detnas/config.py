@@ -12,6 +12,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+import detnas.models  # noqa: F401 - says what to install where OpenMMLab is missing
+
 _REFERENCE = re.compile(r"\{(\w+)\}")
 _WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "MultiImageMixDataset", "SeededDataset")
 

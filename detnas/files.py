@@ -12,8 +12,8 @@ from pathlib import Path
 def replacing(path: Path | str) -> Iterator[Path]:
     """A temporary name beside `path` to write to; renamed to it when the block ends well.
 
-    The folder is made where it is missing. Where the block raises, the temporary file is removed
-    and `path` stays as it was.
+    The folder is made where it is missing; file and folder are flushed to the disk. Where the block
+    raises, the temporary file is removed and `path` stays as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,9 +23,19 @@ def replacing(path: Path | str) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o644)
+        _flush(temporary)
         temporary.replace(path)
+        _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -118,7 +118,7 @@ def _illustrate(experiment: Experiment, stages: list[str]) -> None:
 def _run_stage(experiment: Experiment, stage: str, title: str) -> None:
     config = experiment.config(stage)
     marker = Path(config.work_dir) / FINISHED
-    digest = hashlib.sha256(config.pretty_text.encode()).hexdigest()
+    digest = _digest(config)
     if marker.is_file():
         finished = json.loads(marker.read_text(encoding="utf-8"))
         if finished["config_sha256"] != digest:
@@ -140,6 +140,12 @@ def _run_stage(experiment: Experiment, stage: str, title: str) -> None:
     seconds = time.monotonic() - began
     write_text(marker, json.dumps({"config_sha256": digest, "seconds": seconds}) + "\n")
     print(f"{title}: {duration(seconds)}", file=sys.stderr, flush=True)
+
+
+def _digest(config: Config) -> str:
+    """Of what a stage does; where it writes is left out, so that a finished one may be moved."""
+    what = {key: value for key, value in config.to_dict().items() if key != "work_dir"}
+    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def summarise(experiment: Experiment) -> dict[str, Any]:

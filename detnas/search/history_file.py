@@ -7,10 +7,12 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, Any
+
+from detnas.files import replacing
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ def create_file(path: Path, meta: Mapping[str, Any]) -> None:
     for suffix in SIDE_FILES:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     try:
-        with _replacing(path) as temporary, closing(connect(temporary, "rwc")) as connection:
+        with replacing(path) as temporary, closing(connect(temporary, "rwc")) as connection:
             connection.executescript(f"BEGIN; {SCHEMA}")
             rows = [(key, json.dumps(value)) for key, value in meta.items()]
             connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
@@ -168,7 +170,7 @@ def leave_wal(connection: sqlite3.Connection) -> None:
 def write_backup(connection: sqlite3.Connection, path: Path) -> None:
     """Copy an open history to its backup, through a temporary name."""
     with (
-        _replacing(backup_path(path)) as temporary,
+        replacing(backup_path(path)) as temporary,
         closing(connect(temporary, "rwc")) as target,
     ):
         connection.backup(target)
@@ -197,20 +199,3 @@ def lock_writer(path: Path) -> IO[str]:
     lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.ctime()}")
     lock.flush()
     return lock
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file's name; moved to `path` at the end, removed on an error."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        yield temporary
-        temporary.replace(path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    finally:
-        temporary.unlink(missing_ok=True)
