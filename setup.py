@@ -21,12 +21,10 @@ setup(
     package_data={"detnas": ["py.typed"], "search_space": ["py.typed"]},
     entry_points={"console_scripts": ["detnas=detnas.cli:main"]},
     install_requires=[
-        "matplotlib>=3.8",
         "numpy>=1.26",
         "opencv-python-headless>=4.9",
         "pillow>=10",
         "pycocotools>=2.0.8",
-        "scikit-learn>=1.5",
         "torch>=2.6,<2.14",
         "torchvision>=0.21",
     ],
@@ -38,6 +36,8 @@ setup(
             "onedl-mmdetection>=3.5.1",
             "onedl-mmpretrain>=1.3.6",
         ],
+        "report": ["matplotlib>=3.8"],  # pictures and the HTML page
+        "demo": ["scikit-learn>=1.5"],  # its handwritten digits
         "dev": ["hypothesis>=6.100", "mypy>=1.10", "pytest>=8", "ruff>=0.6"],
     },
 )

@@ -46,7 +46,12 @@ def _interrupt(*_: Any) -> None:
 
 
 def _is_refusal(error: BaseException) -> bool:
-    """Whether our own code raised it on purpose; anything else is a defect and keeps its trace."""
+    """Whether our own code raised it on purpose, or a file stood in the way.
+
+    Anything else is a defect and keeps its trace.
+    """
+    if isinstance(error, OSError) and error.filename is not None:
+        return True
     last = traceback.extract_tb(error.__traceback__)[-1]
     return any(Path(last.filename).is_relative_to(folder) for folder in _OWN_CODE)
 

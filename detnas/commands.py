@@ -49,29 +49,39 @@ def test(options: Options) -> None:
 
 def export(options: Options) -> None:
     """`detnas export WORK_DIR`."""
-    from detnas.search.best import CONFIG_FILE, write_best
+    from detnas.search.best import CONFIG_FILE, best_architecture, write_best
     from detnas.search.history import FILE_NAME
     from detnas.search.records import read_fingerprint
     from search_space.architecture import Architecture, parse_architecture
+    from search_space.spaces import SearchSpace
 
-    output = options.output or options.work_dir / "best_architecture.json"
+    history = options.work_dir / FILE_NAME
+    fingerprint = read_fingerprint(history)
     if options.architecture:
-        shuffle = read_fingerprint(options.work_dir / FILE_NAME)["channel_shuffle"]
+        if options.output is None:
+            raise ValueError("--architecture needs -o: the default file is the best one's")
         parsed = parse_architecture(options.architecture)
-        architecture = Architecture(parsed.space, parsed.choices, shuffle)
-        architecture.save(output)
+        space = SearchSpace.from_dict(fingerprint["space"])
+        if parsed.space != space:
+            raise ValueError(
+                f"--architecture is of space '{parsed.space.name}', the search of '{space.name}'"
+            )
+        architecture = Architecture(space, parsed.choices, fingerprint["channel_shuffle"])
     else:
-        architecture = write_best(options.work_dir / FILE_NAME, output)
-    print(f"architecture: {output}")
+        architecture = best_architecture(history)[0]
     if options.weights:
         from detnas.config import load_config
         from detnas.export.weights import export_weights
 
-        supernet = options.supernet
-        if supernet is None:
-            supernet = load_config(options.work_dir / CONFIG_FILE).search.supernet
-        export_weights(supernet, architecture, options.weights)
+        supernet = options.supernet or load_config(options.work_dir / CONFIG_FILE).search.supernet
+        export_weights(supernet, architecture, options.weights, fingerprint["supernet_sha256"])
         print(f"weights: {options.weights}")
+    output = options.output or options.work_dir / "best_architecture.json"
+    if options.architecture:
+        architecture.save(output)
+    else:
+        write_best(history, output)
+    print(f"architecture: {output}")
 
 
 def run(options: Options) -> None:
@@ -158,5 +168,8 @@ def _overrides(options: Options) -> dict[str, Any]:
         key, equals, value = item.partition("=")
         if not equals or not key:
             raise ValueError(f"--cfg-options takes KEY=VALUE, not '{item}'")
-        overrides[key] = DictAction._parse_iterable(value)
+        try:
+            overrides[key] = DictAction._parse_iterable(value)
+        except (AssertionError, ValueError):
+            raise ValueError(f"--cfg-options {item}: the value's brackets do not match") from None
     return overrides

@@ -40,9 +40,9 @@ def check_splits(config: Config, names: Mapping[str, str]) -> None:
         for dataset in unwrap_dataset(dataloader["dataset"].to_dict()):
             if str(dataset.get("ann_file", "")).endswith(".json"):
                 images += _check_coco(config, dataset, name).images
-            else:
+            elif _is_folder(dataset):
                 detection = False
-                images += _check_folder(dataset, name)
+                images += _check_folder(config, dataset, name)
         splits.append(Split(name, tuple(images)))
     check_disjoint(splits, by_content=detection)
 
@@ -83,12 +83,26 @@ def _class_counts(model: Any, path: str = "model") -> Iterator[tuple[str, int]]:
             yield from _class_counts(item, f"{path}[{i}]")
 
 
-def _check_folder(dataset: Mapping[str, Any], name: str) -> tuple[Path, ...]:
+def _is_folder(dataset: Mapping[str, Any]) -> bool:
+    """Whether it is one of mmpretrain's folders with one folder a class."""
+    kind = str(dataset.get("type")).rpartition(".")[2]
+    return kind in ("CustomDataset", "ImageNet") and not dataset.get("ann_file")
+
+
+def _check_folder(config: Config, dataset: Mapping[str, Any], name: str) -> tuple[Path, ...]:
     prefix = dataset.get("data_prefix") or ""
     if isinstance(prefix, Mapping):
         prefix = prefix.get("img_path", "")
     root = Path(dataset.get("data_root") or "") / (prefix or dataset.get("split", ""))
-    return folder_split(name, root).images
+    images = folder_split(name, root).images
+    classes = len({image.relative_to(root).parts[0] for image in images})
+    for path, count in _class_counts(config.model.to_dict()):
+        if count != classes:
+            raise ValueError(
+                f"{path}.num_classes is {count}, and {root} has {classes} class folders: set it "
+                f"to {classes}"
+            )
+    return images
 
 
 def check_weights(config: Config, checkpoint: Path | str, prefix: str = "backbone.") -> None:
@@ -106,14 +120,16 @@ def check_pretrained(config: Config) -> None:
     """Check `load_from` and the backbone's `init_cfg`, as `check_weights` does."""
     build_backbone(config)
     init_cfg = config.model.backbone.get("init_cfg") or {}
-    if init_cfg.get("type") == "Pretrained" and _is_ours(config):
+    if init_cfg.get("type") == "Pretrained" and backbone_kind(config) is not None:
         check_weights(config, init_cfg["checkpoint"], init_cfg.get("prefix", "backbone."))
     if config.get("load_from") is not None:
         check_weights(config, config.load_from)
 
 
-def _is_ours(config: Config) -> bool:
-    return config.model.backbone.get("type", "").removeprefix("mmdet.") in BACKBONES
+def backbone_kind(config: Config) -> str | None:
+    """Either "DetNASSupernet" or "DetNASNet"; None where the backbone is not DetNAS's."""
+    name = str(config.model.backbone.get("type")).removeprefix("mmdet.")
+    return name if name in BACKBONES else None
 
 
 def build_backbone(config: Config) -> DetNASSupernet | DetNASNet | None:
@@ -121,11 +137,13 @@ def build_backbone(config: Config) -> DetNASSupernet | DetNASNet | None:
 
     ValueError or TypeError for an architecture, a space or another argument that does not do.
     """
-    if not _is_ours(config):
+    name = backbone_kind(config)
+    if name is None:
         return None
+    kind = BACKBONES[name]
     arguments = config.model.backbone.to_dict()
-    kind = BACKBONES[arguments.pop("type").removeprefix("mmdet.")]
-    arguments.pop("init_cfg", None)
+    for key in ("type", "init_cfg"):
+        arguments.pop(key, None)
     known = inspect.signature(kind).parameters
     for key in arguments:
         if key not in known:
@@ -133,4 +151,9 @@ def build_backbone(config: Config) -> DetNASSupernet | DetNASNet | None:
                 f"unknown key '{key}' under model.backbone; {kind.__name__} takes "
                 f"{', '.join(known)}"
             )
+    if kind is DetNASNet and "architecture" not in arguments:
+        raise ValueError(
+            "model.backbone of type DetNASNet needs `architecture`: a JSON file, a published name, "
+            "or choices such as small:2,1,2,0,..."
+        )
     return kind(**arguments)

@@ -68,7 +68,7 @@ def folder_split(name: str, root: Path) -> Split:
 
 
 def check_categories(expected: Sequence[str], ann_file: Path) -> None:
-    """ValueError when `expected`, the metainfo's classes, has a name the annotation file lacks.
+    """ValueError when the metainfo's classes have a name the file lacks, or another order.
 
     OpenMMLab drops such a class silently and shifts the labels of those after it.
     """
@@ -80,6 +80,12 @@ def check_categories(expected: Sequence[str], ann_file: Path) -> None:
         raise ValueError(
             f"{ann_file} has no category {_listed(unknown)}; it has {_listed(present)}: "
             "correct `metainfo.classes`"
+        )
+    ordered = [name for name in present if name in expected]
+    if ordered != list(expected):
+        raise ValueError(
+            f"`metainfo.classes` lists {_listed(expected)}, and {ann_file} {_listed(ordered)}: "
+            "OpenMMLab numbers classes in the file's order; list them in that order"
         )
 
 

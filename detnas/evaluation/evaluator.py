@@ -3,7 +3,7 @@
 import io
 import numbers
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import AbstractContextManager, redirect_stdout
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Protocol
@@ -71,6 +71,11 @@ def build_model(config: Config, weights: Path | str) -> Any:
     return model.requires_grad_(False).eval().to(device)
 
 
+def quiet_stdout() -> AbstractContextManager[Any]:
+    """Keep pycocotools' prints, of its indexing and of its table, off standard output."""
+    return redirect_stdout(io.StringIO())
+
+
 def quiet_logger() -> None:
     """Keep mmengine's and mmdet's messages of each evaluation off the console."""
     MMLogger.get_instance("detnas-evaluation", log_level="WARNING")
@@ -93,8 +98,6 @@ class CandidateEvaluator:
         self, config: Config, weights: Path | str, settings: EvaluationSettings, seed: int
     ) -> None:
         quiet_logger()
-        if settings.threads is not None:
-            torch.set_num_threads(settings.threads)
         self._settings = settings
         self._model = build_model(config, weights)
         if not hasattr(self._model.backbone, "set_path"):
@@ -105,7 +108,7 @@ class CandidateEvaluator:
         memory_format = MEMORY_FORMATS[settings.memory_format]
         self._model.to(memory_format=memory_format)
         self._model.backbone.memory_format = memory_format
-        with redirect_stdout(io.StringIO()):  # pycocotools tells of its indexing
+        with quiet_stdout():
             self._calibration, self._scored, self._size, self._metrics = self._data(config, seed)
 
     def _data(
@@ -131,6 +134,8 @@ class CandidateEvaluator:
 
     def __call__(self, choices: Sequence[int]) -> dict[str, float]:
         """Metrics of one architecture, by their full names such as "coco/bbox_mAP"."""
+        if self._settings.threads is not None:
+            torch.set_num_threads(self._settings.threads)
         self._model.backbone.set_path(choices)
         device = next(self._model.parameters()).device.type
         dtype = DTYPES[self._settings.dtype]
@@ -151,9 +156,11 @@ def build_metrics(config: Any, dataset: Any) -> Evaluator:
 def score(model: Any, batches: Any, metrics: Evaluator, size: int) -> dict[str, float]:
     """Run a model over batches and return the numbers among the metrics."""
     model.eval()
+    for metric in metrics.metrics:  # what an evaluation that failed half-way left behind
+        metric.results.clear()
     for batch in batches:
         samples = model.val_step(batch)
         metrics.process(data_samples=samples, data_batch=batch)
-    with redirect_stdout(io.StringIO()):  # COCOeval prints its table at every candidate
+    with quiet_stdout():
         results: Mapping[str, Any] = metrics.evaluate(size)
     return {key: float(value) for key, value in results.items() if isinstance(value, numbers.Real)}

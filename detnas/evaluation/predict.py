@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from detnas.config import unwrap_dataset
-from detnas.evaluation.evaluator import build_model, quiet_logger
+from detnas.evaluation.evaluator import build_model, quiet_logger, quiet_stdout
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,9 @@ def predict(
     """
     quiet_logger()
     model = build_model(config, checkpoint)
-    dataset = DATASETS.build(unwrap_dataset(config.test_dataloader["dataset"])[0])
-    dataset.full_init()
+    with quiet_stdout():
+        dataset = DATASETS.build(unwrap_dataset(config.test_dataloader["dataset"])[0])
+        dataset.full_init()
     predictions = []
     for index in np.linspace(0, len(dataset) - 1, min(images, len(dataset))).astype(int):
         item = dataset[int(index)]

@@ -8,8 +8,14 @@ from mmengine.config import Config
 
 from detnas.evaluation.batch_norm import recalibrate
 from detnas.evaluation.batches import calibration_loader, scored_loader
-from detnas.evaluation.evaluator import build_metrics, build_model, quiet_logger, score
-from detnas.preflight import check_splits, check_weights
+from detnas.evaluation.evaluator import (
+    build_metrics,
+    build_model,
+    quiet_logger,
+    quiet_stdout,
+    score,
+)
+from detnas.preflight import backbone_kind, check_splits, check_weights
 
 
 def score_checkpoint(
@@ -34,7 +40,7 @@ def score_checkpoint(
     for key in ("test_dataloader", "test_evaluator"):
         if config.get(key) is None:
             raise ValueError(f"the config has no `{key}`: `detnas test` scores it")
-    is_supernet = config.model.backbone.get("type") == "DetNASSupernet"
+    is_supernet = backbone_kind(config) == "DetNASSupernet"
     if is_supernet and choices is None:
         raise ValueError("the backbone is a supernet: name the path to test by --architecture")
     if choices is not None and not is_supernet:
@@ -42,6 +48,17 @@ def score_checkpoint(
     check_splits(config, {"train_dataloader": "train", "test_dataloader": "test"})
     check_weights(config, checkpoint)
     quiet_logger()
+    with quiet_stdout():
+        return _score(config, checkpoint, choices, calibration_images, calibration_batch_size)
+
+
+def _score(
+    config: Config,
+    checkpoint: Path | str,
+    choices: Sequence[int] | None,
+    calibration_images: int,
+    calibration_batch_size: int,
+) -> dict[str, float]:
     model = build_model(config, checkpoint)
     if choices is not None:
         model.backbone.set_path(choices)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import pickle
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, print_log
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -176,7 +175,7 @@ def load_backbone_weights(backbone: _Backbone, path: Path, prefix: str = "backbo
     backbone.load_state_dict(
         {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
     )
-    print(f"backbone weights loaded from {path}", file=sys.stderr)
+    print_log(f"backbone weights loaded from {path}", logger="current")
 
 
 def load_weights(model: Any, path: Path | str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import socket
 import sqlite3
 import time
@@ -41,6 +42,8 @@ CREATE TABLE evaluations (
 );
 CREATE UNIQUE INDEX no_candidate_twice ON evaluations (choices) WHERE role = 'search';
 """
+
+ORPHANS_SECONDS = 15.0
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 
@@ -177,24 +180,39 @@ def write_backup(connection: sqlite3.Connection, path: Path) -> None:
         target.execute("PRAGMA journal_mode = DELETE")
 
 
+def _is_gone(holder: str) -> bool:
+    """Whether the process that a lock's file names has ended on this machine."""
+    match = re.match(r"process (\d+) on (\S+) ", holder)
+    if match is None or match[2] != socket.gethostname():
+        return False
+    return not Path(f"/proc/{match[1]}").exists() and Path("/proc").is_dir()
+
+
 def lock_writer(path: Path) -> IO[str]:
     """Become the only writer of a history; closing the returned file, or dying, ends it.
 
-    A forked child shares the lock: start workers by spawn, or a killed search stays locked by them.
+    A forked child shares the lock, and a data loader's worker outlives its killed parent by some
+    seconds: where the holder named in the file is gone, they are waited for.
 
     Raises:
         ValueError: another search holds it.
     """
     lock = Path(f"{path}.lock").open("a+")  # noqa: SIM115 - held as long as the history is open
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        holder = lock.read().strip()
-        lock.close()
-        raise ValueError(
-            f"{path} is in use by another search ({holder}); wait for it or stop it"
-        ) from None
+    deadline = time.monotonic() + ORPHANS_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip()
+            if _is_gone(holder) and time.monotonic() < deadline:
+                time.sleep(0.2)
+                continue
+            lock.close()
+            raise ValueError(
+                f"{path} is in use by another search ({holder}); wait for it or stop it"
+            ) from None
     lock.truncate(0)
     lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.ctime()}")
     lock.flush()

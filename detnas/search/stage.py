@@ -18,7 +18,7 @@ from detnas.config import save_config, unwrap_dataset
 from detnas.evaluation.evaluator import CandidateEvaluator
 from detnas.evaluation.metrics import metrics_that_round
 from detnas.files import file_sha256
-from detnas.preflight import check_splits, check_weights
+from detnas.preflight import backbone_kind, check_splits, check_weights
 from detnas.search.best import CONFIG_FILE, write_best
 from detnas.search.costs import candidate_costs
 from detnas.search.executors import LocalExecutor
@@ -29,7 +29,7 @@ from detnas.search.settings import SearchSettings
 from detnas.search.strategies.random_search import draw_baseline
 from search_space.architecture import Architecture
 from search_space.sampling import BudgetSampler
-from search_space.spaces import SearchSpace, get_space
+from search_space.spaces import get_space
 
 SPLITS = {"train_dataloader": "train", "val_dataloader": "search", "test_dataloader": "test"}
 
@@ -39,29 +39,28 @@ class Prepared:
     """A search that has passed every check and has not begun."""
 
     settings: SearchSettings
-    space: SearchSpace
-    channel_shuffle: str
     sampler: BudgetSampler
     fingerprint: Mapping[str, Any]
 
 
-def prepare(config: Config) -> Prepared:
-    """Check everything that a search needs, without building the detector.
+def check_settings(config: Config) -> tuple[SearchSettings, BudgetSampler]:
+    """Check what can be checked of a search before its supernet is there.
 
     Raises:
         FileNotFoundError, ValueError: an unknown key, an infeasible budget, data or splits that do
-            not do, a checkpoint that is absent or of another space or shuffle.
+            not do.
     """
     if config.get("search") is None:
         raise ValueError("the config has no `search` section: it is no config of a search")
     settings = SearchSettings.from_dict(config.search.to_dict())
-    backbone = config.model.backbone
-    if backbone.get("type") != "DetNASSupernet":
+    if backbone_kind(config) != "DetNASSupernet":
         raise ValueError(
-            f"a search needs model.backbone.type 'DetNASSupernet', not {backbone.get('type')!r}"
+            "a search needs model.backbone.type 'DetNASSupernet', not "
+            f"{config.model.backbone.get('type')!r}"
         )
-    space = get_space(backbone.get("space", "small"))
-    sampler = BudgetSampler(space, settings.budgets)
+    sampler = BudgetSampler(
+        get_space(config.model.backbone.get("space", "small")), settings.budgets
+    )
     for key in ("train_dataloader", "val_dataloader", "val_evaluator"):
         if config.get(key) is None:
             raise ValueError(
@@ -69,14 +68,25 @@ def prepare(config: Config) -> Prepared:
                 "val_dataloader by val_evaluator"
             )
     check_splits(config, SPLITS)
+    return settings, sampler
+
+
+def prepare(config: Config) -> Prepared:
+    """Check everything that a search needs, without building the detector.
+
+    Raises:
+        FileNotFoundError, ValueError: as `check_settings`, or a checkpoint that is absent or of
+            another space or shuffle.
+    """
+    settings, sampler = check_settings(config)
     check_weights(config, settings.supernet)
     if settings.evaluator.threads is None:
         evaluator = replace(settings.evaluator, threads=torch.get_num_threads())
         settings = replace(settings, evaluator=evaluator)
-    channel_shuffle = backbone.get("channel_shuffle", "even_odd")
+    channel_shuffle = config.model.backbone.get("channel_shuffle", "even_odd")
     fingerprint = {
         **settings.fingerprint(),
-        "space": space.to_dict(),
+        "space": sampler.space.to_dict(),
         "channel_shuffle": channel_shuffle,
         "seed": config.randomness["seed"],
         "supernet_sha256": file_sha256(settings.supernet),
@@ -84,7 +94,7 @@ def prepare(config: Config) -> Prepared:
         "data": {name: _data_digest(config[key]) for key, name in list(SPLITS.items())[:2]},
         "metrics_sha256": _digest(_without_paths(config.val_evaluator)),
     }
-    return Prepared(settings, space, channel_shuffle, sampler, fingerprint)
+    return Prepared(settings, sampler, fingerprint)
 
 
 def search(
@@ -101,6 +111,16 @@ def search(
     Raises:
         FileNotFoundError, ValueError: as `prepare`, or a history that cannot be gone on with.
     """
+    threads = torch.get_num_threads()
+    try:
+        return _search(config, resume, progress)
+    finally:
+        torch.set_num_threads(threads)  # the evaluator sets its own
+
+
+def _search(
+    config: Config, resume: bool, progress: ProgressCallback | None
+) -> tuple[Architecture, SearchResult]:
     prepared = prepare(config)
     settings, sampler = prepared.settings, prepared.sampler
     seed = config.randomness["seed"]

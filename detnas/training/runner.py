@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from mmengine.logging import MMLogger
@@ -49,6 +50,13 @@ class DetNASRunner(Runner):
         self._has_loaded = True
         self.logger.info(f"checkpoint loaded from {filename}")
         return checkpoint
+
+    def save_checkpoint(self, out_dir: str, filename: str, **kwargs: Any) -> None:
+        """As mmengine's, to a temporary name that is renamed: a kill leaves no half a checkpoint."""
+        temporary = f".{filename}.tmp"
+        super().save_checkpoint(out_dir, temporary, **kwargs)
+        if self.rank == 0:
+            (Path(out_dir) / temporary).replace(Path(out_dir) / filename)
 
     def build_train_loop(self, loop: Any) -> Any:
         """As mmengine's, over a dataloader whose order and augmentation follow (seed, step)."""

@@ -1,13 +1,14 @@
 """`detnas train`: one stage of training (pretraining, fine-tuning, retraining) by its config."""
 
+import re
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.runner import find_latest_checkpoint
 
 import detnas.models
 import detnas.training  # noqa: F401 - registers hooks and samplers
+from detnas.models.checkpoints import read_checkpoint
 from detnas.preflight import check_pretrained, check_splits
 from detnas.training.hooks import FINAL_WEIGHTS
 from detnas.training.runner import DetNASRunner
@@ -29,18 +30,48 @@ def train(config: Config, resume: bool = False) -> Path:
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if config.get(key) is None:
             raise ValueError(f"the config has no `{key}`: it is no config of a training stage")
-    check_splits(config, {k: v for k, v in SPLITS.items() if not _same(config, k)})
-    latest = find_latest_checkpoint(config.work_dir) if resume else None
+    check_data(config)
+    work_dir = Path(config.work_dir)
+    latest = latest_checkpoint(work_dir)
+    if not resume and (latest is not None or (work_dir / FINAL_WEIGHTS).exists()):
+        raise ValueError(
+            f"{work_dir} already holds a run: go on with --resume, or train in another --work-dir"
+        )
     if latest is None:
         check_pretrained(config)
+        if resume:
+            print_log(f"nothing to resume in {work_dir}: starting from the beginning")
     else:
-        config.load_from = latest
+        _check_seed(config, latest)
+        config.load_from = str(latest)
         config.resume = True
         config.model.backbone.pop("init_cfg", None)
-    if resume and latest is None:
-        print_log(f"nothing to resume in {config.work_dir}: starting from the beginning")
     DetNASRunner.from_cfg(config).train()
     return Path(config.work_dir) / FINAL_WEIGHTS
+
+
+def check_data(config: Config) -> None:
+    """Check the splits that a training config names; see `detnas.preflight.check_splits`."""
+    check_splits(config, {k: v for k, v in SPLITS.items() if not _same(config, k)})
+
+
+def latest_checkpoint(work_dir: Path) -> Path | None:
+    """The checkpoint of the most iterations or epochs in a work directory."""
+    found = [
+        (int(match[1]), path)
+        for path in work_dir.glob("*.pth")
+        if (match := re.fullmatch(r"(?:iter|epoch)_(\d+)\.pth", path.name))
+    ]
+    return max(found)[1] if found else None
+
+
+def _check_seed(config: Config, checkpoint: Path) -> None:
+    seed = read_checkpoint(checkpoint)["meta"].get("seed")
+    if seed is not None and seed != config.randomness["seed"]:
+        raise ValueError(
+            f"{checkpoint} was made with seed {seed}, this run has {config.randomness['seed']}: "
+            "go on with the same, or train in another --work-dir"
+        )
 
 
 def _same(config: Config, key: str) -> bool:

@@ -40,15 +40,22 @@ def test_resuming_and_loader_workers_change_nothing(data: Path, tmp_path: Path) 
     whole = _train(data, tmp_path / "whole")
     assert whole["meta"]["detnas"]["kind"] == "supernet"
     assert whole["meta"]["detnas"]["space"]["name"] == "tiny"
-    (tmp_path / "whole" / "final.pth").unlink()
-    # The run left a checkpoint at iteration 2; make it the latest and go on from there.
-    (tmp_path / "whole" / "last_checkpoint").write_text(str(tmp_path / "whole" / "iter_2.pth"))
+    for name in ("final.pth", "iter_4.pth"):  # as if it had been killed after iteration 2
+        (tmp_path / "whole" / name).unlink()
     _assert_equal(whole, _train(data, tmp_path / "whole", resume=True))
     workers = {"train_dataloader.num_workers": 2}
     _assert_equal(whole, _train(data, tmp_path / "workers", **workers))
     other = _train(data, tmp_path / "seed", **{"randomness.seed": 1})
     stem = "backbone.stem.0.weight"
     assert not torch.equal(other["state_dict"][stem], whole["state_dict"][stem])
+
+
+def test_a_used_work_dir_or_another_seed_is_refused(data: Path, tmp_path: Path) -> None:
+    _train(data, tmp_path)
+    with pytest.raises(ValueError, match="already holds a run"):
+        _train(data, tmp_path)
+    with pytest.raises(ValueError, match="seed 0, this run has 1"):
+        _train(data, tmp_path, resume=True, **{"randomness.seed": 1})
 
 
 def test_a_config_without_training_is_refused(data: Path, tmp_path: Path) -> None:
