@@ -1,8 +1,9 @@
 """Configs in: OpenMMLab config files, with overrides, references and a work directory.
 
-A string in a config may refer to the config's own top-level strings and to the experiment's
-folder: "{data_root}/images", "{experiment}/finetune/final.pth". References are resolved after
-`--cfg-options`, so one option moves every path that stands on it.
+A string in a config may refer to the config's own top-level values and to the experiment's folder:
+"{data_root}/images", "{experiment}/finetune/final.pth"; one that is a reference alone, such as
+"{max_iters}", becomes the value itself, of whatever type. References are resolved after
+`--cfg-options`, so one option changes every place that stands on it.
 """
 
 import re
@@ -62,27 +63,28 @@ def load_config(
 
 
 def _resolved(config: Config, path: Path) -> Config:
-    names = {key: value for key, value in config.items() if isinstance(value, str)}
-    names["experiment"] = str(Path(config.work_dir).parent)
+    values = config.to_dict()
+    values["experiment"] = str(Path(config.work_dir).parent)
 
-    def resolve(text: str, seen: tuple[str, ...] = ()) -> str:
-        def value(match: re.Match[str]) -> str:
-            name = match[1]
-            if name in seen:
-                raise ValueError(f"config {path}: reference '{{{name}}}' refers to itself")
-            if name not in names:
-                return match[0]
-            return resolve(names[name], (*seen, name))
+    def resolve(text: str, seen: tuple[str, ...]) -> Any:
+        whole = _REFERENCE.fullmatch(text)
+        if whole is not None:
+            return value_of(whole, seen)
+        return _REFERENCE.sub(lambda match: str(value_of(match, seen)), text)
 
-        return _REFERENCE.sub(value, text)
+    def value_of(match: re.Match[str], seen: tuple[str, ...]) -> Any:
+        name = match[1]
+        if name in seen:
+            raise ValueError(f"config {path}: reference '{{{name}}}' refers to itself")
+        return walk(values[name], (*seen, name)) if name in values else match[0]
 
-    def walk(value: Any) -> Any:
+    def walk(value: Any, seen: tuple[str, ...] = ()) -> Any:
         if isinstance(value, str):
-            return resolve(value)
+            return resolve(value, seen)
         if isinstance(value, Mapping):
-            return {key: walk(item) for key, item in value.items()}
+            return {key: walk(item, seen) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return type(value)(walk(item) for item in value)
+            return type(value)(walk(item, seen) for item in value)
         return value
 
     return Config(walk(config.to_dict()), filename=str(path))

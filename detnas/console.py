@@ -47,12 +47,8 @@ def search_table(architecture: Architecture, result: SearchResult) -> str:
     ]
     scores = [row.score for row in result.baseline if row.score is not None]
     if scores:
-        lines.append(
-            (
-                "random in budget",
-                f"mean {statistics.fmean(scores):.4f}, best {max(scores):.4f} of {len(scores)}",
-            )
-        )
+        spread = f"{min(scores):.4f} to {max(scores):.4f}, {len(scores)} of them"
+        lines.append(("random in budget", f"mean {statistics.fmean(scores):.4f}, {spread}"))
     return table(lines)
 
 

@@ -32,8 +32,8 @@ def demo_table(summary: Mapping[str, Any]) -> str:
     choices = ",".join(map(str, summary["best_choices"]))
     return table(
         [
-            ("best architecture", f"tiny:{choices}"),
-            ("its MACs, the budget", f"{summary['best_macs']:,}, {summary['budget_macs']:,.0f}"),
+            ("best architecture", f"{summary['space']}:{choices}"),
+            ("its MACs", f"{summary['best_macs']:,} of {_budget(summary)}"),
             ("its search score (mAP)", f"{summary['search_score']:.4f}"),
             ("random in the same budget", _random(summary)),
             ("val mAP after retraining", f"{summary['retrained_bbox_mAP']:.4f}"),
@@ -42,7 +42,14 @@ def demo_table(summary: Mapping[str, Any]) -> str:
     )
 
 
+def _budget(summary: Mapping[str, Any]) -> str:
+    budget = summary["budget_macs"]
+    return "no budget" if budget is None else f"a budget of {budget:,.0f}"
+
+
 def _random(summary: Mapping[str, Any]) -> str:
+    if not summary["random_evaluations"]:
+        return "none scored"
     return (
         f"mean {summary['random_mean_score']:.4f}, best {summary['random_best_score']:.4f} "
         f"of {summary['random_evaluations']}"

@@ -7,36 +7,28 @@ name the results of earlier stages as "{experiment}/pretrain/final.pth" and the 
 
 import hashlib
 import json
-import shutil
-import statistics
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING, Any
 
 from detnas.config import load_config
 from detnas.console import duration, print_progress
-from detnas.evaluation.predict import predict
 from detnas.evaluation.testing import score_checkpoint
-from detnas.files import write_text
-from detnas.pictures import draw_detection_picture, draw_search_pictures
-from detnas.report.page import write_report
-from detnas.search.history import FILE_NAME
-from detnas.search.records import RANDOM, best_of, read_fingerprint, read_history
-from detnas.search.stage import search
+from detnas.files import file_sha256, write_text
+from detnas.search.stage import check_settings, search
+from detnas.summary import METRICS, SUMMARY, illustrate, summarise
 from detnas.training.hooks import FINAL_WEIGHTS
-from detnas.training.train import train
-from search_space.architecture import Architecture
-from search_space.cost import macs, params
+from detnas.training.train import check_data, train
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 STAGES = ("pretrain", "finetune", "search", "retrain", "test")
 CONFIG_OF_STAGE = {stage: f"{stage}.py" for stage in STAGES} | {"test": "retrain.py"}
-FINISHED = "finished.json"
-SUMMARY = "summary.json"
+STAGE_FILE = "stage.json"
 
 
 @dataclass(frozen=True)
@@ -47,23 +39,11 @@ class Experiment:
     work_dir: Path
     overrides: Mapping[str, Any]
     seed: int | None
-    quiet: bool
 
-    def config(self, stage: str) -> Config:
+    def config(self, stage: str) -> "Config":
         """The resolved config of a stage."""
-        config = load_config(
-            self.folder / CONFIG_OF_STAGE[stage],
-            self.overrides,
-            self.work_dir / stage,
-            self.seed,
-        )
-        if self.quiet and stage not in ("search", "test"):
-            config.console_level = "ERROR"
-            config.custom_hooks = [
-                *config.get("custom_hooks", []),
-                {"type": "ProgressHook", "stage": stage},
-            ]
-        return config
+        file = self.folder / CONFIG_OF_STAGE[stage]
+        return load_config(file, self.overrides, self.work_dir / stage, self.seed)
 
     def stages(self) -> list[str]:
         """The stages that the folder has configs for."""
@@ -88,105 +68,106 @@ def run_experiment(
     Returns:
         What is also written to `summary.json`.
     Raises:
-        FileNotFoundError, ValueError: a folder without configs, or whatever a stage refuses.
+        FileNotFoundError, ValueError: a folder without configs; data, budgets or keys of any stage
+            that do not do, all before the first; a stage begun under another config or from other
+            inputs.
     """
-    experiment = Experiment(folder, work_dir, overrides, seed, quiet)
+    experiment = Experiment(folder, work_dir, overrides, seed)
     stages = experiment.stages()
     if not stages:
         raise FileNotFoundError(f"{folder} holds none of pretrain.py, finetune.py, search.py, ...")
+    for stage in stages:
+        if stage == "search":
+            check_settings(experiment.config(stage))
+        elif stage != "test":
+            check_data(experiment.config(stage))
     for number, stage in enumerate(stages, 1):
-        _run_stage(experiment, stage, f"[{number}/{len(stages)}] {stage}")
-    summary = summarise(experiment)
+        _run_stage(experiment, stage, f"[{number}/{len(stages)}] {stage}", quiet)
+    summary = summarise(work_dir, {s: _seconds(work_dir / s) for s in stages})
     write_text(work_dir / SUMMARY, json.dumps(summary, indent=2) + "\n")
-    _illustrate(experiment, stages)
+    illustrate(work_dir, experiment.config("test") if "test" in stages else None)
     return summary
 
 
-def _illustrate(experiment: Experiment, stages: list[str]) -> None:
-    folder = experiment.work_dir
-    if "test" in stages:
-        predictions, classes = predict(
-            experiment.config("test"), folder / "retrain" / FINAL_WEIGHTS, images=8
-        )
-        draw_detection_picture(predictions, classes, folder)
-    if "search" in stages:
-        shutil.copy(folder / "search" / "best_architecture.json", folder)
-        draw_search_pictures(folder / "search", folder)
-        write_report(folder)
-
-
-def _run_stage(experiment: Experiment, stage: str, title: str) -> None:
+def _run_stage(experiment: Experiment, stage: str, title: str, quiet: bool) -> None:
     config = experiment.config(stage)
-    marker = Path(config.work_dir) / FINISHED
-    digest = _digest(config)
-    if marker.is_file():
-        finished = json.loads(marker.read_text(encoding="utf-8"))
-        if finished["config_sha256"] != digest:
-            raise ValueError(
-                f"{marker.parent} was finished under another config: remove it to run the stage "
-                "anew, or choose another --work-dir"
-            )
-        print(f"{title}: finished before, in {duration(finished['seconds'])}", file=sys.stderr)
-        return
+    folder = Path(config.work_dir)
+    state: dict[str, Any] = {
+        "config_sha256": _config_digest(config, experiment.work_dir),
+        "inputs_sha256": _input_digests(experiment, stage, config),
+        "seconds": None,
+    }
+    before = _read_state(folder)
+    if before is not None:
+        causes = {
+            "config_sha256": "under another config",
+            "inputs_sha256": "from other weights or another architecture",
+        }
+        for key, what in causes.items():
+            if before[key] != state[key]:
+                raise ValueError(
+                    f"{folder} was begun {what}: remove it to run the stage anew, or choose "
+                    "another --work-dir"
+                )
+        if before["seconds"] is not None:
+            print(f"{title}: finished before, in {duration(before['seconds'])}", file=sys.stderr)
+            return
     print(title, file=sys.stderr, flush=True)
+    if before is None:
+        write_text(folder / STAGE_FILE, json.dumps(state, indent=2) + "\n")
     began = time.monotonic()
+    _work(experiment, stage, config, quiet)
+    state["seconds"] = time.monotonic() - began
+    write_text(folder / STAGE_FILE, json.dumps(state, indent=2) + "\n")
+    print(f"{title}: {duration(state['seconds'])}", file=sys.stderr, flush=True)
+
+
+def _work(experiment: Experiment, stage: str, config: "Config", quiet: bool) -> None:
     if stage == "search":
         search(config, resume=True, progress=print_progress)
     elif stage == "test":
         metrics = score_checkpoint(config, experiment.work_dir / "retrain" / FINAL_WEIGHTS)
-        write_text(Path(config.work_dir) / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+        write_text(Path(config.work_dir) / METRICS, json.dumps(metrics, indent=2) + "\n")
     else:
+        if quiet:
+            config.console_level = "ERROR"
+            progress = {"type": "ProgressHook", "stage": stage}
+            config.custom_hooks = [*config.get("custom_hooks", []), progress]
         train(config, resume=True)
-    seconds = time.monotonic() - began
-    write_text(marker, json.dumps({"config_sha256": digest, "seconds": seconds}) + "\n")
-    print(f"{title}: {duration(seconds)}", file=sys.stderr, flush=True)
 
 
-def _digest(config: Config) -> str:
-    """Of what a stage does; where it writes is left out, so that a finished one may be moved."""
+def _read_state(folder: Path) -> dict[str, Any] | None:
+    path = folder / STAGE_FILE
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _seconds(folder: Path) -> float:
+    state = _read_state(folder)
+    assert state is not None
+    return float(state["seconds"])
+
+
+def _config_digest(config: "Config", experiment: Path) -> str:
+    """Of what a stage does; where the experiment lies is left out, so that it may be moved."""
     what = {key: value for key, value in config.to_dict().items() if key != "work_dir"}
-    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()
+    text = json.dumps(what, sort_keys=True, default=str)
+    return hashlib.sha256(text.replace(str(experiment), "{experiment}").encode()).hexdigest()
 
 
-def summarise(experiment: Experiment) -> dict[str, Any]:
-    """The outcome of the stages that there are, as JSON values.
-
-    Times are those of the process that finished a stage.
-    """
-    stages = experiment.stages()
-    seconds = {
-        stage: json.loads((experiment.work_dir / stage / FINISHED).read_text())["seconds"]
-        for stage in stages
+def _input_digests(experiment: Experiment, stage: str, config: "Config") -> dict[str, str]:
+    """Hashes of what earlier stages left for this one."""
+    backbone = config.model.backbone
+    files = {
+        "load_from": config.get("load_from"),
+        "backbone": (backbone.get("init_cfg") or {}).get("checkpoint"),
+        "architecture": backbone.get("architecture"),
     }
-    summary: dict[str, Any] = {"seconds": sum(seconds.values()), "stage_seconds": seconds}
-    if "search" in stages:
-        summary |= _search_summary(experiment)
-    if "test" in stages:
-        metrics = json.loads((experiment.work_dir / "test" / "metrics.json").read_text())
-        summary["test_metrics"] = metrics
-        if "coco/bbox_mAP" in metrics:
-            summary["retrained_bbox_mAP"] = metrics["coco/bbox_mAP"]
-    return summary
-
-
-def _search_summary(experiment: Experiment) -> dict[str, Any]:
-    folder = experiment.work_dir / "search"
-    architecture = Architecture.load(folder / "best_architecture.json")
-    fingerprint = read_fingerprint(folder / FILE_NAME)
-    rows = read_history(folder / FILE_NAME)
-    best = best_of(rows, fingerprint["greater_is_better"])
-    assert best is not None
-    random_scores = [r.score for r in rows if r.role == RANDOM and r.score is not None]
-    budget = next((b["upper"] for b in fingerprint["budgets"] if b["cost"] == "macs"), None)
+    if stage == "search":
+        files = {"supernet": config.search.supernet}
+    elif stage == "test":
+        files = {"weights": str(experiment.work_dir / "retrain" / FINAL_WEIGHTS)}
     return {
-        "best_choices": list(architecture.choices),
-        "best_macs": macs(architecture),
-        "best_params": params(architecture),
-        "budget_macs": budget,
-        "score": fingerprint["score"],
-        "search_score": best.score,
-        "random_mean_score": statistics.fmean(random_scores) if random_scores else None,
-        "random_best_score": max(random_scores) if random_scores else None,
-        "random_evaluations": len(random_scores),
-        "evaluations": len([row for row in rows if row.role != RANDOM]),
+        name: file_sha256(file)
+        for name, file in files.items()
+        if isinstance(file, str) and Path(file).is_file()
     }

@@ -3,12 +3,11 @@
 _base_ = [
     "../_base_/models/faster_rcnn.py",
     "../_base_/datasets/bccd.py",
+    "../_base_/schedules/detection.py",
     "../_base_/runtime.py",
 ]
 model = dict(
-    backbone=dict(
-        init_cfg=dict(type="Pretrained", checkpoint="{experiment}/pretrain/final.pth"),
-    ),
+    backbone=dict(init_cfg=dict(type="Pretrained", checkpoint="{experiment}/pretrain/final.pth")),
     neck=dict(out_channels=64),
     rpn_head=dict(in_channels=64, feat_channels=64),
     roi_head=dict(
@@ -19,13 +18,4 @@ model = dict(
     test_cfg=dict(rpn=dict(max_per_img=200)),
 )
 max_iters = 150
-train_cfg = dict(type="IterBasedTrainLoop", max_iters=max_iters, val_interval=100000)
-optim_wrapper = dict(
-    type="OptimWrapper",
-    optimizer=dict(type="SGD", lr=0.02, momentum=0.9, weight_decay=1e-4),
-    clip_grad=dict(max_norm=10.0),
-)
-param_scheduler = [
-    dict(type="LinearLR", start_factor=0.1, begin=0, end=30, by_epoch=False),
-    dict(type="CosineAnnealingLR", begin=30, end=max_iters, eta_min=0.0, by_epoch=False),
-]
+warmup_iters = 30

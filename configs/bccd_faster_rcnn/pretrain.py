@@ -1,2 +1,2 @@
-# The same pretraining as for RetinaNet.
+# As under RetinaNet.
 _base_ = ["../bccd_retinanet/pretrain.py"]

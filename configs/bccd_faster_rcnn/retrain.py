@@ -5,14 +5,10 @@ model = dict(
         _delete_=True,
         type="DetNASNet",
         architecture="{experiment}/search/best_architecture.json",
+        out_indices=(0, 1, 2, 3),
     ),
 )
-train_dataloader = dict(dataset=dict(ann_file="annotations/instances_trainsearch.json"))
+train_split = "trainsearch"
 custom_hooks = []
 load_from = "{experiment}/finetune/final.pth"
 max_iters = 200
-train_cfg = dict(max_iters=max_iters)
-param_scheduler = [
-    dict(type="LinearLR", start_factor=0.1, begin=0, end=30, by_epoch=False),
-    dict(type="CosineAnnealingLR", begin=30, end=max_iters, eta_min=0.0, by_epoch=False),
-]

@@ -1,15 +1,10 @@
 # A shortened search (6 candidates) for the best path under 300M MACs on BCCD's search split.
-_base_ = ["./finetune.py"]
-val_dataloader = {{_base_.search_dataloader}}
-val_cfg = dict(type="ValLoop")
-val_evaluator = {{_base_.search_evaluator}}
+_base_ = ["./finetune.py", "../_base_/search.py"]
 search = dict(
-    supernet="{experiment}/finetune/final.pth",
     strategy=dict(
         type="evolution", generations=2, population=3, parents=2, mutations=1, crossovers=1
     ),
     budgets=[dict(cost="macs", upper=300e6)],
-    score="coco/bbox_mAP",
     evaluator=dict(calibration_images=32, calibration_batch_size=8, threads=2),
     random_baseline=0,
 )

@@ -1,15 +1,10 @@
 # Evolutionary search for the best path under 300M MACs, scored on BCCD's search split.
-_base_ = ["./finetune.py"]
-val_dataloader = {{_base_.search_dataloader}}
-val_cfg = dict(type="ValLoop")
-val_evaluator = {{_base_.search_evaluator}}
+_base_ = ["./finetune.py", "../_base_/search.py"]
 search = dict(
-    supernet="{experiment}/finetune/final.pth",
     strategy=dict(
         type="evolution", generations=4, population=16, parents=5, mutations=6, crossovers=6
     ),
     budgets=[dict(cost="macs", upper=300e6)],
-    score="coco/bbox_mAP",
     evaluator=dict(calibration_images=200, calibration_batch_size=8, threads=2),
     random_baseline=8,
 )

@@ -1,2 +1,2 @@
-# Pretraining on Tiny ImageNet: a few iterations, to show that it runs.
+# As under RetinaNet.
 _base_ = ["../coco_subset_retinanet/pretrain.py"]

@@ -1,18 +1,13 @@
-# Retraining of the found network on the COCO subset: a few iterations, to show that it runs.
+# A few iterations of retraining on the COCO subset, to show that it runs; tested on val.
 _base_ = ["./finetune.py"]
 model = dict(
     backbone=dict(
         _delete_=True,
         type="DetNASNet",
         architecture="{experiment}/search/best_architecture.json",
+        out_indices=(0, 1, 2, 3),
     ),
 )
-train_dataloader = dict(dataset=dict(ann_file="annotations/instances_trainsearch.json"))
+train_split = "trainsearch"
 custom_hooks = []
 load_from = "{experiment}/finetune/final.pth"
-max_iters = 6
-train_cfg = dict(max_iters=max_iters)
-param_scheduler = [
-    dict(type="LinearLR", start_factor=0.1, begin=0, end=2, by_epoch=False),
-    dict(type="CosineAnnealingLR", begin=2, end=max_iters, eta_min=0.0, by_epoch=False),
-]

@@ -52,7 +52,7 @@ class DetNASRunner(Runner):
         return checkpoint
 
     def save_checkpoint(self, out_dir: str, filename: str, **kwargs: Any) -> None:
-        """As mmengine's, to a temporary name that is renamed: a kill leaves no half a checkpoint."""
+        """As mmengine's, to a temporary name first: a kill leaves no half a checkpoint."""
         temporary = f".{filename}.tmp"
         super().save_checkpoint(out_dir, temporary, **kwargs)
         if self.rank == 0:

@@ -25,19 +25,11 @@ CONFIG = Path(__file__).parents[2] / "configs" / "demo" / "pretrain.py"
 def accuracy(work_dir: Path, seed: int, warm: bool) -> float:
     """Mean top-1 accuracy in percent of random paths after one pretraining."""
     folder = work_dir / f"{'warm' if warm else 'cold'}_{seed}"
-    config = load_config(CONFIG, {"console_level": "ERROR"}, folder / "pretrain", seed)
-    config.train_dataloader.dataset.data_root = str(work_dir / "data" / "classification")
+    options = {"console_level": "ERROR", "pretrain_root": f"{work_dir}/data/classification"}
+    config = load_config(CONFIG, options, folder / "pretrain", seed)
     if not warm:
         config.custom_hooks = [{"type": "PathSamplingHook"}]
     weights = train(config)
-    config.test_dataloader = dict(config.train_dataloader)
-    config.test_dataloader["sampler"] = {"type": "DefaultSampler", "shuffle": False}
-    config.test_dataloader["dataset"] = dict(config.train_dataloader["dataset"], data_prefix="val")
-    config.test_dataloader["dataset"]["pipeline"] = [
-        {"type": "mmpretrain.LoadImageFromFile"},
-        {"type": "mmpretrain.PackInputs"},
-    ]
-    config.test_evaluator = {"type": "mmpretrain.Accuracy"}
     paths = np.random.default_rng(0).integers(0, 4, (PATHS, 10)).tolist()
     return statistics.fmean(
         score_checkpoint(config, weights, path)["accuracy/top1"] for path in paths

@@ -28,6 +28,18 @@ def test_references_follow_overrides(config_file: Path) -> None:
     assert config.a.other == "{unknown}"
 
 
+def test_a_reference_alone_becomes_the_value_with_its_type(config_file: Path) -> None:
+    config_file.write_text(
+        'size = (4, 3)\nn = 5\npart = dict(scale="{size}")\n'
+        'a = dict(n="{n}", text="{n}x", size="{size}", parts=["{part}"])\n'
+    )
+    config = load_config(config_file, {"n": 7})
+    assert config.a.n == 7
+    assert config.a.text == "7x"
+    assert config.a.size == (4, 3)
+    assert config.a.parts == [{"scale": (4, 3)}]
+
+
 def test_defaults_of_work_dir_and_seed(config_file: Path) -> None:
     config = load_config(config_file)
     assert config.work_dir == str(Path("work_dirs/exp/stage"))

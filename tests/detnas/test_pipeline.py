@@ -61,7 +61,7 @@ def test_running_again_does_nothing_and_another_config_is_refused(
     assert main(arguments) == 0
     assert (experiment / "retrain" / "final.pth").stat().st_mtime_ns == before
     assert capsys.readouterr().err.count("finished before") == 5
-    assert main([*arguments, "--cfg-options", "train_cfg.max_iters=5"]) == 2
+    assert main([*arguments, "--cfg-options", "max_iters=5"]) == 2
     assert "under another config" in capsys.readouterr().err
 
 

@@ -1,5 +1,6 @@
 # Twelve classes of COCO, longer side 416 (see docs/data.md): ids that are not contiguous, images
 # without boxes, crowd boxes.
+_base_ = ["./coco_detection.py"]
 data_root = "data/coco_subset"
 classes = (
     "person",
@@ -16,75 +17,4 @@ classes = (
     "tv",
 )
 image_scale = (320, 320)
-metainfo = dict(classes=classes)
-train_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="LoadAnnotations", with_bbox=True),
-    dict(type="Resize", scale=image_scale, keep_ratio=True),
-    dict(type="RandomFlip", prob=0.5),
-    dict(type="PackDetInputs"),
-]
-test_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="Resize", scale=image_scale, keep_ratio=True),
-    dict(type="LoadAnnotations", with_bbox=True),
-    dict(
-        type="PackDetInputs",
-        meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor"),
-    ),
-]
-train_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type="DefaultSampler", shuffle=True),
-    dataset=dict(
-        type="CocoDataset",
-        data_root="{data_root}",
-        ann_file="annotations/instances_train.json",
-        data_prefix=dict(img="images/"),
-        metainfo=metainfo,
-        filter_cfg=dict(filter_empty_gt=True, min_size=8),
-        pipeline=train_pipeline,
-    ),
-)
-# What a search scores its candidates on: `val_dataloader` of the search configs.
-search_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    sampler=dict(type="DefaultSampler", shuffle=False),
-    dataset=dict(
-        type="CocoDataset",
-        data_root="{data_root}",
-        ann_file="annotations/instances_search.json",
-        data_prefix=dict(img="images/"),
-        metainfo=metainfo,
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
-)
-search_evaluator = dict(
-    type="UnroundedCocoMetric",
-    ann_file="{data_root}/annotations/instances_search.json",
-    metric="bbox",
-)
-test_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    sampler=dict(type="DefaultSampler", shuffle=False),
-    dataset=dict(
-        type="CocoDataset",
-        data_root="{data_root}",
-        ann_file="annotations/instances_val.json",
-        data_prefix=dict(img="images/"),
-        metainfo=metainfo,
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
-)
-test_cfg = dict(type="TestLoop")
-test_evaluator = dict(
-    type="UnroundedCocoMetric",
-    ann_file="{data_root}/annotations/instances_val.json",
-    metric="bbox",
-)
+filter_cfg = dict(filter_empty_gt=True, min_size=8)

@@ -25,7 +25,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _train(data: Path, work_dir: Path, resume: bool = False, **options: Any) -> dict[str, Any]:
-    options = {"data_root": str(data), "console_level": "ERROR", **options}
+    options = {"pretrain_root": str(data), "console_level": "ERROR", **options}
     config = load_config(CONFIG, options, work_dir)
     return read_checkpoint(train(config, resume=resume))
 
@@ -59,7 +59,7 @@ def test_a_used_work_dir_or_another_seed_is_refused(data: Path, tmp_path: Path) 
 
 
 def test_a_config_without_training_is_refused(data: Path, tmp_path: Path) -> None:
-    config = load_config(CONFIG, {"data_root": str(data)}, tmp_path)
+    config = load_config(CONFIG, {"pretrain_root": str(data)}, tmp_path)
     config.train_cfg = None
     with pytest.raises(ValueError, match="no `train_cfg`"):
         train(config)

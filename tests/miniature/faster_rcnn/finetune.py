@@ -2,6 +2,7 @@
 _base_ = [
     "../../../configs/_base_/models/faster_rcnn.py",
     "../../../configs/_base_/datasets/digits.py",
+    "../../../configs/_base_/schedules/detection.py",
     "../../../configs/_base_/runtime.py",
 ]
 model = dict(
@@ -18,8 +19,10 @@ model = dict(
     train_cfg=dict(rpn_proposal=dict(max_per_img=50), rcnn=dict(sampler=dict(num=32))),
     test_cfg=dict(rpn=dict(max_per_img=50)),
 )
-train_cfg = dict(type="IterBasedTrainLoop", max_iters=3, val_interval=100000)
-train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)
-test_dataloader = dict(batch_size=2, num_workers=0)
-search_dataloader = dict(batch_size=2, num_workers=0)
-optim_wrapper = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.01, momentum=0.9))
+max_iters = 3
+warmup_iters = 1
+batch_size = 2
+train_dataloader = dict(num_workers=0, persistent_workers=False)
+test_dataloader = dict(num_workers=0)
+search_dataloader = dict(num_workers=0)
+default_hooks = dict(checkpoint=dict(interval=2))

@@ -7,6 +7,6 @@ model = dict(
         architecture="{experiment}/search/best_architecture.json",
     ),
 )
-train_dataloader = dict(dataset=dict(ann_file="annotations/instances_trainsearch.json"))
+train_split = "trainsearch"
 custom_hooks = []
 load_from = "{experiment}/finetune/final.pth"

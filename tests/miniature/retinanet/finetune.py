@@ -1,8 +1,9 @@
 # A few iterations of the demo's fine-tuning.
 _base_ = ["../../../configs/demo/finetune.py"]
-train_cfg = dict(max_iters=3)
-train_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False)
-test_dataloader = dict(batch_size=4, num_workers=0)
-search_dataloader = dict(batch_size=4, num_workers=0)
+max_iters = 3
+warmup_iters = 1
+batch_size = 4
+train_dataloader = dict(num_workers=0, persistent_workers=False)
+test_dataloader = dict(num_workers=0)
+search_dataloader = dict(num_workers=0)
 default_hooks = dict(checkpoint=dict(interval=2))
-param_scheduler = []

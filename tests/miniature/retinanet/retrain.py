@@ -8,6 +8,6 @@ model = dict(
         out_indices=(1, 2, 3),
     ),
 )
-train_dataloader = dict(dataset=dict(ann_file="annotations/instances_trainsearch.json"))
+train_split = "trainsearch"
 custom_hooks = []
 load_from = "{experiment}/finetune/final.pth"

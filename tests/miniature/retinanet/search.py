@@ -1,10 +1,6 @@
 # Four candidates and two random ones.
-_base_ = ["./finetune.py"]
-val_dataloader = {{_base_.search_dataloader}}
-val_cfg = dict(type="ValLoop")
-val_evaluator = {{_base_.search_evaluator}}
+_base_ = ["./finetune.py", "../../../configs/_base_/search.py"]
 search = dict(
-    supernet="{experiment}/finetune/final.pth",
     strategy=dict(
         type="evolution", generations=2, population=2, parents=2, mutations=1, crossovers=0
     ),

@@ -1,0 +1,5 @@
+# What every search shares: it scores the search split on the fine-tuned supernet.
+val_dataloader = "{search_dataloader}"
+val_cfg = dict(type="ValLoop")
+val_evaluator = "{search_evaluator}"
+search = dict(supernet="{experiment}/finetune/final.pth", score="coco/bbox_mAP")
