@@ -1,6 +1,7 @@
 """What each command of the command line does; imports happen inside, when they are needed."""
 
 import argparse
+import ast
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -158,18 +159,27 @@ def _config(options: Options) -> "Config":
 
 
 def _overrides(options: Options) -> dict[str, Any]:
-    """`--cfg-options` as OpenMMLab's users write them: numbers, lists, tuples, None, text."""
-    if not options.cfg_options:
-        return {}
-    from mmengine.config import DictAction
-
     overrides = {}
     for item in options.cfg_options:
         key, equals, value = item.partition("=")
         if not equals or not key:
             raise ValueError(f"--cfg-options takes KEY=VALUE, not '{item}'")
-        try:
-            overrides[key] = DictAction._parse_iterable(value)
-        except (AssertionError, ValueError):
-            raise ValueError(f"--cfg-options {item}: the value's brackets do not match") from None
+        for opening, closing in ("()", "[]", "{}"):
+            if value.count(opening) != value.count(closing):
+                raise ValueError(f"--cfg-options {item}: its '{opening}{closing}' do not match")
+        overrides[key] = _value(value)
     return overrides
+
+
+def _value(text: str) -> Any:
+    """A value as OpenMMLab's users write it: a Python literal, true, a,b for a list, or text."""
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        if "," in text and not set(text) & set(":()[]{}"):
+            return [_value(part) for part in text.split(",")]
+        return text
+    return list(value) if isinstance(value, tuple) and not text.startswith("(") else value

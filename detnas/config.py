@@ -8,6 +8,7 @@ A string in a config may refer to the config's own top-level values and to the e
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,8 @@ def load_config(
     try:
         config = Config.fromfile(str(path))
         if options:
+            for key in options:
+                _open_references(config, key)
             config.merge_from_dict(dict(options))
     except Exception as error:  # a config is code and may raise anything
         raise ValueError(
@@ -60,6 +63,18 @@ def load_config(
         randomness["seed"] = 0
     config.randomness = randomness
     return _resolved(config, path)
+
+
+def _open_references(config: Config, key: str) -> None:
+    """Put the values of references in the way of a dotted key, so that an option can change them."""
+    where: Any = config
+    for part in key.split(".")[:-1]:
+        if not isinstance(where, Mapping | Config) or part not in where:
+            return
+        whole = _REFERENCE.fullmatch(where[part]) if isinstance(where[part], str) else None
+        if whole is not None and whole[1] in config:
+            where[part] = deepcopy(config[whole[1]])
+        where = where[part]
 
 
 def _resolved(config: Config, path: Path) -> Config:

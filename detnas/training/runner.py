@@ -51,10 +51,10 @@ class DetNASRunner(Runner):
         self.logger.info(f"checkpoint loaded from {filename}")
         return checkpoint
 
-    def save_checkpoint(self, out_dir: str, filename: str, **kwargs: Any) -> None:
+    def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
         """As mmengine's, to a temporary name first: a kill leaves no half a checkpoint."""
         temporary = f".{filename}.tmp"
-        super().save_checkpoint(out_dir, temporary, **kwargs)
+        super().save_checkpoint(out_dir, temporary, *args, **kwargs)
         if self.rank == 0:
             (Path(out_dir) / temporary).replace(Path(out_dir) / filename)
 

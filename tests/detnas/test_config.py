@@ -1,10 +1,12 @@
 """Configs: references, overrides, work directory, seed."""
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
 from detnas.cli import main
+from detnas.commands import _overrides
 from detnas.config import load_config, unwrap_dataset
 
 
@@ -40,6 +42,13 @@ def test_a_reference_alone_becomes_the_value_with_its_type(config_file: Path) ->
     assert config.a.parts == [{"scale": (4, 3)}]
 
 
+def test_options_reach_into_references(config_file: Path) -> None:
+    config_file.write_text('part = dict(n=1, m=2)\na = "{part}"\n')
+    config = load_config(config_file, {"a.n": 5})
+    assert config.a == {"n": 5, "m": 2}
+    assert config.part == {"n": 1, "m": 2}
+
+
 def test_defaults_of_work_dir_and_seed(config_file: Path) -> None:
     config = load_config(config_file)
     assert config.work_dir == str(Path("work_dirs/exp/stage"))
@@ -67,6 +76,31 @@ def test_wrapped_datasets_are_found() -> None:
     plain = {"type": "CocoDataset", "ann_file": "a.json"}
     repeated = {"type": "RepeatDataset", "times": 2, "dataset": plain}
     assert unwrap_dataset({"type": "ConcatDataset", "datasets": [plain, repeated]}) == [plain] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("1e-3", 1e-3),
+        ("a,b", ["a", "b"]),
+        ("1,2", [1, 2]),
+        ("(1,2)", (1, 2)),
+        ("[{'a':1}]", [{"a": 1}]),
+        ("None", None),
+        ("true", True),
+        ("data/x y.json", "data/x y.json"),
+        ("tiny:0,1,2", "tiny:0,1,2"),
+    ],
+)
+def test_values_of_cfg_options(text: str, value: object) -> None:
+    assert _overrides(Namespace(cfg_options=[f"a.b={text}"])) == {"a.b": value}
+
+
+@pytest.mark.parametrize("item", ["a", "=3", "a=(1,2"])
+def test_bad_cfg_options_are_refused(item: str) -> None:
+    with pytest.raises(ValueError, match="--cfg-options"):
+        _overrides(Namespace(cfg_options=[item]))
 
 
 def test_cost_as_text_and_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -219,7 +219,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "other classes": ("train_dataloader.dataset.metainfo.classes=('cat','dog')", "cat"),
     "other number of classes": ("model.bbox_head.num_classes=7", "num_classes is 7"),
-    "infeasible budget": ("search.budgets=[dict(cost='macs',upper=1e6)]", "32,357,248"),
+    "infeasible budget": ("search.budgets=[{'cost':'macs','upper':1e6}]", "32,357,248"),
     "unknown key": ("search.generations=3", "'generations' under search"),
     "unknown key of a strategy": ("search.strategy.genrations=3", "did you mean 'generations'"),
     "absent checkpoint": ("search.supernet=none.pth", "none.pth does not exist"),
