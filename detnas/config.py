@@ -66,7 +66,7 @@ def load_config(
 
 
 def _open_references(config: Config, key: str) -> None:
-    """Put the values of references in the way of a dotted key, so that an option can change them."""
+    """Put values in the place of the references that a dotted key goes through."""
     where: Any = config
     for part in key.split(".")[:-1]:
         if not isinstance(where, Mapping | Config) or part not in where:
