@@ -69,7 +69,7 @@ def _open_references(config: Config, key: str) -> None:
     """Put values in the place of the references that a dotted key goes through."""
     where: Any = config
     for part in key.split(".")[:-1]:
-        if not isinstance(where, Mapping | Config) or part not in where:
+        if not hasattr(where, "get") or part not in where:
             return
         whole = _REFERENCE.fullmatch(where[part]) if isinstance(where[part], str) else None
         if whole is not None and whole[1] in config:

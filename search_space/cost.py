@@ -13,14 +13,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from search_space.spaces import BlockSpec, SearchSpace
-
-if TYPE_CHECKING:
-    from search_space.architecture import Architecture
 
 InputSize = tuple[int, int, int]
 DEFAULT_INPUT_SIZE: InputSize = (3, 224, 224)
@@ -203,17 +200,29 @@ def cost_table(
     raise ValueError(f"unknown cost {name!r}: known are {', '.join(COMPUTED_COSTS)}, latency_ms")
 
 
-def macs(architecture: Architecture, input_size: InputSize = DEFAULT_INPUT_SIZE) -> int:
+class Chosen(Protocol):
+    """What a cost is of: a space and a choice per block, as `Architecture` is."""
+
+    @property
+    def space(self) -> SearchSpace:
+        """The space that the choices are of."""
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """One per block."""
+
+
+def macs(architecture: Chosen, input_size: InputSize = DEFAULT_INPUT_SIZE) -> int:
     """Multiply-adds of the backbone, exactly."""
     return int(macs_table(architecture.space, input_size).of(architecture.choices))
 
 
-def params(architecture: Architecture) -> int:
+def params(architecture: Chosen) -> int:
     """Parameters of the backbone, exactly."""
     return int(params_table(architecture.space).of(architecture.choices))
 
 
-def costs(architecture: Architecture, input_size: InputSize = DEFAULT_INPUT_SIZE) -> dict[str, Any]:
+def costs(architecture: Chosen, input_size: InputSize = DEFAULT_INPUT_SIZE) -> dict[str, Any]:
     """The computed part of the "costs" value of the architecture JSON."""
     return {
         "macs": macs(architecture, input_size),

@@ -1,7 +1,7 @@
 """Checkpoints in: read without unpickling, checked against the backbone, sliced for one subnet.
 
 Every checkpoint that DetNAS reads (weights, `load_from`, `--resume`) passes `read_checkpoint`.
-Those it writes carry in `meta["detnas"]` what their backbone is (see `_Backbone.identity`).
+Those it writes carry in `meta["detnas"]` what their backbone is (see `Backbone.identity`).
 """
 
 from __future__ import annotations
@@ -10,17 +10,27 @@ import pickle
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, print_log
-from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from detnas.models.backbones import _Backbone
+from torch import Tensor
 
 _BLOCK_KEY = re.compile(r"^blocks\.(\d+)\.(\d+)\.(main|projection)\.")
+
+
+class Backbone(Protocol):
+    """A module that says what it is: `DetNASSupernet` or `DetNASNet`."""
+
+    def identity(self) -> dict[str, Any]:
+        """Kind, space, channel shuffle and choices, as checkpoints carry them."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """As nn.Module's."""
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
+        """As nn.Module's."""
 
 
 def _history_buffer_attribute(owner: Any, name: str) -> Any:
@@ -93,7 +103,7 @@ def slice_subnet(
 
 
 def fit_backbone(
-    backbone: _Backbone, checkpoint: Mapping[str, Any], source: Path | str, prefix: str
+    backbone: Backbone, checkpoint: Mapping[str, Any], source: Path | str, prefix: str
 ) -> dict[str, Tensor]:
     """A checkpoint's state dict with its backbone checked and, where need be, sliced.
 
@@ -144,7 +154,7 @@ def _check_identity(identity: Mapping[str, Any], own: Mapping[str, Any], source:
 
 
 def _check_tensors(
-    backbone: nn.Module, state_dict: Mapping[str, Tensor], source: Any, prefix: str
+    backbone: Backbone, state_dict: Mapping[str, Tensor], source: Any, prefix: str
 ) -> None:
     wanted = backbone.state_dict()
     given = {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
@@ -165,7 +175,7 @@ def _check_tensors(
             )
 
 
-def load_backbone_weights(backbone: _Backbone, path: Path, prefix: str = "backbone.") -> None:
+def load_backbone_weights(backbone: Backbone, path: Path, prefix: str = "backbone.") -> None:
     """Fill a backbone from a checkpoint of ours; a `DetNASNet` also from a supernet's.
 
     Raises:

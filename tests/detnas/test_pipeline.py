@@ -129,6 +129,54 @@ def test_scores_do_not_depend_on_the_order_of_evaluation(experiment: Path) -> No
     assert other != forwards[0]  # other calibration images give another score
 
 
+def test_an_evaluation_that_failed_leaves_nothing_for_the_next(experiment: Path) -> None:
+    options = {
+        "val_evaluator": {"_delete_": True, "type": "DetectionFingerprint"},
+        "model.test_cfg.score_thr": 0.0,
+    }
+    config = load_config(MINIATURE / "retinanet/search.py", options, experiment / "search")
+    settings = EvaluatorSettings(calibration_images=6, calibration_batch_size=4, threads=2)
+    weights = experiment / "finetune" / "final.pth"
+    path = (0, 1, 2, 3, 0, 1, 2, 3, 0, 1)
+    evaluator = CandidateEvaluator(config, weights, settings, seed=0)
+    expected = evaluator(path)
+    metric = evaluator._metrics.metrics[0]
+    compute = metric.compute_metrics
+    metric.compute_metrics = lambda results: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        evaluator((3,) * 10)
+    metric.compute_metrics = compute
+    assert evaluator(path) == expected
+
+
+def test_run_refuses_a_later_stage_before_the_first(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["run", str(MINIATURE / "retinanet"), "--work-dir", str(tmp_path / "new")]
+    command += ["--cfg-options", f"data_root={experiment}/data/detection"]
+    command += [f"pretrain_root={experiment}/data/classification"]
+    assert main([*command, "search.strategy.population=1"]) == 2
+    _assert_one_line(capsys.readouterr().err, "population|parents")
+    assert not (tmp_path / "new").exists()
+
+
+def test_export_of_another_path_or_supernet_is_checked(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", str(experiment / "search")]
+    assert main([*command, "--architecture", "tiny:" + ",".join("0" * 10)]) == 2
+    _assert_one_line(capsys.readouterr().err, "needs -o")
+    output = tmp_path / "x.json"
+    small = ["--architecture", "detnasnet-300m-coco-fpn", "-o", str(output)]
+    assert main([*command, *small]) == 2
+    _assert_one_line(capsys.readouterr().err, "space 'small'")
+    other = _other_checkpoint(tmp_path, space="tiny")
+    weights = ["-o", str(output), "--weights", str(tmp_path / "w.pth"), "--supernet", str(other)]
+    assert main([*command, *weights]) == 2
+    _assert_one_line(capsys.readouterr().err, "not the supernet")
+    assert not output.exists()
+
+
 def _copy_search(experiment: Path, folder: Path) -> list[str]:
     """Arguments of a search of its own in `folder` on the experiment's supernet."""
     return [
