@@ -129,8 +129,10 @@ def test_folders_without_images_are_refused(tmp_path: Path) -> None:
 
 def test_unknown_classes_are_refused(tmp_path: Path) -> None:
     ann_file = write(tmp_path / "a.json", GOOD)
-    check_categories(["cat", "dog"], ann_file)
+    check_categories(["dog", "cat"], ann_file)
     check_categories(("cat",), ann_file)
+    with pytest.raises(ValueError, match=r"list them in that order"):
+        check_categories(["cat", "dog"], ann_file)
     message = r"a\.json has no category 'cow', 'Dog'; it has 'dog', 'cat': correct"
     with pytest.raises(ValueError, match=message):
         check_categories(["cow", "cat", "Dog"], ann_file)
