@@ -8,6 +8,7 @@ import argparse
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ USER_ERROR, INTERRUPTED = 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 2 for the user's mistakes, 130 interrupted."""
     options = _parser().parse_args(arguments)
+    warnings.filterwarnings("ignore", message="faster_coco_eval is not installed")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         options.command(options)

@@ -78,7 +78,9 @@ def quiet_stdout() -> AbstractContextManager[Any]:
 
 def quiet_logger() -> None:
     """Keep mmengine's and mmdet's messages of each evaluation off the console."""
-    MMLogger.get_instance("detnas-evaluation", log_level="WARNING")
+    name = "detnas-evaluation"
+    if not MMLogger.check_instance_created(name):
+        MMLogger.get_instance(name, log_level="WARNING")
 
 
 class CandidateEvaluator:
