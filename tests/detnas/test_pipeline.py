@@ -65,6 +65,16 @@ def test_running_again_does_nothing_and_another_config_is_refused(
     assert "under another config" in capsys.readouterr().err
 
 
+def test_history_is_listed(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["history", str(experiment / "search"), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["status"] for row in rows] == ["done"] * 6
+    assert main(["history", str(experiment / "search")]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 7
+    assert main(["history", str(experiment / "pretrain")]) == 2
+    assert "no such history" in capsys.readouterr().err
+
+
 def test_export_slices_weights_that_the_network_takes(experiment: Path, tmp_path: Path) -> None:
     weights = tmp_path / "weights.pth"
     output = tmp_path / "best.json"
