@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, print_log
+from mmengine.model import is_model_wrapper
 from torch import Tensor
 
 _BLOCK_KEY = re.compile(r"^blocks\.(\d+)\.(\d+)\.(main|projection)\.")
@@ -31,6 +32,17 @@ class Backbone(Protocol):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
         """As nn.Module's."""
+
+
+def unwrapped(model: Any) -> Any:
+    """The model itself, where it may be inside a wrapper such as DistributedDataParallel."""
+    return model.module if is_model_wrapper(model) else model
+
+
+def own_backbone(model: Any) -> Backbone | None:
+    """The model's backbone where it is one of DetNAS's, else None."""
+    backbone = getattr(unwrapped(model), "backbone", None)
+    return backbone if hasattr(backbone, "identity") else None
 
 
 def _history_buffer_attribute(owner: Any, name: str) -> Any:
@@ -197,8 +209,9 @@ def load_weights(model: Any, path: Path | str) -> dict[str, Any]:
     """
     checkpoint = read_checkpoint(path)
     state_dict = dict(checkpoint["state_dict"])
-    if hasattr(getattr(model, "backbone", None), "identity"):
-        state_dict = fit_backbone(model.backbone, checkpoint, path, "backbone.")
+    backbone = own_backbone(model)
+    if backbone is not None:
+        state_dict = fit_backbone(backbone, checkpoint, path, "backbone.")
     try:
         model.load_state_dict(state_dict)
     except RuntimeError as error:

@@ -7,19 +7,12 @@ from typing import Any
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
 from detnas.files import replacing
+from detnas.models.checkpoints import own_backbone, unwrapped
 
 FINAL_WEIGHTS = "final.pth"
-
-
-def backbone_identity(model: Any) -> dict[str, Any] | None:
-    """What the model's backbone is, for checkpoints; None where it is not one of ours."""
-    inner = model.module if is_model_wrapper(model) else model
-    backbone: Any = getattr(inner, "backbone", None)
-    return backbone.identity() if hasattr(backbone, "identity") else None
 
 
 @HOOKS.register_module()
@@ -32,15 +25,15 @@ class CheckpointHooks(Hook):
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         """Adds `meta["detnas"]`."""
-        identity = backbone_identity(runner.model)
-        if identity is not None:
-            checkpoint["meta"]["detnas"] = identity
+        backbone = own_backbone(runner.model)
+        if backbone is not None:
+            checkpoint["meta"]["detnas"] = backbone.identity()
 
     def after_train(self, runner: Any) -> None:
         """Writes `final.pth`, to a temporary name first."""
         if runner.rank != 0:
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         checkpoint: dict[str, Any] = {
             "meta": {"iter": runner.iter, "epoch": runner.epoch, "seed": runner.seed},
             "state_dict": {k: v.cpu() for k, v in model.state_dict().items()},

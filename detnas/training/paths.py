@@ -5,9 +5,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 
+from detnas.models.checkpoints import unwrapped
 from detnas.training.seeding import PATH
 from search_space.sampling import Budget, BudgetSampler
 from search_space.spaces import SearchSpace
@@ -91,5 +91,4 @@ class PathSamplingHook(Hook):
 
 
 def _backbone(runner: Any) -> Any:
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    return model.backbone
+    return unwrapped(runner.model).backbone

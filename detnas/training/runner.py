@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.logging import MMLogger
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 
-from detnas.models.checkpoints import fit_backbone, read_checkpoint
+from detnas.models.checkpoints import fit_backbone, own_backbone, read_checkpoint, unwrapped
 from detnas.training.hooks import CheckpointHooks
 from detnas.training.seeding import StepSeedHook, seeded_dataloader
 
@@ -39,13 +38,14 @@ class DetNASRunner(Runner):
         """
         checkpoint = read_checkpoint(filename)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        model = self.model.module if is_model_wrapper(self.model) else self.model
-        if hasattr(getattr(model, "backbone", None), "identity"):
-            checkpoint["state_dict"] = fit_backbone(
-                model.backbone, checkpoint, filename, "backbone."
-            )
+        backbone = own_backbone(self.model)
+        if backbone is not None:
+            checkpoint["state_dict"] = fit_backbone(backbone, checkpoint, filename, "backbone.")
         _load_checkpoint_to_model(
-            model, checkpoint, strict, revise_keys=revise_keys or [(r"^module\.", "")]
+            unwrapped(self.model),
+            checkpoint,
+            strict,
+            revise_keys=revise_keys or [(r"^module\.", "")],
         )
         self._has_loaded = True
         self.logger.info(f"checkpoint loaded from {filename}")
