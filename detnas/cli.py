@@ -80,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     train = command("train", commands.train, "train one stage (pretrain, fine-tune, retrain)")
     _stage_arguments(train)
     train.add_argument("--resume", action="store_true", help="go on from the latest checkpoint")
+    train.add_argument(
+        "--auto-scale-lr",
+        action="store_true",
+        help="scale the learning rate to the images of an iteration, all processes together",
+    )
+    _launcher_argument(train)
 
     search = command("search", commands.search, "search the best path of a fine-tuned supernet")
     _stage_arguments(search)
@@ -92,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         "--architecture", help="the path to score, where the backbone is a supernet (see `cost`)"
     )
     test.add_argument("--json", action="store_true", help="print the metrics as JSON")
+    _launcher_argument(test)
 
     export = command("export", commands.export, "export the best architecture of a search")
     export.add_argument("work_dir", type=Path, help="where `detnas search` wrote")
@@ -111,6 +118,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--work-dir", type=Path, help="default: work_dirs/<name of the folder>")
     _override_arguments(run)
     run.add_argument("--quiet", action="store_true", help="short progress lines instead of logs")
+    run.add_argument("--stages", nargs="+", help="only these of the folder's", metavar="STAGE")
+    run.add_argument(
+        "--check", action="store_true", help="only check, and print what is finished and what not"
+    )
+    _launcher_argument(run)
 
     demo = command("demo", commands.demo, "the whole method on embedded data, in a few minutes")
     demo.add_argument("--work-dir", type=Path, default=Path("work_dirs/demo"))
@@ -145,6 +157,15 @@ def _stage_arguments(parser: argparse.ArgumentParser) -> None:
         "--work-dir", type=Path, help="default: the config's, or work_dirs/<folder>/<config>"
     )
     _override_arguments(parser)
+
+
+def _launcher_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--launcher",
+        choices=("none", "pytorch", "slurm"),
+        default="none",
+        help="who started the processes of this run: torchrun, srun (see scripts/)",
+    )
 
 
 def _override_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,10 +16,17 @@ Options = argparse.Namespace
 def train(options: Options) -> None:
     """`detnas train CONFIG`."""
     config = _config(options)
+    from detnas.distributed import process_group
     from detnas.training.train import train as run
 
-    weights = run(config, resume=options.resume)
-    print(f"final weights: {weights}")
+    if options.auto_scale_lr:
+        if config.get("auto_scale_lr") is None:
+            raise ValueError("--auto-scale-lr: the config has no `auto_scale_lr` to scale from")
+        config.auto_scale_lr.enable = True
+    with process_group(options.launcher) as is_first:
+        weights = run(config, resume=options.resume)
+        if is_first:
+            print(f"final weights: {weights}")
 
 
 def search(options: Options) -> None:
@@ -39,10 +46,14 @@ def test(options: Options) -> None:
 
     choices = parse_architecture(options.architecture).choices if options.architecture else None
     config = _config(options)
+    from detnas.distributed import process_group
     from detnas.evaluation.testing import score_checkpoint
     from detnas.files import write_text
 
-    metrics = score_checkpoint(config, options.checkpoint, choices)
+    with process_group(options.launcher) as is_first:
+        metrics = score_checkpoint(config, options.checkpoint, choices)
+    if not is_first:
+        return
     text = json.dumps(metrics, indent=2)
     write_text(Path(config.work_dir) / "test_metrics.json", text + "\n")
     print(text if options.json else "\n".join(f"{k:<24} {v:.4f}" for k, v in metrics.items()))
@@ -87,15 +98,21 @@ def export(options: Options) -> None:
 
 def run(options: Options) -> None:
     """`detnas run FOLDER`."""
-    from detnas.pipeline import run_experiment
+    from detnas.distributed import process_group
+    from detnas.pipeline import Experiment, check_experiment, run_experiment
 
-    run_experiment(
+    experiment = Experiment(
         options.folder,
         options.work_dir or Path("work_dirs") / options.folder.resolve().name,
         _overrides(options),
         options.seed,
-        quiet=options.quiet,
     )
+    if options.check:
+        for stage, state in check_experiment(experiment).items():
+            print(f"{stage} {state}")
+        return
+    with process_group(options.launcher):
+        run_experiment(experiment, options.stages, quiet=options.quiet)
 
 
 def demo(options: Options) -> None:

@@ -2,7 +2,8 @@
 
 A string in a config may refer to the config's own top-level values and to the experiment's folder:
 "{data_root}/images", "{experiment}/finetune/final.pth"; one that is a reference alone, such as
-"{max_iters}", becomes the value itself, of whatever type. References are resolved after
+"{max_iters}", becomes the value itself, of whatever type; "{stage_channels[-1]}" and
+"{stage_channels[1:]}" are an item and a part of a list. References are resolved after
 `--cfg-options`, so one option changes every place that stands on it.
 """
 
@@ -16,7 +17,7 @@ from mmengine.config import Config
 
 import detnas.models  # noqa: F401 - says what to install where OpenMMLab is missing
 
-_REFERENCE = re.compile(r"\{(\w+)\}")
+_REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
 _WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "MultiImageMixDataset", "SeededDataset")
 
 
@@ -73,7 +74,7 @@ def _open_references(config: Config, key: str) -> None:
             return
         whole = _REFERENCE.fullmatch(where[part]) if isinstance(where[part], str) else None
         if whole is not None and whole[1] in config:
-            where[part] = deepcopy(config[whole[1]])
+            where[part] = _part(deepcopy(config[whole[1]]), whole, Path(key))
         where = where[part]
 
 
@@ -91,7 +92,9 @@ def _resolved(config: Config, path: Path) -> Config:
         name = match[1]
         if name in seen:
             raise ValueError(f"config {path}: reference '{{{name}}}' refers to itself")
-        return walk(values[name], (*seen, name)) if name in values else match[0]
+        if name not in values:
+            return match[0]
+        return _part(walk(values[name], (*seen, name)), match, path)
 
     def walk(value: Any, seen: tuple[str, ...] = ()) -> Any:
         if isinstance(value, str):
@@ -103,6 +106,19 @@ def _resolved(config: Config, path: Path) -> Config:
         return value
 
     return Config(walk(config.to_dict()), filename=str(path))
+
+
+def _part(value: Any, match: re.Match[str], path: Path) -> Any:
+    """The item or slice of a value that a reference names; the value where it names none."""
+    index, start, stop = match[2], match[3], match[4]
+    if index is None and start is None:
+        return value
+    try:
+        if index is not None:
+            return value[int(index)]
+        return value[int(start) if start else None : int(stop) if stop else None]
+    except (TypeError, LookupError) as error:
+        raise ValueError(f"config {path}: reference {match[0]!r}: {error}") from None
 
 
 def unwrap_dataset(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:

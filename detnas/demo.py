@@ -6,7 +6,7 @@ from typing import Any
 
 from detnas.console import duration, table
 from detnas.data.digits import write_digits
-from detnas.pipeline import run_experiment
+from detnas.pipeline import Experiment, run_experiment
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "demo"
 
@@ -20,7 +20,9 @@ def run_demo(work_dir: Path, overrides: Mapping[str, Any], seed: int | None = No
     if not CONFIGS.is_dir():
         raise FileNotFoundError(f"{CONFIGS} does not exist: run the demo from a checkout of DetNAS")
     write_digits(work_dir / "data")
-    print(demo_table(run_experiment(CONFIGS, work_dir, overrides, seed, quiet=True)))
+    summary = run_experiment(Experiment(CONFIGS, work_dir, overrides, seed), quiet=True)
+    assert summary is not None, "without a choice of stages all of them are finished"
+    print(demo_table(summary))
     for path in sorted(
         [*work_dir.glob("*.png"), *work_dir.glob("*.json"), *work_dir.glob("*.html")]
     ):

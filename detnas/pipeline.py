@@ -1,21 +1,27 @@
 """An experiment: the stages of a configs folder in order, skipping what is finished.
 
-A folder holds `pretrain.py`, `finetune.py`, `search.py` and `retrain.py`, or some of them; the
-retrained network is tested. Each stage works in its own folder under the experiment's; configs
-name the results of earlier stages as "{experiment}/pretrain/final.pth" and the like.
+A folder holds `pretrain.py`, `finetune.py`, `search.py`, `pretrain_subnet.py` (one network on
+classification) and `retrain.py` (one network under a detector), or some of them; the retrained
+network is tested. Each stage works in its own folder under the experiment's; configs name the
+results of earlier stages as "{experiment}/pretrain/final.pth", and those of another experiment as
+"{experiment}/../other/pretrain/final.pth".
 """
 
 import hashlib
 import json
+import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmengine.dist import get_world_size, is_main_process
+
 from detnas.config import load_config
 from detnas.console import duration, print_progress
+from detnas.distributed import on_rank_0
 from detnas.evaluation.testing import score_checkpoint
 from detnas.files import file_sha256, write_text
 from detnas.search.stage import check_settings, search
@@ -26,9 +32,10 @@ from detnas.training.train import check_data, train
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-STAGES = ("pretrain", "finetune", "search", "retrain", "test")
+STAGES = ("pretrain", "finetune", "search", "pretrain_subnet", "retrain", "test")
 CONFIG_OF_STAGE = {stage: f"{stage}.py" for stage in STAGES} | {"test": "retrain.py"}
 STAGE_FILE = "stage.json"
+FINISHED, UNFINISHED = "finished", "unfinished"
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Experiment:
     folder: Path
     work_dir: Path
     overrides: Mapping[str, Any]
-    seed: int | None
+    seed: int | None = None
 
     def config(self, stage: str) -> "Config":
         """The resolved config of a stage."""
@@ -46,46 +53,78 @@ class Experiment:
         return load_config(file, self.overrides, self.work_dir / stage, self.seed)
 
     def stages(self) -> list[str]:
-        """The stages that the folder has configs for."""
-        return [s for s in STAGES if (self.folder / CONFIG_OF_STAGE[s]).is_file()]
+        """The stages that the folder has configs for. FileNotFoundError where there are none."""
+        stages = [s for s in STAGES if (self.folder / CONFIG_OF_STAGE[s]).is_file()]
+        if not stages:
+            raise FileNotFoundError(
+                f"{self.folder} holds none of pretrain.py, finetune.py, search.py, ..."
+            )
+        return stages
+
+    def seconds(self, stage: str) -> float | None:
+        """How long a finished stage took; None for one that is not finished."""
+        state = _read_state(self.work_dir / stage)
+        return None if state is None else state["seconds"]
+
+
+def check_experiment(experiment: Experiment, stages: Sequence[str] | None = None) -> dict[str, str]:
+    """Check the data, budgets, keys and foreign inputs of stages, before any of them runs.
+
+    Args:
+        experiment: what is to run.
+        stages: None takes all that it has.
+    Returns:
+        For each stage "finished" or "unfinished".
+    Raises:
+        FileNotFoundError, ValueError: what does not do, in one line.
+    """
+    known = experiment.stages()
+    for stage in stages or known:
+        if stage not in known:
+            raise ValueError(f"{experiment.folder} has no stage '{stage}'; it has {known}")
+    states = {}
+    for stage in stages or known:
+        config = experiment.config(stage)
+        _check_foreign_inputs(experiment, stage, config)
+        if stage == "search":
+            check_settings(config)
+        elif stage != "test":
+            check_data(config)
+        states[stage] = UNFINISHED if experiment.seconds(stage) is None else FINISHED
+    return states
 
 
 def run_experiment(
-    folder: Path,
-    work_dir: Path,
-    overrides: Mapping[str, Any],
-    seed: int | None = None,
-    quiet: bool = False,
-) -> dict[str, Any]:
+    experiment: Experiment, stages: Sequence[str] | None = None, quiet: bool = False
+) -> dict[str, Any] | None:
     """Run every stage that is not finished, go on with one that was interrupted.
 
     Args:
-        folder: of configs.
-        work_dir: the experiment's.
-        overrides: applied to every stage's config.
-        seed: None takes the configs' own.
+        experiment: what to run.
+        stages: None takes all that it has.
         quiet: short progress lines instead of mmengine's logs.
     Returns:
-        What is also written to `summary.json`.
+        What is also written to `summary.json` when all of its stages are finished, else None.
     Raises:
-        FileNotFoundError, ValueError: a folder without configs; data, budgets or keys of any stage
-            that do not do, all before the first; a stage begun under another config or from other
-            inputs.
+        FileNotFoundError, ValueError: as `check_experiment`; a stage begun under another config or
+            from other inputs; a search in several processes.
     """
-    experiment = Experiment(folder, work_dir, overrides, seed)
-    stages = experiment.stages()
-    if not stages:
-        raise FileNotFoundError(f"{folder} holds none of pretrain.py, finetune.py, search.py, ...")
-    for stage in stages:
-        if stage == "search":
-            check_settings(experiment.config(stage))
-        elif stage != "test":
-            check_data(experiment.config(stage))
-    for number, stage in enumerate(stages, 1):
-        _run_stage(experiment, stage, f"[{number}/{len(stages)}] {stage}", quiet)
-    summary = summarise(work_dir, {s: _seconds(work_dir / s) for s in stages})
-    write_text(work_dir / SUMMARY, json.dumps(summary, indent=2) + "\n")
-    illustrate(work_dir, experiment.config("test") if "test" in stages else None)
+    on_rank_0(lambda: check_experiment(experiment, stages))
+    chosen = [s for s in experiment.stages() if stages is None or s in stages]
+    if "search" in chosen and get_world_size() > 1:
+        raise ValueError(
+            "the search stage runs in one process: name the others by --stages, or use "
+            "scripts/run_experiment.sh, which starts each stage as it needs"
+        )
+    for number, stage in enumerate(chosen, 1):
+        _run_stage(experiment, stage, f"[{number}/{len(chosen)}] {stage}", quiet)
+    seconds = {stage: experiment.seconds(stage) for stage in experiment.stages()}
+    finished = {stage: taken for stage, taken in seconds.items() if taken is not None}
+    if not is_main_process() or len(finished) < len(seconds):
+        return None
+    summary = summarise(experiment.work_dir, finished)
+    write_text(experiment.work_dir / SUMMARY, json.dumps(summary, indent=2) + "\n")
+    illustrate(experiment.work_dir, experiment.config("test") if "test" in seconds else None)
     return summary
 
 
@@ -94,7 +133,11 @@ def _run_stage(experiment: Experiment, stage: str, title: str, quiet: bool) -> N
     folder = Path(config.work_dir)
     state: dict[str, Any] = {
         "config_sha256": _config_digest(config, experiment.work_dir),
-        "inputs_sha256": _input_digests(experiment, stage, config),
+        "inputs_sha256": {
+            name: file_sha256(file)
+            for name, file in _input_files(experiment, stage, config).items()
+            if file.is_file()
+        },
         "seconds": None,
     }
     before = _read_state(folder)
@@ -110,16 +153,22 @@ def _run_stage(experiment: Experiment, stage: str, title: str, quiet: bool) -> N
                     "another --work-dir"
                 )
         if before["seconds"] is not None:
-            print(f"{title}: finished before, in {duration(before['seconds'])}", file=sys.stderr)
+            _say(f"{title}: finished before, in {duration(before['seconds'])}")
             return
-    print(title, file=sys.stderr, flush=True)
-    if before is None:
+    _say(title)
+    if before is None and is_main_process():
         write_text(folder / STAGE_FILE, json.dumps(state, indent=2) + "\n")
     began = time.monotonic()
     _work(experiment, stage, config, quiet)
     state["seconds"] = time.monotonic() - began
-    write_text(folder / STAGE_FILE, json.dumps(state, indent=2) + "\n")
-    print(f"{title}: {duration(state['seconds'])}", file=sys.stderr, flush=True)
+    if is_main_process():
+        write_text(folder / STAGE_FILE, json.dumps(state, indent=2) + "\n")
+    _say(f"{title}: {duration(state['seconds'])}")
+
+
+def _say(line: str) -> None:
+    if is_main_process():
+        print(line, file=sys.stderr, flush=True)
 
 
 def _work(experiment: Experiment, stage: str, config: "Config", quiet: bool) -> None:
@@ -127,7 +176,8 @@ def _work(experiment: Experiment, stage: str, config: "Config", quiet: bool) -> 
         search(config, resume=True, progress=print_progress)
     elif stage == "test":
         metrics = score_checkpoint(config, experiment.work_dir / "retrain" / FINAL_WEIGHTS)
-        write_text(Path(config.work_dir) / METRICS, json.dumps(metrics, indent=2) + "\n")
+        if is_main_process():
+            write_text(Path(config.work_dir) / METRICS, json.dumps(metrics, indent=2) + "\n")
     else:
         if quiet:
             config.console_level = "ERROR"
@@ -141,12 +191,6 @@ def _read_state(folder: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def _seconds(folder: Path) -> float:
-    state = _read_state(folder)
-    assert state is not None
-    return float(state["seconds"])
-
-
 def _config_digest(config: "Config", experiment: Path) -> str:
     """Of what a stage does; where the experiment lies is left out, so that it may be moved."""
     what = {key: value for key, value in config.to_dict().items() if key != "work_dir"}
@@ -154,20 +198,35 @@ def _config_digest(config: "Config", experiment: Path) -> str:
     return hashlib.sha256(text.replace(str(experiment), "{experiment}").encode()).hexdigest()
 
 
-def _input_digests(experiment: Experiment, stage: str, config: "Config") -> dict[str, str]:
-    """Hashes of what earlier stages left for this one."""
-    backbone = config.model.backbone
-    files = {
-        "load_from": config.get("load_from"),
-        "backbone": (backbone.get("init_cfg") or {}).get("checkpoint"),
-        "architecture": backbone.get("architecture"),
-    }
+def _input_files(experiment: Experiment, stage: str, config: "Config") -> dict[str, Path]:
+    """Files of other stages, or of other experiments, that a stage begins from."""
     if stage == "search":
         files = {"supernet": config.search.supernet}
     elif stage == "test":
         files = {"weights": str(experiment.work_dir / "retrain" / FINAL_WEIGHTS)}
+    else:
+        backbone = config.model.backbone
+        files = {
+            "load_from": config.get("load_from"),
+            "backbone": (backbone.get("init_cfg") or {}).get("checkpoint"),
+        }
+    architecture = config.model.backbone.get("architecture")
+    if isinstance(architecture, str) and architecture.endswith(".json"):
+        files["architecture"] = architecture
     return {
-        name: file_sha256(file)
+        name: Path(os.path.normpath(file))
         for name, file in files.items()
-        if isinstance(file, str) and Path(file).is_file()
+        if isinstance(file, str) and "://" not in file
     }
+
+
+def _check_foreign_inputs(experiment: Experiment, stage: str, config: "Config") -> None:
+    """Refuse a stage whose inputs no stage of this experiment makes, and that are not there."""
+    own = [experiment.work_dir / other for other in experiment.stages()]
+    for file in _input_files(experiment, stage, config).values():
+        if file.is_file() or any(file.is_relative_to(folder) for folder in own):
+            continue
+        raise FileNotFoundError(
+            f"{file}, which stage '{stage}' begins from, does not exist: run the experiment that "
+            "makes it first, or name another by --cfg-options"
+        )

@@ -120,7 +120,7 @@ def check_pretrained(config: Config) -> None:
     """Check `load_from` and the backbone's `init_cfg`, as `check_weights` does."""
     build_backbone(config)
     init_cfg = config.model.backbone.get("init_cfg") or {}
-    if init_cfg.get("type") == "Pretrained" and backbone_kind(config) is not None:
+    if init_cfg.get("checkpoint") is not None and backbone_kind(config) is not None:
         check_weights(config, init_cfg["checkpoint"], init_cfg.get("prefix", "backbone."))
     if config.get("load_from") is not None:
         check_weights(config, config.load_from)

@@ -10,10 +10,13 @@ default_hooks = dict(
     timer=dict(type="IterTimerHook"),
     logger=dict(type="LoggerHook", interval=50),
     param_scheduler=dict(type="ParamSchedulerHook"),
-    checkpoint=dict(type="CheckpointHook", by_epoch=False, interval=100, max_keep_ckpts=2),
+    checkpoint=dict(
+        type="CheckpointHook", by_epoch=False, interval="{checkpoint_interval}", max_keep_ckpts=2
+    ),
     sampler_seed=dict(type="DistSamplerSeedHook"),
 )
 log_processor = dict(type="LogProcessor", window_size=50, by_epoch=False)
+amp = None  # "bf16" or "fp16" trains in that precision
 log_level = "INFO"
 randomness = dict(seed=0)
 load_from = None

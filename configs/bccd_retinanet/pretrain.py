@@ -2,9 +2,12 @@
 # from the start: see PathSamplingHook.
 _base_ = [
     "../_base_/models/classifier.py",
+    "../_base_/backbones/supernet.py",
+    "../_base_/spaces/small.py",
+    "../_base_/preprocessing/imagenet.py",
     "../_base_/datasets/tiny_imagenet.py",
     "../_base_/schedules/classification.py",
     "../_base_/runtime.py",
 ]
 max_iters = 2000
-custom_hooks = [dict(type="PathSamplingHook", warmup_iters=700)]
+path_warmup_iters = 700

@@ -2,4 +2,4 @@
 _base_ = ["../bccd_retinanet/pretrain.py"]
 max_iters = 6
 warmup_iters = 2
-custom_hooks = [dict(type="PathSamplingHook", warmup_iters=3)]
+path_warmup_iters = 3

@@ -1,13 +1,3 @@
 # The found network, retrained from the supernet's weights on train + search, tested on val.
-_base_ = ["./finetune.py"]
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type="DetNASNet",
-        architecture="{experiment}/search/best_architecture.json",
-        out_indices=(1, 2, 3),
-    ),
-)
-train_split = "trainsearch"
-custom_hooks = []
+_base_ = ["./detector.py", "../_base_/backbones/subnet.py"]
 load_from = "{experiment}/finetune/final.pth"

@@ -4,7 +4,6 @@ search = dict(
     strategy=dict(
         type="evolution", generations=4, population=10, parents=4, mutations=4, crossovers=4
     ),
-    budgets=[dict(cost="macs", upper=40e6)],
     evaluator=dict(calibration_images=128, calibration_batch_size=16, threads=2),
     random_baseline=10,
 )

@@ -64,11 +64,9 @@ def build_model(config: Config, weights: Path | str) -> Any:
     if "data_preprocessor" in config:
         model_config.setdefault("data_preprocessor", config.data_preprocessor)
     model = MODELS.build(model_config)
-    device = get_device()
-    if device == "cpu":
-        model = revert_sync_batchnorm(model)
+    model = revert_sync_batchnorm(model)  # each process scores alone
     load_weights(model, weights)
-    return model.requires_grad_(False).eval().to(device)
+    return model.requires_grad_(False).eval().to(get_device())
 
 
 def quiet_stdout() -> AbstractContextManager[Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from detnas.distributed import on_rank_0
 from detnas.evaluation.batch_norm import recalibrate
 from detnas.evaluation.batches import calibration_loader, scored_loader
 from detnas.evaluation.evaluator import (
@@ -27,6 +28,8 @@ def score_checkpoint(
 ) -> dict[str, float]:
     """Score a checkpoint on `test_dataloader` by `test_evaluator`.
 
+    The processes of `detnas.distributed`'s group share the images; all return the metrics.
+
     Args:
         config: from `detnas.config.load_config`.
         checkpoint: the weights of the config's model.
@@ -45,11 +48,15 @@ def score_checkpoint(
         raise ValueError("the backbone is a supernet: name the path to test by --architecture")
     if choices is not None and not is_supernet:
         raise ValueError("--architecture is for supernets, and the config's backbone is none")
-    check_splits(config, {"train_dataloader": "train", "test_dataloader": "test"})
-    check_weights(config, checkpoint)
+    on_rank_0(lambda: _check(config, checkpoint))
     quiet_logger()
     with quiet_stdout():
         return _score(config, checkpoint, choices, calibration_images, calibration_batch_size)
+
+
+def _check(config: Config, checkpoint: Path | str) -> None:
+    check_splits(config, {"train_dataloader": "train", "test_dataloader": "test"})
+    check_weights(config, checkpoint)
 
 
 def _score(

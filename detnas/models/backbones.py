@@ -42,7 +42,7 @@ class _Backbone(BaseModule):
         memory_format: "channels_last" (faster) or "contiguous"; it changes the last digits.
         init_cfg: None draws weights as the authors do; dict(type="Pretrained", checkpoint=FILE)
             loads them from one of our checkpoints, where a `DetNASNet` takes its slice out of a
-            supernet's.
+            supernet's; a checkpoint of None is as no init_cfg.
     """
 
     def __init__(
@@ -69,12 +69,14 @@ class _Backbone(BaseModule):
             )
         if not -1 <= frozen_stages <= stages:
             raise ValueError(f"frozen_stages is {frozen_stages}; it may be -1 to {stages}")
-        if init_cfg is not None and init_cfg.get("type") != "Pretrained":
+        if init_cfg is not None and (
+            init_cfg.get("type") != "Pretrained" or "checkpoint" not in init_cfg
+        ):
             raise ValueError(
                 "init_cfg of a DetNAS backbone may be None or dict(type='Pretrained', "
                 f"checkpoint=...), not {init_cfg}"
             )
-        super().__init__(init_cfg)
+        super().__init__(init_cfg if init_cfg and init_cfg["checkpoint"] else None)
         self.space = space
         self.channel_shuffle = channel_shuffle
         self.out_indices = tuple(out_indices)
@@ -162,6 +164,20 @@ def _resolve_space(space: str | dict[str, Any] | SearchSpace) -> SearchSpace:
     return get_space(space) if isinstance(space, str) else SearchSpace.from_dict(space)
 
 
+def _in_space(architecture: Architecture, space: SearchSpace) -> Architecture:
+    """The same choices in another space of as many blocks."""
+    own = architecture.space
+    if own == space:
+        return architecture
+    if own.num_blocks != space.num_blocks or own.choices != space.choices:
+        raise ValueError(
+            f"the architecture is of space '{own.name}' ({own.num_blocks} blocks), the backbone of "
+            f"space '{space.name}' ({space.num_blocks} blocks): configure that space, or name "
+            "another architecture"
+        )
+    return Architecture(space, architecture.choices, architecture.channel_shuffle)
+
+
 @MODELS.register_module()
 @MMDET_MODELS.register_module()
 class DetNASSupernet(_Backbone):
@@ -247,6 +263,8 @@ class DetNASNet(_Backbone):
         architecture: an architecture JSON file, a published name such as
             "detnasnet-300m-coco-fpn", "small:2,1,2,0,..." or the JSON's dict.
         channel_shuffle: None takes the architecture's own; another value overrides it.
+        space: None takes the architecture's own; another of as many blocks takes its choices at
+            other widths, as the paper's 3.8G network ("large-wide") takes those of the 1.3G one.
 
     See `_Backbone` for the others.
     """
@@ -255,6 +273,7 @@ class DetNASNet(_Backbone):
         self,
         architecture: str | Path | dict[str, Any] | Architecture,
         channel_shuffle: str | None = None,
+        space: str | dict[str, Any] | SearchSpace | None = None,
         out_indices: Sequence[int] = (0, 1, 2, 3),
         frozen_stages: int = -1,
         norm_cfg: dict[str, Any] | None = None,
@@ -263,17 +282,18 @@ class DetNASNet(_Backbone):
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         parsed = parse_architecture(architecture)
+        if space is not None:
+            parsed = _in_space(parsed, _resolve_space(space))
         if channel_shuffle is not None:
             parsed = Architecture(parsed.space, parsed.choices, channel_shuffle)
         norm_cfg = norm_cfg or {"type": "BN"}
         norm = _norm_factory(norm_cfg)
-        space = parsed.space
         blocks = [
-            ShuffleBlock(spec, space.choices[choice], parsed.channel_shuffle, norm)
-            for spec, choice in zip(space.block_specs(), parsed.choices, strict=True)
+            ShuffleBlock(spec, name, parsed.channel_shuffle, norm)
+            for spec, name in zip(parsed.space.block_specs(), parsed.choice_names, strict=True)
         ]
         super().__init__(
-            space,
+            parsed.space,
             parsed.channel_shuffle,
             blocks,
             out_indices,

@@ -3,6 +3,6 @@
 Importing it registers samplers, datasets and hooks with mmengine.
 """
 
-from detnas.training import hooks, paths, seeding
+from detnas.training import hooks, optimisers, path_hook, seeding
 
-__all__ = ["hooks", "paths", "seeding"]
+__all__ = ["hooks", "optimisers", "path_hook", "seeding"]

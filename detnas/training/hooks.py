@@ -72,7 +72,8 @@ class ProgressHook(Hook):
     ) -> None:
         """Prints when the time has come, and after the last iteration."""
         now, done = time.monotonic(), runner.iter + 1
-        if now - self._printed < self._seconds and done != runner.max_iters:
+        waits = now - self._printed < self._seconds and done != runner.max_iters
+        if waits or runner.rank != 0:
             return
         self._printed = now
         elapsed = now - self._begun

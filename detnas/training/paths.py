@@ -1,94 +1,127 @@
-"""Path policies: which path of the supernet trains at an iteration."""
+"""Path policies: which paths of the supernet train at an iteration.
+
+A policy is a function of (seed, step) alone, so that every rank knows the paths of a step without
+being told, and a resumed run goes on with the same ones.
+"""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
-from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
 
-from detnas.models.checkpoints import unwrapped
 from detnas.training.seeding import PATH
-from search_space.sampling import Budget, BudgetSampler
+from search_space.sampling import Budget, BudgetSampler, InfeasibleBudgetError
 from search_space.spaces import SearchSpace
+
+Path = tuple[int, ...]
 
 
 class PathPolicy(Protocol):
-    """The path of a step, a function of (seed, step) alone: ranks agree without a broadcast."""
+    """The paths of a step."""
 
-    def path(self, step: int) -> tuple[int, ...]:
-        """Choices of every block at iteration `step`, counted from 0."""
+    def paths(self, step: int) -> tuple[Path, ...]:
+        """Choices of every block, for each path whose gradients make iteration `step` (from 0)."""
 
 
 class UniformPaths:
-    """Every architecture inside the budgets equally likely; without budgets, every one."""
+    """One path a step; every architecture within the budgets equally likely (DetNAS, section 3.2).
+
+    Args:
+        space: of the supernet.
+        seed: of the run.
+        budgets: none takes the whole space.
+    """
 
     def __init__(self, space: SearchSpace, seed: int, budgets: Sequence[Budget] = ()) -> None:
         self._sampler = BudgetSampler(space, budgets)
         self._seed = seed
 
-    def path(self, step: int) -> tuple[int, ...]:
-        """See `PathPolicy.path`."""
+    def paths(self, step: int) -> tuple[Path, ...]:
+        """See `PathPolicy.paths`."""
         rng = np.random.default_rng([self._seed, PATH, step])
-        return tuple(self._sampler.sample(rng, 1)[0].tolist())
+        return (tuple(self._sampler.sample(rng, 1)[0].tolist()),)
 
 
-POLICIES = {"uniform": UniformPaths}
+class UniformBinPaths:
+    """One path a step: first a bin of the cost, each equally likely, then a path within it.
 
-
-@HOOKS.register_module()
-class PathSamplingHook(Hook):
-    """Sets the supernet's path before every training iteration.
+    The authors' code draws so in pretraining, by rejection, over seven bins of 10M multiply-adds;
+    here each path within a bin has exactly the same probability. Both edges belong to a bin, as
+    theirs do. Rare costs, at both ends of the distribution, are trained more than under
+    `UniformPaths`.
 
     Args:
-        policy: "uniform".
-        seed: None takes the run's seed.
-        budgets: dicts of `search_space.sampling.Budget`'s fields; paths outside are not trained.
-        warmup_iters: train the path of 3x3 ShuffleNet blocks alone for so many iterations, then
-            inflate it into every choice (`DetNASSupernet.inflate`) and go on path-wise. The paper
-            does not; it makes a supernet learn in minutes that otherwise needs days.
+        space: of the supernet.
+        seed: of the run.
+        cost: "macs" or "params".
+        lower: the lowest bin's lower edge.
+        upper: the highest bin's upper edge.
+        bins: how many, all of the same width.
+        input_size: (channels, height, width) that the multiply-adds hold for.
+    Raises:
+        ValueError: the edges or the number of bins make no bins.
+        InfeasibleBudgetError: a bin holds no architecture; names it.
     """
-
-    priority = "VERY_HIGH"
 
     def __init__(
         self,
-        policy: str = "uniform",
-        seed: int | None = None,
-        budgets: Sequence[dict[str, Any]] = (),
-        warmup_iters: int = 0,
+        space: SearchSpace,
+        seed: int,
+        lower: float,
+        upper: float,
+        bins: int,
+        cost: str = "macs",
+        input_size: tuple[int, int, int] = (3, 224, 224),
     ) -> None:
-        if policy not in POLICIES:
-            raise ValueError(f"path policy {policy!r} is unknown: it may be {', '.join(POLICIES)}")
-        self._policy_name = policy
-        self._seed = seed
-        self._budgets = [Budget(**budget) for budget in budgets]
-        self._warmup_iters = warmup_iters
-        self._policy: PathPolicy | None = None
-
-    def before_train(self, runner: Any) -> None:
-        """Builds the policy for the supernet's space. ValueError where there is no supernet."""
-        backbone = _backbone(runner)
-        if not hasattr(backbone, "set_path"):
+        if bins < 1 or not lower < upper:
             raise ValueError(
-                "PathSamplingHook needs a DetNASSupernet as the backbone, not "
-                f"{type(backbone).__name__}: remove the hook from custom_hooks, or change the model"
+                f"path bins need bins >= 1 and lower < upper, not {bins} from {lower} to {upper}"
             )
-        seed = runner.seed if self._seed is None else self._seed
-        self._policy = POLICIES[self._policy_name](backbone.space, seed, self._budgets)
+        edges = [lower + (upper - lower) * i / bins for i in range(bins + 1)]
+        self._samplers = []
+        for low, high in pairwise(edges):
+            try:
+                sampler = BudgetSampler(space, [Budget(cost, low, high, input_size)])
+            except InfeasibleBudgetError as error:
+                raise InfeasibleBudgetError(f"a path bin is empty: {error}") from None
+            self._samplers.append(sampler)
+        self._seed = seed
 
-    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """The path of iteration `runner.iter`."""
-        assert self._policy is not None
-        backbone, step = _backbone(runner), runner.iter
-        if step < self._warmup_iters:
-            backbone.set_path((0,) * backbone.space.num_blocks)
-            return
-        if step == self._warmup_iters > 0:
-            backbone.inflate()
-            runner.logger.info("warm-up ends: its path is inflated into every choice")
-        backbone.set_path(self._policy.path(step))
+    def paths(self, step: int) -> tuple[Path, ...]:
+        """See `PathPolicy.paths`."""
+        rng = np.random.default_rng([self._seed, PATH, step])
+        sampler = self._samplers[rng.integers(len(self._samplers))]
+        return (tuple(sampler.sample(rng, 1)[0].tolist()),)
 
 
-def _backbone(runner: Any) -> Any:
-    return unwrapped(runner.model).backbone
+class StrictlyFairPaths:
+    """As many paths a step as a block has choices; each choice of each block is in exactly one.
+
+    FairNAS (1907.01845, algorithm 1): every block has its own random permutation of the choices,
+    the i-th path takes the i-th of each, and the gradients of all paths are summed before one step
+    of the optimiser. A step costs as much as one of each path; layers that all paths share (stem,
+    neck, head) get the sum of their gradients.
+
+    Args:
+        space: of the supernet.
+        seed: of the run.
+    """
+
+    def __init__(self, space: SearchSpace, seed: int) -> None:
+        self._shape = (space.num_blocks, space.num_choices)
+        self._seed = seed
+
+    def paths(self, step: int) -> tuple[Path, ...]:
+        """See `PathPolicy.paths`."""
+        rng = np.random.default_rng([self._seed, PATH, step])
+        blocks, choices = self._shape
+        permutations = rng.permuted(np.tile(np.arange(choices), (blocks, 1)), axis=1)
+        return tuple(map(tuple, permutations.T.tolist()))
+
+
+POLICIES: dict[str, type] = {
+    "uniform": UniformPaths,
+    "uniform_bins": UniformBinPaths,
+    "strictly_fair": StrictlyFairPaths,
+}

@@ -1,16 +1,21 @@
 """mmengine's Runner with what DetNAS adds: safe loading, seeded steps, atomic checkpoints."""
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mmengine.device import get_device
 from mmengine.logging import MMLogger
+from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
+from torch import nn
 
 from detnas.models.checkpoints import fit_backbone, own_backbone, read_checkpoint, unwrapped
 from detnas.training.hooks import CheckpointHooks
+from detnas.training.optimisers import with_precision
 from detnas.training.seeding import StepSeedHook, seeded_dataloader
 
 
@@ -18,8 +23,9 @@ class DetNASRunner(Runner):
     """Trains any OpenMMLab model as mmengine does, by the project's rules.
 
     Checkpoints are read without unpickling and checked against the backbone; order, augmentation
-    and every draw of a step are functions of (seed, step). `console_level` in the config keeps
-    the console quieter than the log file.
+    and every draw of a step are functions of (seed, step). Keys of ours in the config: `amp`
+    ("bf16", "fp16") trains in that precision, `console_level` keeps the console quieter than the
+    log file.
     """
 
     _train_dataloader: Any
@@ -58,6 +64,35 @@ class DetNASRunner(Runner):
         if self.rank == 0:
             (Path(out_dir) / temporary).replace(Path(out_dir) / filename)
 
+    def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
+        """As mmengine's, on CPUs too, and for supernets, whose unused choices get no gradient.
+
+        SyncBN needs CUDA and several processes; elsewhere plain batch norm takes its place.
+        """
+        if model_wrapper_cfg is not None:
+            return super().wrap_model(model_wrapper_cfg, model)
+        on_cuda = get_device() == "cuda"
+        if not (self.distributed and on_cuda) and _holds_sync_bn(model):
+            why = "one process" if on_cuda else "no CUDA device"
+            self.logger.info(f"SyncBN becomes plain batch norm: {why}")
+            model = revert_sync_batchnorm(model)
+        model = model.to(get_device())
+        if not self.distributed:
+            return model
+        unused = hasattr(own_backbone(model), "set_path")
+        return MMDistributedDataParallel(
+            module=model,
+            device_ids=[int(os.environ["LOCAL_RANK"])] if on_cuda else None,
+            broadcast_buffers=False,
+            find_unused_parameters=unused or self.cfg.get("find_unused_parameters", False),
+        )
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """As mmengine's, in the precision of the config's key `amp`."""
+        if isinstance(optim_wrapper, dict):
+            optim_wrapper = with_precision(optim_wrapper, self.cfg.get("amp"))
+        return super().build_optim_wrapper(optim_wrapper)
+
     def build_train_loop(self, loop: Any) -> Any:
         """As mmengine's, over a dataloader whose order and augmentation follow (seed, step)."""
         if isinstance(loop, dict) and isinstance(self._train_dataloader, dict):
@@ -82,3 +117,7 @@ class DetNASRunner(Runner):
                 ):
                     handler.setLevel(level)
         return logger
+
+
+def _holds_sync_bn(model: nn.Module) -> bool:
+    return any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())

@@ -154,6 +154,8 @@ def seeded_dataloader(dataloader: Mapping[str, Any], by_epoch: bool, seed: int) 
             "seed": seed,
         }
     config["dataset"] = {"type": "SeededDataset", "dataset": config["dataset"]}
+    if config.get("num_workers", 0) == 0:
+        config["persistent_workers"] = False  # torch refuses it where there are none
     return config
 
 

@@ -14,8 +14,18 @@ BASICS = {"detnas.files", "detnas.version"}
 MAY_IMPORT = {
     "detnas.data": set(),
     "detnas.models": set(),
-    "detnas.training": {"detnas.models", "detnas.config", "detnas.preflight"},
-    "detnas.evaluation": {"detnas.models", "detnas.config", "detnas.preflight"},
+    "detnas.training": {
+        "detnas.models",
+        "detnas.config",
+        "detnas.distributed",
+        "detnas.preflight",
+    },
+    "detnas.evaluation": {
+        "detnas.models",
+        "detnas.config",
+        "detnas.distributed",
+        "detnas.preflight",
+    },
     "detnas.export": {"detnas.models"},
     "detnas.search": {
         "detnas.models",

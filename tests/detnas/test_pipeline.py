@@ -319,7 +319,7 @@ def test_refusals_of_search(
     ("option", "expected"),
     [
         ("model.backbone.architecture=tiny:0,1,2", "3 choices"),
-        ("model.backbone.architecture=detnasnet-300m-coco-fpn", "space 'tiny'.*'small'"),
+        ("model.backbone.architecture=detnasnet-300m-coco-fpn", "space 'small'.*'tiny'"),
         ("load_from=none.pth", "none.pth does not exist"),
         ("train_dataloader.dataset.ann_file=none.json", "none.json"),
         ("model.backbone.architectre=x", "unknown key 'architectre'"),

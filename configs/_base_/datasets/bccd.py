@@ -2,5 +2,6 @@
 _base_ = ["./coco_detection.py"]
 data_root = "data/bccd"
 classes = ("RBC", "WBC", "Platelets")
+num_classes = len(classes)
 image_scale = (320, 240)
 flip = dict(prob=[0.25, 0.25, 0.25], direction=["horizontal", "vertical", "diagonal"])

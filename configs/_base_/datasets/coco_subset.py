@@ -16,5 +16,6 @@ classes = (
     "dining table",
     "tv",
 )
+num_classes = len(classes)
 image_scale = (320, 320)
 filter_cfg = dict(filter_empty_gt=True, min_size=8)

@@ -2,42 +2,29 @@
 # set's own file builds on this one and sets the values at the top.
 pretrain_root = "data/images"
 num_classes = 1000
-pretrain_batch_size = 64
-data_preprocessor = dict(
-    type="mmpretrain.ClsDataPreprocessor",
-    num_classes="{num_classes}",
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    to_rgb=True,
-)
+pretrain_batch_size = 64  # of each process
+num_workers = 1  # that load, of each process
 train_pipeline = [dict(type="mmpretrain.LoadImageFromFile")]
-train_dataloader = dict(
-    batch_size="{pretrain_batch_size}",
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type="DefaultSampler", shuffle=True),
-    collate_fn=dict(type="default_collate"),
-    dataset=dict(
-        type="mmpretrain.CustomDataset",
-        data_root="{pretrain_root}",
-        data_prefix="train",
-        pipeline="{train_pipeline}",
-    ),
-)
-test_dataloader = dict(
-    batch_size="{pretrain_batch_size}",
-    num_workers=1,
-    sampler=dict(type="DefaultSampler", shuffle=False),
-    collate_fn=dict(type="default_collate"),
-    dataset=dict(
-        type="mmpretrain.CustomDataset",
-        data_root="{pretrain_root}",
-        data_prefix="val",
-        pipeline=[
-            dict(type="mmpretrain.LoadImageFromFile"),
-            dict(type="mmpretrain.PackInputs"),
-        ],
-    ),
-)
-test_cfg = dict()
+test_pipeline = [dict(type="mmpretrain.LoadImageFromFile"), dict(type="mmpretrain.PackInputs")]
+score = "accuracy/top1"  # what ranks the candidates of a search
+
+
+def _folder(name, shuffle, pipeline):
+    return dict(
+        batch_size="{pretrain_batch_size}",
+        num_workers="{num_workers}",
+        sampler=dict(type="DefaultSampler", shuffle=shuffle),
+        collate_fn=dict(type="default_collate"),
+        dataset=dict(
+            type="mmpretrain.CustomDataset",
+            data_root="{pretrain_root}",
+            data_prefix=name,
+            pipeline=pipeline,
+        ),
+    )
+
+
+train_dataloader = _folder("train", True, "{train_pipeline}")
+test_dataloader = _folder("val", False, "{test_pipeline}")
 test_evaluator = dict(type="mmpretrain.Accuracy")
+test_cfg = dict()

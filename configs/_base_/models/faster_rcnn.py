@@ -1,27 +1,29 @@
-# Faster R-CNN over the small supernet: FPN levels at strides 4 to 32 and one more, box head
-# 4conv1fc, batch norm in FPN and box head.
-norm_cfg = dict(type="BN")
+# Faster R-CNN over any backbone of four stages: FPN levels at strides 4 to 32 and one more, box
+# head 4conv1fc, synchronised batch norm in backbone, FPN and box head.
+norm_cfg = dict(type="SyncBN")  # plain batch norm on a CPU
+out_indices = (0, 1, 2, 3)
+fpn_channels = 256
 model = dict(
     type="FasterRCNN",
     data_preprocessor=dict(
         type="DetDataPreprocessor",
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
+        mean="{mean}",
+        std="{std}",
+        bgr_to_rgb="{rgb}",
         pad_size_divisor=32,
     ),
-    backbone=dict(type="DetNASSupernet", space="small", out_indices=(0, 1, 2, 3)),
+    backbone="{backbone}",
     neck=dict(
         type="FPN",
-        in_channels=[64, 160, 320, 640],
-        out_channels=256,
+        in_channels="{stage_channels}",
+        out_channels="{fpn_channels}",
         num_outs=5,
-        norm_cfg=norm_cfg,
+        norm_cfg="{norm_cfg}",
     ),
     rpn_head=dict(
         type="RPNHead",
-        in_channels=256,
-        feat_channels=256,
+        in_channels="{fpn_channels}",
+        feat_channels="{fpn_channels}",
         anchor_generator=dict(
             type="AnchorGenerator", scales=[8], ratios=[0.5, 1.0, 2.0], strides=[4, 8, 16, 32, 64]
         ),
@@ -38,17 +40,17 @@ model = dict(
         bbox_roi_extractor=dict(
             type="SingleRoIExtractor",
             roi_layer=dict(type="RoIAlign", output_size=7, sampling_ratio=0),
-            out_channels=256,
+            out_channels="{fpn_channels}",
             featmap_strides=[4, 8, 16, 32],
         ),
         bbox_head=dict(
             type="Shared4Conv1FCBBoxHead",
-            in_channels=256,
-            conv_out_channels=256,
+            in_channels="{fpn_channels}",
+            conv_out_channels="{fpn_channels}",
             fc_out_channels=1024,
             roi_feat_size=7,
-            num_classes=80,
-            norm_cfg=norm_cfg,
+            num_classes="{num_classes}",
+            norm_cfg="{norm_cfg}",
             bbox_coder=dict(
                 type="DeltaXYWHBBoxCoder",
                 target_means=[0.0, 0.0, 0.0, 0.0],
@@ -110,4 +112,3 @@ model = dict(
         rcnn=dict(score_thr=0.05, nms=dict(type="nms", iou_threshold=0.5), max_per_img=100),
     ),
 )
-custom_hooks = [dict(type="PathSamplingHook")]

@@ -1,31 +1,31 @@
-# RetinaNet over the small supernet: FPN levels at strides 8, 16, 32 and two more, separate batch
-# norms in the head for every level.
+# RetinaNet over any backbone of four stages: FPN levels at strides 8, 16, 32 and two more. As in
+# the authors' configs the backbone alone has batch norm; retinanet_sep_bn.py gives it to the rest.
+norm_cfg = dict(type="SyncBN")  # plain batch norm on a CPU
+out_indices = (1, 2, 3)
+fpn_channels = 256
 model = dict(
     type="RetinaNet",
     data_preprocessor=dict(
         type="DetDataPreprocessor",
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
+        mean="{mean}",
+        std="{std}",
+        bgr_to_rgb="{rgb}",
         pad_size_divisor=32,
     ),
-    backbone=dict(type="DetNASSupernet", space="small", out_indices=(1, 2, 3)),
+    backbone="{backbone}",
     neck=dict(
         type="FPN",
-        in_channels=[160, 320, 640],
-        out_channels=256,
+        in_channels="{stage_channels[1:]}",
+        out_channels="{fpn_channels}",
         num_outs=5,
         add_extra_convs="on_output",
-        norm_cfg=dict(type="BN"),
     ),
     bbox_head=dict(
-        type="RetinaSepBNHead",
-        num_classes=80,
-        num_ins=5,
-        in_channels=256,
+        type="RetinaHead",
+        num_classes="{num_classes}",
+        in_channels="{fpn_channels}",
         stacked_convs=4,
-        feat_channels=256,
-        norm_cfg=dict(type="BN"),
+        feat_channels="{fpn_channels}",
         anchor_generator=dict(
             type="AnchorGenerator",
             octave_base_scale=4,
@@ -62,4 +62,3 @@ model = dict(
         max_per_img=100,
     ),
 )
-custom_hooks = [dict(type="PathSamplingHook")]

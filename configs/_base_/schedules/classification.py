@@ -1,12 +1,13 @@
-# SGD with linear decay to zero, and no weight decay on one-dimensional parameters.
+# Short: SGD with warm-up and linear decay to zero, no weight decay on one-dimensional parameters.
 max_iters = 2000
 warmup_iters = 100
 lr = 0.1
+checkpoint_interval = 100
 train_cfg = dict(type="IterBasedTrainLoop", max_iters="{max_iters}", val_interval=100000)
 optim_wrapper = dict(
     type="OptimWrapper",
+    constructor="TwoGroups",
     optimizer=dict(type="SGD", lr="{lr}", momentum=0.9, weight_decay=4e-5),
-    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
     clip_grad=dict(max_norm=10.0),
 )
 param_scheduler = [

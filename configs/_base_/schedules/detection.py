@@ -2,6 +2,7 @@
 max_iters = 800
 warmup_iters = 50
 lr = 0.02
+checkpoint_interval = 100
 train_cfg = dict(type="IterBasedTrainLoop", max_iters="{max_iters}", val_interval=100000)
 optim_wrapper = dict(
     type="OptimWrapper",

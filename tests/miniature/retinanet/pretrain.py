@@ -2,6 +2,7 @@
 _base_ = ["../../../configs/demo/pretrain.py"]
 max_iters = 4
 warmup_iters = 1
-train_dataloader = dict(batch_size=8, num_workers=0, persistent_workers=False)
-default_hooks = dict(checkpoint=dict(interval=2))
-custom_hooks = [dict(type="PathSamplingHook", warmup_iters=2)]
+checkpoint_interval = 2
+path_warmup_iters = 2
+pretrain_batch_size = 8
+num_workers = 0

@@ -1,13 +1,6 @@
 # The found network from the supernet's weights.
-_base_ = ["./finetune.py"]
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type="DetNASNet",
-        architecture="{experiment}/search/best_architecture.json",
-        out_indices=(1, 2, 3),
-    ),
-)
-train_split = "trainsearch"
-custom_hooks = []
+_base_ = [
+    "./detector.py",
+    "../../../configs/_base_/backbones/subnet.py",
+]
 load_from = "{experiment}/finetune/final.pth"

@@ -1,0 +1,91 @@
+"""Several processes: joining them, and what only one of them does."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import torch
+from mmengine.dist import broadcast_object_list, get_rank
+from torch import distributed
+
+LAUNCHERS = ("none", "pytorch", "slurm")
+DEFAULT_PORT = "29500"
+
+
+@contextmanager
+def process_group(launcher: str, timeout: timedelta = timedelta(hours=1)) -> Iterator[bool]:
+    """Within the block, the processes that torchrun ("pytorch") or srun ("slurm") started are one.
+
+    NCCL where there is a CUDA device, of which each process takes the one of its local rank; gloo
+    on CPUs, which mmengine's own launchers refuse. "none" joins nothing.
+
+    Args:
+        launcher: one of `LAUNCHERS`.
+        timeout: how long a process waits for the others.
+    Yields:
+        Whether this process is the first, which prints and writes.
+    Raises:
+        ValueError: an unknown launcher, or this process was not started by it.
+    """
+    if launcher not in LAUNCHERS:
+        raise ValueError(f"launcher {launcher!r} is unknown: it may be {', '.join(LAUNCHERS)}")
+    if launcher == "none":
+        yield True
+        return
+    if launcher == "slurm":
+        _name_ranks_as_torchrun_does()
+    elif "RANK" not in os.environ:
+        raise ValueError(
+            "--launcher pytorch is for processes that torchrun starts: use scripts/dist_train.sh, "
+            "or leave it out"
+        )
+    on_cuda = torch.cuda.is_available()
+    if on_cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("nccl" if on_cuda else "gloo", timeout=timeout)
+    yield get_rank() == 0
+    distributed.destroy_process_group()  # after an error the launcher ends all of them
+
+
+def _name_ranks_as_torchrun_does() -> None:
+    names = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID", "WORLD_SIZE": "SLURM_NTASKS"}
+    for name, of_slurm in names.items():
+        if of_slurm not in os.environ:
+            raise ValueError(
+                f"--launcher slurm is for processes that srun starts ({of_slurm} is not set): use "
+                "scripts/slurm_train.sh, or leave it out"
+            )
+        os.environ[name] = os.environ[of_slurm]
+    os.environ.setdefault("MASTER_PORT", DEFAULT_PORT)
+    if "MASTER_ADDR" not in os.environ:
+        hosts = subprocess.run(
+            ["scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        os.environ["MASTER_ADDR"] = hosts.stdout.splitlines()[0]
+
+
+def on_rank_0(check: Callable[[], Any]) -> None:
+    """Run a check in one process for all of them, so that data are read once.
+
+    Raises:
+        Exception: in that process, what the check raises.
+        SystemExit: in the others, where it raised; the first one says why.
+    """
+    failure: list[Exception | None] = [None]
+    if get_rank() == 0:
+        try:
+            check()
+        except Exception as error:
+            failure = [error]
+    failed = [failure[0] is not None]
+    broadcast_object_list(failed)
+    if failure[0] is not None:
+        raise failure[0]
+    if failed[0]:
+        raise SystemExit(1)
