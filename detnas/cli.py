@@ -142,6 +142,41 @@ def _parser() -> argparse.ArgumentParser:
     )
     cost.add_argument("--json", action="store_true", help="print JSON")
 
+    weights = command(
+        "import-weights", commands.import_weights, "turn the DetNAS authors' weights into ours"
+    )
+    weights.add_argument("file", type=Path, help="a checkpoint of theirs")
+    of = weights.add_mutually_exclusive_group(required=True)
+    of.add_argument("--architecture", help="whose network it is (see `cost`)")
+    of.add_argument("--supernet", metavar="SPACE", help="the space whose supernet it is")
+    weights.add_argument(
+        "--channel-shuffle",
+        required=True,
+        choices=("even_odd", "interleave"),
+        help="how the network divides its channels; the file does not tell: even_odd for their "
+        "detection networks, interleave for their supernets",
+    )
+    weights.add_argument("-o", "--output", type=Path, required=True, help="checkpoint to write")
+
+    split = command("split", commands.split, "carve a search split out of annotation files")
+    split.add_argument(
+        "annotations", type=Path, nargs="+", help="COCO files (.json), or VOC image lists (.txt)"
+    )
+    split.add_argument(
+        "--take", type=int, required=True, help="images of the search split, as 5000"
+    )
+    split.add_argument("--seed", type=int, default=0, help="chooses them (default: 0)")
+    split.add_argument(
+        "-o", "--output", type=Path, required=True, help="folder for the new annotation files"
+    )
+    split.add_argument(
+        "--prefix",
+        action="append",
+        default=[],
+        help="text before the file names of a COCO file, as train2014/; once for each of the files",
+    )
+    split.add_argument("--json", action="store_true", help="print the report as JSON")
+
     history = command("history", commands.history, "list what a search has evaluated")
     history.add_argument("work_dir", type=Path, help="where `detnas search` writes")
     history.add_argument("--json", action="store_true", help="print JSON")

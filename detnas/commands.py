@@ -143,6 +143,37 @@ def cost(options: Options) -> None:
         print(f"{options.input_size[1]}, {result['params']:,} parameters (backbone alone)")
 
 
+def import_weights(options: Options) -> None:
+    """`detnas import-weights FILE`."""
+    from detnas.export.authors import import_weights as run
+    from search_space.architecture import parse_architecture
+    from search_space.spaces import get_space
+
+    result = run(
+        options.file,
+        options.output,
+        architecture=parse_architecture(options.architecture) if options.architecture else None,
+        supernet=get_space(options.supernet) if options.supernet else None,
+        channel_shuffle=options.channel_shuffle,
+    )
+    print(f"{result.tensors} tensors written: {options.output}")
+    if result.classifier:
+        print("among them the classifier's")
+    if result.left_out:
+        print(f"left out: {len(result.left_out)} of the detector, first {result.left_out[0]}")
+    if result.counters_added:
+        print(f"batch norms without a counter of batches: {result.counters_added}, begun at 0")
+
+
+def split(options: Options) -> None:
+    """`detnas split ANNOTATIONS...`."""
+    from detnas.data.split import split as run
+    from detnas.data.split_report import split_table
+
+    report = run(options.annotations, options.take, options.seed, options.output, options.prefix)
+    print(json.dumps(report.to_dict()) if options.json else split_table(report))
+
+
 def history(options: Options) -> None:
     """`detnas history WORK_DIR`."""
     from detnas.search.history import FILE_NAME

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
 from detnas.config import unwrap_dataset
+from detnas.data.archives import is_archive, local_path
 from detnas.data.checks import Split, check_categories, check_disjoint, coco_split, folder_split
 from detnas.models.backbones import DetNASNet, DetNASSupernet
 from detnas.models.checkpoints import fit_backbone, read_checkpoint
@@ -90,12 +91,10 @@ def _is_folder(dataset: Mapping[str, Any]) -> bool:
 
 
 def _check_folder(config: Config, dataset: Mapping[str, Any], name: str) -> tuple[Path, ...]:
-    prefix = dataset.get("data_prefix") or ""
-    if isinstance(prefix, Mapping):
-        prefix = prefix.get("img_path", "")
-    root = Path(dataset.get("data_root") or "") / (prefix or dataset.get("split", ""))
+    root = _folder_root(dataset)
     images = folder_split(name, root).images
-    classes = len({image.relative_to(root).parts[0] for image in images})
+    top = local_path(root)
+    classes = len({image.relative_to(top).parts[0] for image in images})
     for path, count in _class_counts(config.model.to_dict()):
         if count != classes:
             raise ValueError(
@@ -103,6 +102,18 @@ def _check_folder(config: Config, dataset: Mapping[str, Any], name: str) -> tupl
                 f"to {classes}"
             )
     return images
+
+
+def _folder_root(dataset: Mapping[str, Any]) -> Path | str:
+    """The folder of the classes; a text where it is the address of one in an archive."""
+    prefix = dataset.get("data_prefix") or ""
+    if isinstance(prefix, Mapping):
+        prefix = prefix.get("img_path", "")
+    prefix = prefix or dataset.get("split", "")
+    root = dataset.get("data_root") or ""
+    if is_archive(root or prefix):
+        return f"{root}/{prefix}" if root and prefix else root or prefix
+    return Path(root) / prefix
 
 
 def check_weights(config: Config, checkpoint: Path | str, prefix: str = "backbone.") -> None:

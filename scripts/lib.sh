@@ -19,6 +19,10 @@ usage() {
 several_processes() {
     local processes=$1
     shift
+    if ! [[ $processes =~ ^[1-9][0-9]*$ ]]; then
+        echo "'$processes' is no number of GPUs: $0 without arguments says what it takes" >&2
+        exit 2
+    fi
     local where=(--standalone)
     if [ "${NNODES:-1}" -gt 1 ] || [ -n "${PORT:-}" ]; then
         where=(

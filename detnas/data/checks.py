@@ -6,13 +6,14 @@ hold, never by id: ids start anew in every annotation file.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import TypeVar
 
+from detnas.data.archives import is_archive, locate, open_archive
 from detnas.data.coco import read_coco
 
 Key = TypeVar("Key", Path, bytes)
@@ -47,24 +48,38 @@ def coco_split(name: str, ann_file: Path, image_root: Path) -> Split:
     return Split(name, images)
 
 
-def folder_split(name: str, root: Path) -> Split:
+def folder_split(name: str, root: Path | str) -> Split:
     """The images of a folder with one folder a class (ImageFolder layout), sorted.
 
+    root: a path, or the address of a folder in an archive, as "zip://data/images.zip/train"; its
+    images are then named as if the archive were a folder.
+
     FileNotFoundError when root is absent; ValueError when it holds no class folder, or one of
-    them holds no image.
+    them holds no image, and for an archive that cannot be read.
     """
-    if not root.is_dir():
-        raise FileNotFoundError(f"image folder {root} does not exist; correct `data_root`")
-    classes = sorted(folder for folder in root.iterdir() if folder.is_dir())
+    classes = _archived_classes(str(root)) if is_archive(root) else _class_folders(Path(root))
     if not classes:
         raise ValueError(f"{root} holds no class folders; it must be laid out as <class>/<image>")
     images: list[Path] = []
-    for folder in classes:
-        found = [path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
+    for folder, files in classes.items():
+        found = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
         if not found:
             raise ValueError(f"class folder {folder} holds no images; add some or remove it")
         images += sorted(found)
     return Split(name, tuple(images))
+
+
+def _class_folders(root: Path) -> dict[Path, Iterable[Path]]:
+    if not root.is_dir():
+        in_file = any(path.is_file() for path in (root, *root.parents))
+        mend = "write an archive as zip://... or tar://..." if in_file else "correct `data_root`"
+        raise FileNotFoundError(f"image folder {root} does not exist; {mend}")
+    return {folder: folder.rglob("*") for folder in sorted(root.iterdir()) if folder.is_dir()}
+
+
+def _archived_classes(root: str) -> Mapping[Path, Iterable[Path]]:
+    place = locate(root)
+    return open_archive(place.archive).class_folders(place.name)
 
 
 def check_categories(expected: Sequence[str], ann_file: Path) -> None:
@@ -128,6 +143,12 @@ def _digests(by_path: Sequence[Mapping[Path, Path]]) -> list[dict[bytes, Path]]:
 
 
 def _digest(path: Path) -> bytes:
+    state = path.stat()
+    return _digest_of(path, state.st_size, state.st_mtime_ns)
+
+
+@cache  # the stages of an experiment check the same images
+def _digest_of(path: Path, size: int, modified_ns: int) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 

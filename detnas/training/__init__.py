@@ -1,8 +1,8 @@
 """Training: the seeded runner, path policies, and what pretraining and fine-tuning need.
 
-Importing it registers samplers, datasets and hooks with mmengine.
+Importing it registers samplers, datasets, hooks and the reading of archives with mmengine.
 """
 
-from detnas.training import hooks, optimisers, path_hook, seeding
+from detnas.training import archive_backend, hooks, optimisers, path_hook, seeding
 
-__all__ = ["hooks", "optimisers", "path_hook", "seeding"]
+__all__ = ["archive_backend", "hooks", "optimisers", "path_hook", "seeding"]

@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "detnas.data": set(),
     "detnas.models": set(),
     "detnas.training": {
+        "detnas.data",
         "detnas.models",
         "detnas.config",
         "detnas.distributed",
@@ -77,7 +78,12 @@ def test_strategies_and_reports_need_no_torch_and_no_openmmlab() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["train", "--help"], ["cost", "detnasnet-300m-coco-fpn", "--json"]],
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["cost", "detnasnet-300m-coco-fpn", "--json"],
+        ["split", "--help"],
+    ],
 )
 def test_light_commands_import_neither_torch_nor_openmmlab(arguments: list[str]) -> None:
     heavy = sorted(OPENMMLAB | {"torch", "sklearn", "matplotlib"})

@@ -1,0 +1,221 @@
+"""Where the members of a zip or tar archive lie, found by one pass over it.
+
+The standard library reads the formats. A million members as its objects take a gigabyte, of which
+every worker of a loader would come to own a copy; here names are one string of bytes, sorted, and
+places one array: a tenth of that, shared by forked workers, and a file that is read in a blink.
+"""
+
+import posixpath
+import stat
+import sys
+import tarfile
+import time
+import zipfile
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+# In a zip, offset is of the header before the data; in a tar, of the data itself.
+MEMBER = np.dtype(
+    [("offset", "<i8"), ("size", "<i8"), ("stored", "<i8"), ("crc", "<u4"), ("deflated", "?")]
+)
+Member = tuple[int, int, int, int, bool]
+
+PROGRESS_SECONDS = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class ArchiveIndex:
+    """The members of an archive by name.
+
+    names: all names in UTF-8, sorted, one after the other; those of folders end in a slash.
+    bounds: (members + 1,) int64; name i is `names[bounds[i] : bounds[i + 1]]`.
+    members: (members,) of `MEMBER`.
+    """
+
+    names: bytes
+    bounds: np.ndarray
+    members: np.ndarray
+
+    def find(self, name: str) -> Member | None:
+        """Where a file lies; None where there is none of that name."""
+        wanted = _encoded(name)
+        i = self._first(wanted)
+        if i == len(self.members) or self._name(i) != wanted:
+            return None
+        member: Member = self.members[i].item()
+        return member
+
+    def is_folder(self, name: str) -> bool:
+        """Whether there is such a folder; an empty name is the archive itself."""
+        prefix = _prefix(name)
+        i = self._first(prefix)
+        return i < len(self.members) and self._name(i).startswith(prefix)
+
+    def walk(self, folder: str = "", recursive: bool = False) -> Iterator[tuple[str, bool]]:
+        """Names in a folder, relative to it, and whether each is a folder itself.
+
+        Files whose names begin with a dot are passed over, as mmengine does.
+        """
+        prefix = _prefix(folder)
+        i = self._first(prefix)
+        while i < len(self.members) and (name := self._name(i)).startswith(prefix):
+            child, in_folder, _ = name[len(prefix) :].partition(b"/")
+            if not in_folder:
+                i += 1
+                if child and not child.startswith(b"."):
+                    yield _decoded(child), False
+                continue
+            yield _decoded(child), True
+            if recursive:
+                for below, is_folder in self.walk(_decoded(prefix + child), recursive):
+                    yield f"{_decoded(child)}/{below}", is_folder
+            i = self._first(prefix + child + b"0", i)  # 0 follows the slash
+
+    def _name(self, i: int) -> bytes:
+        return self.names[self.bounds[i] : self.bounds[i + 1]]
+
+    def _first(self, name: bytes, start: int = 0) -> int:
+        """The first member whose name is not before `name`."""
+        return bisect_left(range(len(self.members)), name, start, key=self._name)
+
+
+def scan_zip(path: Path) -> ArchiveIndex:
+    """Read the directory at the end of a zip.
+
+    ValueError, naming the archive and the mend, when it is damaged or holds what cannot be read in
+    place: members that are encrypted, symbolic links, or compressed by another method than deflate.
+    """
+    members: dict[bytes, Member] = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for info in archive.infolist():
+                _refuse_unreadable(path, info)
+                deflated = info.compress_type == zipfile.ZIP_DEFLATED
+                member = (info.header_offset, info.file_size, info.compress_size, info.CRC)
+                _add(members, info.filename, info.is_dir(), (*member, deflated))
+    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no whole zip archive ({error}); copy it anew") from error
+    return _index(members)
+
+
+def _refuse_unreadable(path: Path, info: zipfile.ZipInfo) -> None:
+    if info.flag_bits & 1:
+        raise ValueError(f"{path}: {info.filename} is encrypted; make the archive anew without")
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise ValueError(
+            f"{path}: {info.filename} is a symbolic link; make the archive anew, links followed "
+            "(zip -r without -y)"
+        )
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(
+            f"{path}: {info.filename} is compressed by method {info.compress_type}; make the "
+            "archive anew (zip -0 -r)"
+        )
+
+
+def scan_tar(path: Path) -> ArchiveIndex:
+    """Read the headers of a tar, from one to the next; progress goes to standard error.
+
+    ValueError, naming the archive and the mend, when it is damaged, cut short, compressed, or holds
+    symbolic links or sparse files.
+    """
+    members: dict[bytes, Member] = {}
+    progress = _Progress(path)
+    try:
+        with tarfile.open(path, "r:") as tar:
+            while (info := tar.next()) is not None:
+                tar.members.clear()  # type: ignore[attr-defined] # it keeps all that it has read
+                _add_tar_member(path, members, info)
+                progress.at(info.offset)
+            end = tar.offset
+    except tarfile.TarError as error:
+        raise ValueError(
+            f"{path} is no whole, uncompressed tar archive ({error}); copy it anew, or unpack it "
+            "and make one (tar -cf)"
+        ) from error
+    _check_end(path, end)
+    return _index(members)
+
+
+def _add_tar_member(path: Path, members: dict[bytes, Member], info: tarfile.TarInfo) -> None:
+    if info.issym() or info.issparse():
+        kind = "symbolic link" if info.issym() else "sparse file"
+        raise ValueError(
+            f"{path}: {info.name} is a {kind}; make the archive anew (tar --dereference -cf)"
+        )
+    if info.islnk():
+        linked = members.get(_encoded(_clean(info.linkname)))
+        if linked is None:
+            raise ValueError(f"{path}: {info.name} links to {info.linkname}, which is not there")
+        _add(members, info.name, False, linked)
+    elif info.isdir() or info.isreg():
+        _add(members, info.name, info.isdir(), (info.offset_data, info.size, info.size, 0, False))
+
+
+def _check_end(path: Path, end: int) -> None:
+    """Refuse a tar without its end mark: tarfile takes damage for the end."""
+    with path.open("rb") as file:
+        file.seek(end)
+        block = file.read(tarfile.BLOCKSIZE)
+    if len(block) < tarfile.BLOCKSIZE:
+        raise ValueError(f"{path} is cut short: it has no end mark; copy it anew")
+    if any(block):
+        raise ValueError(f"{path} is damaged at byte {end}; copy it anew")
+
+
+def _add(members: dict[bytes, Member], name: str, is_folder: bool, member: Member) -> None:
+    """A name that comes twice is the later member's, as when unpacking."""
+    clean = _clean(name)
+    if clean:
+        members[_prefix(clean) if is_folder else _encoded(clean)] = member
+
+
+def _index(members: Mapping[bytes, Member]) -> ArchiveIndex:
+    names = sorted(members)
+    return ArchiveIndex(
+        names=b"".join(names),
+        bounds=np.cumsum([0, *map(len, names)], dtype=np.int64),
+        members=np.array([members[name] for name in names], MEMBER),
+    )
+
+
+def _clean(name: str) -> str:
+    return posixpath.normpath(f"/{name}").lstrip("/")
+
+
+def _prefix(folder: str) -> bytes:
+    return _encoded(f"{folder}/") if folder else b""
+
+
+def _encoded(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _decoded(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+class _Progress:
+    """Says now and then how far a pass over a file is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._size = path.stat().st_size
+        self._start = time.monotonic()
+        self._due = self._start + PROGRESS_SECONDS
+
+    def at(self, offset: int) -> None:
+        now = time.monotonic()
+        if now < self._due or not offset:
+            return
+        self._due = now + PROGRESS_SECONDS
+        left = (now - self._start) * (self._size - offset) / offset
+        print(
+            f"    index of {self._path}  {offset / self._size:.0%}  {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )

@@ -1,0 +1,232 @@
+"""Images in a zip or tar archive, read where they lie; nothing is unpacked.
+
+A folder in an archive is written "zip://data/images.zip/train": the archive is the part up to and
+including `.zip` or `.tar`, the rest is inside it. The index of an archive is kept in a file beside
+it, or in the user's cache folder where that cannot be written, and made anew when the archive's
+size or time of change differ.
+
+Reads give their position with each call, so threads and forked workers may share one open file.
+"""
+
+import hashlib
+import os
+import posixpath
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from detnas.data.archive_index import ArchiveIndex, scan_tar, scan_zip
+from detnas.files import replacing
+
+SCHEMES = ("zip", "tar")
+
+_INDEX_VERSION = 1
+_ADDRESS = re.compile(r"(zip|tar)://(.*)", re.DOTALL)
+_ARCHIVE = {
+    scheme: re.compile(rf"(.+?\.{scheme})(?:/(.*))?", re.DOTALL | re.IGNORECASE)
+    for scheme in SCHEMES
+}
+_COMPRESSED_TAR = re.compile(r"\.(tar\.\w+|tgz|tbz2?|txz|tzst)(?=/|$)", re.IGNORECASE)
+_COMPRESSED_STARTS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+_LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature; lengths of the name and of the extra field
+
+
+class Place(NamedTuple):
+    """An archive and a name in it, without slashes at its ends; an empty name is the whole."""
+
+    archive: Path
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """As if the archive were a folder; tells members apart, and opens nothing."""
+        return self.archive / self.name
+
+
+def is_archive(root: Path | str) -> bool:
+    """Whether a root is the address of a folder in an archive: "zip://..." or "tar://..."."""
+    return _ADDRESS.match(str(root)) is not None
+
+
+def locate(address: str) -> Place:
+    """Take an address apart.
+
+    ValueError when it names no archive of its scheme, or a compressed tar.
+    """
+    parts = _ADDRESS.fullmatch(address)
+    if parts is None:
+        raise ValueError(f"{address} is no address in an archive, as zip://data/images.zip/train")
+    scheme, rest = parts.groups()
+    found = _ARCHIVE[scheme].fullmatch(rest)
+    if found is None:
+        if scheme == "tar" and _COMPRESSED_TAR.search(rest):
+            raise ValueError(_compressed(rest))
+        raise ValueError(
+            f"{address} names no .{scheme} file; write {scheme}://<archive>.{scheme}/<folder>"
+        )
+    inner = posixpath.normpath(f"/{found[2] or ''}").lstrip("/")
+    return Place(_path(found[1]), inner)
+
+
+@lru_cache(maxsize=64)
+def _path(archive: str) -> Path:
+    return Path(archive)  # the same object for every image: it keeps its hash
+
+
+def local_path(root: Path | str) -> Path:
+    """A folder's path; of one in an archive, `Place.path`."""
+    return locate(str(root)).path if is_archive(root) else Path(root)
+
+
+class Archive:
+    """An open archive; `open_archive` makes one."""
+
+    def __init__(self, path: Path, index: ArchiveIndex) -> None:
+        self.path = path
+        self.index = index
+        self._file = path.open("rb", buffering=0)
+        self._is_zip = path.suffix.lower() == ".zip"
+
+    def read(self, name: str) -> bytes:
+        """The content of a file.
+
+        FileNotFoundError when the archive has none of that name; ValueError when it is damaged.
+        """
+        member = self.index.find(name)
+        if member is None:
+            raise FileNotFoundError(f"archive {self.path} holds no file {name!r}")
+        offset, size, stored, crc, deflated = member
+        if not self._is_zip:
+            return self._bytes(name, offset, stored)
+        signature, *lengths = _LOCAL_HEADER.unpack(self._bytes(name, offset, _LOCAL_HEADER.size))
+        if signature != b"PK\3\4":
+            raise self._damage(name)
+        content = self._bytes(name, offset + _LOCAL_HEADER.size + sum(lengths), stored)
+        if deflated:
+            try:  # at most one byte more than there should be, however much there is
+                content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, size + 1)
+            except zlib.error as error:
+                raise self._damage(name) from error
+        if zlib.crc32(content) != crc:
+            raise self._damage(name)
+        return content
+
+    def class_folders(self, folder: str) -> dict[Path, list[Path]]:
+        """The files under each folder in a folder, sorted; as paths, see `Place.path`.
+
+        FileNotFoundError when the archive has no such folder.
+        """
+        if not self.index.is_folder(folder):
+            top = sorted(name for name, is_folder in self.index.walk() if is_folder)
+            listed = ", ".join(map(repr, top[:5])) + (", ..." if len(top) > 5 else "")
+            raise FileNotFoundError(
+                f"archive {self.path} holds no folder {folder!r}; its folders are "
+                f"{listed or 'none'}: correct `data_root`"
+            )
+        root = self.path / folder
+        return {
+            root / child: [
+                root / child / name
+                for name, is_folder in self.index.walk(posixpath.join(folder, child), True)
+                if not is_folder
+            ]
+            for child, in_folder in sorted(self.index.walk(folder))
+            if in_folder
+        }
+
+    def _bytes(self, name: str, offset: int, size: int) -> bytes:
+        content = os.pread(self._file.fileno(), size, offset)
+        if len(content) != size:
+            raise self._damage(name)
+        return content
+
+    def _damage(self, name: str) -> ValueError:
+        return ValueError(f"archive {self.path} is damaged at {name!r}; copy it anew")
+
+
+def open_archive(path: Path) -> Archive:
+    """An archive, opened once a process and again after it has changed.
+
+    FileNotFoundError when there is none; ValueError when it cannot be read in place, see
+    `scan_zip` and `scan_tar`.
+    """
+    try:
+        state = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"archive {path} does not exist; correct `data_root`") from None
+    return _open(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _open(path: Path, size: int, modified_ns: int) -> Archive:
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: give it as a path, without zip:// or tar://")
+    stamp = (_INDEX_VERSION, size, modified_ns)
+    for file in _index_files(path):
+        index = _load_index(file, stamp)
+        if index is not None:
+            return Archive(path, index)
+    index = _scan(path)
+    _save_index(path, index, stamp)
+    return Archive(path, index)
+
+
+def _scan(path: Path) -> ArchiveIndex:
+    if path.suffix.lower() == ".zip":
+        return scan_zip(path)
+    with path.open("rb") as file:
+        if file.read(8).startswith(_COMPRESSED_STARTS):
+            raise ValueError(_compressed(str(path)))
+    return scan_tar(path)
+
+
+def _compressed(name: str) -> str:
+    return (
+        f"{name} is a compressed tar, whose images cannot be read singly; decompress it, or make "
+        "a zip or a plain tar"
+    )
+
+
+def _index_files(archive: Path) -> Iterator[Path]:
+    """Where its index may be, in the order of preference."""
+    yield archive.with_name(f"{archive.name}.detnas-index.npz")
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
+    if Path(caches).is_absolute():  # else there is no home
+        key = hashlib.sha256(os.fsencode(archive.resolve())).hexdigest()[:16]
+        yield Path(caches) / "detnas" / f"{archive.name}.{key}.npz"
+
+
+def _load_index(file: Path, stamp: tuple[int, ...]) -> ArchiveIndex | None:
+    """The index in a file; None where there is none, or not of this state of the archive."""
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            if tuple(content["stamp"].tolist()) != stamp:
+                return None
+            return ArchiveIndex(content["names"].tobytes(), content["bounds"], content["members"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _save_index(archive: Path, index: ArchiveIndex, stamp: tuple[int, ...]) -> None:
+    """Keep the index where it can be kept; without, only the next start is slower."""
+    names = np.frombuffer(index.names, np.uint8)
+    for file in _index_files(archive):
+        try:
+            with replacing(file) as temporary:
+                np.savez(
+                    temporary,
+                    stamp=np.array(stamp, np.int64),
+                    names=names,
+                    bounds=index.bounds,
+                    members=index.members,
+                )
+            return
+        except OSError:
+            continue

@@ -1,0 +1,193 @@
+"""Lean access to COCO annotation files: records as the bytes they are, decoded one at a time.
+
+A file of 500 MB becomes several gigabytes of Python objects when `json` reads it. Here the file
+stays one block of bytes, each record a view of it, and only the few keys that somebody asks for
+are decoded; segmentations never are.
+"""
+
+import codecs
+import json
+from collections.abc import Container, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+Id = int | float | str
+ABSENT = Raw(b"")
+
+_CHUNK = 1 << 20
+_MEND = "`ann_file` must be a COCO annotation file"
+_SECTIONS = ("images", "annotations", "categories")
+
+
+class CocoRecords(msgspec.Struct, frozen=True):
+    """What stands under the keys of an annotation file, undecoded; the lists are not empty.
+
+    `info` and `licenses` are ABSENT where the file has none.
+    """
+
+    images: list[Raw]
+    annotations: list[Raw]
+    categories: list[Raw]
+    info: Raw = ABSENT
+    licenses: Raw = ABSENT
+
+
+class ImageRecord(msgspec.Struct, frozen=True):
+    """The keys of an image that we use."""
+
+    id: Id
+    file_name: str
+
+
+class CategoryRecord(msgspec.Struct, frozen=True):
+    """The keys of a category that we use."""
+
+    id: Id
+    name: Any
+
+
+class AnnotationRecord(msgspec.Struct, frozen=True):
+    """The keys of an annotation that we use; `bbox` is x, y, width, height, finite."""
+
+    image_id: Id
+    category_id: Id
+    bbox: tuple[float, float, float, float]
+    iscrowd: Any = 0
+
+
+class _File(msgspec.Struct):
+    images: list[Raw] | None = None
+    annotations: list[Raw] | None = None
+    categories: list[Raw] | None = None
+    info: Raw = ABSENT
+    licenses: Raw = ABSENT
+
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+Annotation = TypeVar("Annotation", bound=AnnotationRecord)
+
+
+def load_records(ann_file: Path, allow_nan: bool = False) -> CocoRecords:
+    """Read an annotation file into records that are views of its bytes.
+
+    Args:
+        ann_file: an existing file.
+        allow_nan: read NaN and Infinity, which JSON has not but Python writes, as null; the
+            records of such a file are then not its bytes, and memory is not spared.
+
+    ValueError, in one line that names the file, when it is not JSON in UTF-8, or lacks images,
+    annotations or categories.
+    """
+    data = ann_file.read_bytes()
+    try:
+        _check_utf8(data)
+        try:
+            content = msgspec.json.decode(data, type=_File)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            if not allow_nan or (b"NaN" not in data and b"Infinity" not in data):
+                raise
+            content = msgspec.json.decode(msgspec.json.encode(json.loads(data)), type=_File)
+    except msgspec.ValidationError as error:
+        section = next((name for name in _SECTIONS if f"`$.{name}`" in str(error)), None)
+        fault = f": {section!r} is no list" if section else f" holds no JSON object ({error})"
+        raise ValueError(f"{ann_file}{fault}; {_MEND}") from error
+    except ValueError as error:
+        raise ValueError(f"{ann_file} is not JSON ({error}); {_MEND}") from error
+    return CocoRecords(
+        images=_filled(ann_file, "images", content.images),
+        annotations=_filled(ann_file, "annotations", content.annotations),
+        categories=_filled(ann_file, "categories", content.categories),
+        info=content.info,
+        licenses=content.licenses,
+    )
+
+
+def _check_utf8(data: bytes) -> None:
+    """ValueError where it is not UTF-8: msgspec does not look into what it passes over."""
+    if data.isascii():
+        return
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(data), _CHUNK):
+        try:
+            decoder.decode(data[start : start + _CHUNK])
+        except UnicodeDecodeError as error:
+            raise ValueError(f"no UTF-8 text around byte {start + error.start}") from error
+
+
+def _filled(ann_file: Path, section: str, records: list[Raw] | None) -> list[Raw]:
+    if not records:
+        found = "is missing" if records is None else "is empty"
+        raise ValueError(
+            f"{ann_file}: {section!r} {found}; {_MEND} with images, annotations and categories"
+        )
+    return records
+
+
+def decoded(
+    ann_file: Path, section: str, records: Iterable[Raw], kind: type[Record]
+) -> Iterator[Record]:
+    """The records of a section, decoded as `kind` one at a time.
+
+    ValueError, in one line that names the file and the record, when one lacks a key of `kind` or
+    has a value of another type.
+    """
+    decoder = msgspec.json.Decoder(kind)
+    for index, record in enumerate(records):
+        try:
+            yield decoder.decode(record)
+        except msgspec.DecodeError as error:
+            fault = _fault(record, kind, error)
+            raise ValueError(f"{ann_file}: {section}[{index}] {fault}") from error
+
+
+def _fault(record: Raw, kind: type[msgspec.Struct], error: msgspec.DecodeError) -> str:
+    try:
+        present = msgspec.json.decode(record, type=dict[str, Raw])
+    except msgspec.DecodeError:
+        present = {}
+    for field in msgspec.structs.fields(kind):
+        if field.required and field.name not in present:
+            return f"has no {field.name!r}; add it"
+    if "`$.bbox" in str(error):
+        box = " ".join(bytes(present["bbox"]).decode().split())
+        return f"has bbox {box}, which is not four finite numbers; correct or remove it"
+    return f"is no usable record ({error}); correct it"
+
+
+def unique_ids(ann_file: Path, section: str, records: Iterable[Any]) -> dict[Id, int]:
+    """Position of each record by its `id`; ValueError where one occurs twice."""
+    positions: dict[Id, int] = {}
+    for index, record in enumerate(records):
+        if record.id in positions:
+            raise ValueError(
+                f"{ann_file}: id {record.id} occurs twice in {section!r}; number them anew"
+            )
+        positions[record.id] = index
+    return positions
+
+
+def decoded_annotations(
+    ann_file: Path,
+    records: Sequence[Raw],
+    kind: type[Annotation],
+    image_ids: Container[Id],
+    category_ids: Container[Id],
+) -> Iterator[Annotation]:
+    """The annotations as `decoded` gives them, of known images and categories only.
+
+    ValueError, in one line that names the file and the record, for any other.
+    """
+    for index, annotation in enumerate(decoded(ann_file, "annotations", records, kind)):
+        fault = ""
+        if annotation.image_id not in image_ids:
+            fault = f"has image_id {annotation.image_id}, which is not in 'images'"
+        elif annotation.category_id not in category_ids:
+            fault = f"has category_id {annotation.category_id}, which is not in 'categories'"
+        if fault:
+            raise ValueError(f"{ann_file}: annotations[{index}] {fault}; correct or remove it")
+        yield annotation

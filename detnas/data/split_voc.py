@@ -1,0 +1,128 @@
+"""PASCAL VOC image lists to be split: read and checked as one set, written out in parts.
+
+A list lies at ROOT/ImageSets/Main/NAME.txt, and the name of ROOT, as VOC2007, names the files that
+are written. Lists of one root are joined.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import compress
+from pathlib import Path
+
+import numpy as np
+
+from detnas.data.split_report import BOX, Boxes, Mask
+from detnas.data.voc import (
+    ANNOTATIONS,
+    VocObject,
+    read_voc_annotations,
+    read_voc_list,
+    voc_split,
+)
+
+_PARTS = ("search", "train", "trainsearch")
+
+
+@dataclass(frozen=True)
+class VocSet:
+    """The images of one or several lists, in order, to be split.
+
+    Attributes:
+        years: for each root its name and the ids of its images.
+        classes: names of the objects, sorted.
+        boxes: of all images, images counted through.
+    """
+
+    years: Mapping[str, tuple[str, ...]]
+    classes: tuple[str, ...]
+    boxes: Boxes
+    set_aside: str = "difficult"
+
+    @property
+    def images(self) -> int:
+        """How many images there are."""
+        return sum(map(len, self.years.values()))
+
+    def notes(self, search: Mask) -> tuple[str, ...]:
+        """What a person should know of the parts, a line each."""
+        empty = [name for name, ids in self._parts(search) if not ids]
+        return tuple(f"warning: {name} is empty; leave it out of the config" for name in empty)
+
+    def write(self, search: Mask, paths: Mapping[str, Path]) -> None:
+        """Write the files of `voc_files`.
+
+        Args:
+            search: (images,), which images are in the search part.
+            paths: where to write each of them.
+        """
+        for name, ids in self._parts(search):
+            text = "".join(f"{image_id}\n" for image_id in ids)
+            paths[name].write_text(text, encoding="utf-8")
+
+    def _parts(self, search: Mask) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Names of the files to be written, and the ids for each."""
+        start = 0
+        for year, ids in self.years.items():
+            mask = search[start : start + len(ids)]
+            start += len(ids)
+            for part, chosen in zip(_PARTS, (mask, ~mask, np.ones_like(mask)), strict=True):
+                yield f"{year}_{part}.txt", tuple(compress(ids, chosen.tolist()))
+
+
+def voc_files(lists: Sequence[Path]) -> tuple[str, ...]:
+    """Names of the files that a split of these lists writes; ValueError for a list out of place."""
+    return tuple(f"{root.name}_{part}.txt" for root in _by_root(lists) for part in _PARTS)
+
+
+def _by_root(lists: Sequence[Path]) -> dict[Path, list[Path]]:
+    roots: dict[Path, list[Path]] = {}
+    for path in lists:
+        parents = path.absolute().parents
+        if len(parents) < 4 or not (parents[2] / ANNOTATIONS).is_dir():
+            raise ValueError(
+                f"{path} does not lie in ROOT/ImageSets/Main beside ROOT/{ANNOTATIONS}, as VOC's "
+                "lists do; move it there"
+            )
+        roots.setdefault(parents[2], []).append(path)
+    names = [root.name for root in roots]
+    for root in roots:
+        if names.count(root.name) > 1:
+            raise ValueError(
+                f"two roots are called {root.name}, one of them {root}; rename one: the files to "
+                "be written are called by it"
+            )
+    return roots
+
+
+def read_voc_set(lists: Sequence[Path]) -> VocSet:
+    """Read one or several lists as one set.
+
+    FileNotFoundError when a list, an image or an XML file is missing; ValueError, in one line that
+    names the file, for a list out of place, an image in two lists, and what `read_voc_list` and
+    `read_voc_objects` refuse.
+    """
+    years: dict[str, tuple[str, ...]] = {}
+    objects: list[tuple[VocObject, ...]] = []
+    for root, of_root in _by_root(lists).items():
+        ids: dict[str, Path] = {}
+        for path in of_root:
+            voc_split("split", path, root)
+            for image_id in read_voc_list(path):
+                if image_id in ids:
+                    raise ValueError(f"{path}: image {image_id} is in {ids[image_id]}, too")
+                ids[image_id] = path
+        years[root.name] = tuple(ids)
+        objects += [found for _, found in read_voc_annotations(tuple(ids), root)]
+    classes = sorted({item.name for found in objects for item in found})
+    return VocSet(years, tuple(classes), _boxes(objects, classes))
+
+
+def _boxes(objects: Sequence[Sequence[VocObject]], classes: Sequence[str]) -> Boxes:
+    position = {name: index for index, name in enumerate(classes)}
+
+    def rows() -> Iterator[tuple[int, int, bool]]:
+        for image, found in enumerate(objects):
+            for item in found:
+                yield image, position[item.name], item.difficult
+
+    return np.fromiter(rows(), BOX)

@@ -1,0 +1,174 @@
+"""Reading of PASCAL VOC data: image lists and the XML of each image, as mmdet's VOCDataset does.
+
+A root, such as VOCdevkit/VOC2007, holds ImageSets/Main/*.txt (a list: one image id a line),
+Annotations/ID.xml and JPEGImages/ID.jpg.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from detnas.data.checks import Split
+
+IMAGES, ANNOTATIONS = "JPEGImages", "Annotations"
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+@dataclass(frozen=True)
+class VocObject:
+    """One object of an image: its class, and whether it is marked as difficult."""
+
+    name: str
+    difficult: bool
+
+
+def read_voc_list(path: Path) -> tuple[str, ...]:
+    """The image ids of a list, in its order.
+
+    FileNotFoundError when there is none; ValueError, in one line that names the file, when it is
+    empty, repeats an id, or has a line that is anything but one id. The lists of one class, as
+    aeroplane_trainval.txt, have a second column of 1, 0 and -1 and are refused so.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"image list {path} does not exist; correct `ann_file`")
+    try:
+        ids = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text ({error}); name a VOC image list") from error
+    if not ids:
+        raise ValueError(f"{path} is empty; name a VOC image list, one image id a line")
+    seen: set[str] = set()
+    for number, line in enumerate(ids, 1):
+        if line.split() != [line]:
+            raise ValueError(f"{path}, line {number}: {_line_fault(line)}")
+        if line in seen:
+            raise ValueError(f"{path}, line {number}: id {line} occurs twice; remove one")
+        seen.add(line)
+    return tuple(ids)
+
+
+def _line_fault(line: str) -> str:
+    columns = line.split()
+    if not columns:
+        return "is blank; remove it"
+    if len(columns) == 1:
+        return f"{line!r} has spaces around the id; remove them"
+    return (
+        f"{line!r} is not one image id; a list of one class, as aeroplane_trainval.txt, will not "
+        "do: name one of whole images, as trainval.txt"
+    )
+
+
+def voc_split(
+    name: str,
+    ann_file: Path,
+    root: Path,
+    img_subdir: str = IMAGES,
+    ann_subdir: str = ANNOTATIONS,
+) -> Split:
+    """The images of a list, under `root`: `data_root` joined with `sub_data_root`.
+
+    FileNotFoundError when any of them or of their XML files is missing; `read_voc_list`'s errors
+    when the list is unusable.
+    """
+    ids = read_voc_list(ann_file)
+    images = tuple(root / img_subdir / f"{image_id}.jpg" for image_id in ids)
+    _refuse_missing(ann_file, "images", images)
+    _refuse_missing(ann_file, "annotations", _xml_files(root / ann_subdir, ids))
+    return Split(name, images)
+
+
+def _xml_files(folder: Path, ids: Sequence[str]) -> list[Path]:
+    return [folder / f"{image_id}.xml" for image_id in ids]
+
+
+def _refuse_missing(ann_file: Path, what: str, files: Sequence[Path]) -> None:
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{ann_file} names {len(missing)} of {len(files)} {what} that do not exist, "
+            f"the first {missing[0]}; correct the list or add them"
+        )
+
+
+def read_voc_objects(xml: Path) -> tuple[VocObject, ...]:
+    """The objects of one XML file, without their parts (head, hand, foot), in its order.
+
+    FileNotFoundError when there is none; ValueError, in one line that names the file, when it is
+    not XML, or an object has no name, no box of four finite numbers, or a `difficult` that is no
+    whole number.
+    """
+    try:
+        tree = ElementTree.fromstring(xml.read_bytes())
+        return tuple(_read_object(node) for node in tree.findall("object"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"annotation file {xml} does not exist; add it") from None
+    except (ElementTree.ParseError, ValueError) as error:
+        raise ValueError(f"{xml} is no VOC annotation ({error}); correct it") from error
+
+
+def _read_object(node: Element) -> VocObject:
+    name = node.findtext("name")
+    if not name:
+        raise ValueError("an object has no <name>")
+    box = node.find("bndbox")
+    sides = [] if box is None else [box.findtext(side) for side in _SIDES]
+    if not sides or not all(_is_finite(side) for side in sides):
+        raise ValueError(f"the box of an object {name!r} is not four finite numbers")
+    difficult = node.findtext("difficult", "0")
+    if not difficult.strip().isdecimal():
+        raise ValueError(f"the <difficult> of an object {name!r} is {difficult!r}")
+    return VocObject(name, int(difficult) != 0)
+
+
+def _is_finite(text: str | None) -> bool:
+    try:
+        return text is not None and math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def read_voc_annotations(
+    ids: Sequence[str], root: Path, ann_subdir: str = ANNOTATIONS
+) -> Iterator[tuple[Path, tuple[VocObject, ...]]]:
+    """For each image id its XML file and the objects in it; `read_voc_objects`' errors."""
+    for xml in _xml_files(root / ann_subdir, ids):
+        yield xml, read_voc_objects(xml)
+
+
+def voc_classes(ann_file: Path, root: Path, ann_subdir: str = ANNOTATIONS) -> dict[str, Path]:
+    """Each class that the images of a list show, with the first XML file that has it.
+
+    Errors as `read_voc_list` and `read_voc_objects` raise them.
+    """
+    first: dict[str, Path] = {}
+    for xml, objects in read_voc_annotations(read_voc_list(ann_file), root, ann_subdir):
+        for item in objects:
+            first.setdefault(item.name, xml)
+    return first
+
+
+def check_voc_classes(
+    expected: Sequence[str], ann_file: Path, root: Path, ann_subdir: str = ANNOTATIONS
+) -> None:
+    """ValueError when an object of the list's images is of a class that is not expected.
+
+    OpenMMLab drops such an object silently. An expected class that no image shows is no fault.
+    """
+    if isinstance(expected, str):
+        raise ValueError(f"classes is the text {expected!r}; write a tuple: ({expected!r},)")
+    present = voc_classes(ann_file, root, ann_subdir)
+    unknown = [name for name in present if name not in expected]
+    if unknown:
+        raise ValueError(
+            f"{ann_file} has images with objects of class {_listed(unknown)}, the first in "
+            f"{present[unknown[0]]}; `metainfo.classes` has {_listed(expected)}: correct one of "
+            "them"
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names))
