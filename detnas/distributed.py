@@ -12,7 +12,7 @@ from mmengine.dist import broadcast_object_list, get_rank
 from torch import distributed
 
 LAUNCHERS = ("none", "pytorch", "slurm")
-DEFAULT_PORT = "29500"
+SLURM_PORTS = (20000, 12000)  # the first, how many: below those that systems give to clients
 
 
 @contextmanager
@@ -51,18 +51,27 @@ def process_group(launcher: str, timeout: timedelta = timedelta(hours=1)) -> Ite
 
 
 def _name_ranks_as_torchrun_does() -> None:
+    """From the variables of a step of srun; MASTER_ADDR and MASTER_PORT stay where they are set."""
     names = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID", "WORLD_SIZE": "SLURM_NTASKS"}
-    for name, of_slurm in names.items():
+    # A batch script has all but those of a step, and would wait for tasks that nobody starts.
+    for of_slurm in (*names.values(), "SLURM_STEP_ID", "SLURM_STEP_NODELIST"):
         if of_slurm not in os.environ:
             raise ValueError(
                 f"--launcher slurm is for processes that srun starts ({of_slurm} is not set): use "
                 "scripts/slurm_train.sh, or leave it out"
             )
-        os.environ[name] = os.environ[of_slurm]
-    os.environ.setdefault("MASTER_PORT", DEFAULT_PORT)
+    os.environ.update({name: os.environ[of_slurm] for name, of_slurm in names.items()})
+    devices = torch.cuda.device_count()
+    if devices > 0:  # 1 where Slurm binds each task to its own device, which is 0 to the task
+        os.environ["LOCAL_RANK"] = str(int(os.environ["LOCAL_RANK"]) % devices)
+    if "MASTER_PORT" not in os.environ:
+        # Jobs and steps that share a node may not share a port.
+        step = 101 * int(os.environ["SLURM_JOB_ID"]) + int(os.environ["SLURM_STEP_ID"])
+        first, count = SLURM_PORTS
+        os.environ["MASTER_PORT"] = str(first + step % count)
     if "MASTER_ADDR" not in os.environ:
         hosts = subprocess.run(
-            ["scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]],
+            ["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]],
             capture_output=True,
             text=True,
             check=True,

@@ -32,6 +32,7 @@ def calibration_loader(
     parts = []
     for config in unwrap_dataset(train_dataloader["dataset"]):
         config.update(pipeline=deepcopy(pipeline), test_mode=True)
+        config.pop("filter_cfg", None)  # of boxes to train on; XMLDataset refuses it in test mode
         dataset = DATASETS.build(config)
         dataset.full_init()
         parts.append(dataset)

@@ -8,6 +8,7 @@ import torch
 from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+from mmengine.utils import apply_to
 from torch import Tensor, nn
 
 from detnas.models.checkpoints import unwrapped
@@ -15,12 +16,46 @@ from detnas.models.checkpoints import unwrapped
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def keep_boxes_in_fp32(model: nn.Module) -> None:
+    """Hook a model so that under autocast its heads give fp32 and its RoI extractors take it.
+
+    OpenMMLab decodes boxes, cuts RoIs and sums losses in the precision of what the heads give and
+    of the feature maps: in bf16, 1,000 pixels are rounded to the next 4, and numpy takes none of
+    it; in fp16 the sum of a feature map may overflow. Without autocast nothing changes.
+    """
+    # Slow to import, unless the model is made of them.
+    from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+    from mmdet.models.roi_heads.bbox_heads import BBoxHead
+    from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+    from mmdet.models.roi_heads.roi_extractors import BaseRoIExtractor
+    from mmpretrain.models.heads import ClsHead
+
+    for module in unwrapped(model).modules():
+        if isinstance(module, BaseDenseHead | BBoxHead | FCNMaskHead | ClsHead):
+            module.register_forward_hook(_fp32_outputs)
+        elif isinstance(module, BaseRoIExtractor):
+            module.register_forward_pre_hook(_fp32_inputs)
+
+
+def _fp32_outputs(module: nn.Module, inputs: Any, outputs: Any) -> Any:
+    return apply_to(outputs, _is_floating, Tensor.float)
+
+
+def _fp32_inputs(module: nn.Module, inputs: Any) -> Any:
+    return apply_to(inputs, _is_floating, Tensor.float)
+
+
+def _is_floating(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
 @OPTIM_WRAPPERS.register_module()
 class AutocastOptimWrapper(OptimWrapper):
     """An optimiser whose model computes under autocast; fp16 with a dynamic loss scale.
 
     The config's key `amp` puts it in the place of OptimWrapper. mmengine's AmpOptimWrapper is for
-    CUDA alone, and scales the loss of bf16 too, which has fp32's range and needs none.
+    CUDA alone, and scales the loss of bf16 too, which has fp32's range and needs none. Weights,
+    boxes and losses stay in fp32: see `keep_boxes_in_fp32`.
 
     Args:
         precision: "bf16" or "fp16".
@@ -32,10 +67,14 @@ class AutocastOptimWrapper(OptimWrapper):
         self._device = get_device()
         self._dtype = PRECISIONS[precision]
         self._scaler = torch.amp.GradScaler(self._device, enabled=precision == "fp16")
+        self._hooked = False
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Autocast around the forward pass."""
+        if not self._hooked:
+            keep_boxes_in_fp32(model)
+            self._hooked = True
         with super().optim_context(model), torch.autocast(self._device, self._dtype):
             yield
 
@@ -71,7 +110,7 @@ def with_precision(optim_wrapper: dict[str, Any], amp: str | None) -> dict[str, 
     """
     if amp is None:
         return optim_wrapper
-    if amp not in PRECISIONS:
+    if amp not in tuple(PRECISIONS):  # a list, which has no hash, is refused too
         raise ValueError(f"amp is {amp!r}; it may be {', '.join(PRECISIONS)} or None")
     kind = optim_wrapper.get("type", "OptimWrapper")
     if kind != "OptimWrapper":
@@ -109,8 +148,8 @@ class TwoGroups:
         optimiser = dict(config.pop("optimizer"))
         parameters = list(unwrapped(model).parameters())
         groups: list[dict[str, Any]] = [
-            {"params": [p for p in parameters if p.ndim > 1]},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            {"params": [p for p in parameters if p.ndim != 1]},
+            {"params": [p for p in parameters if p.ndim == 1], "weight_decay": 0.0},
         ]
         optimiser["params"] = [group for group in groups if group["params"]]
         config.setdefault("type", "OptimWrapper")

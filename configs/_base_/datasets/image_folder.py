@@ -6,6 +6,7 @@ pretrain_batch_size = 64  # of each process
 num_workers = 1  # that load, of each process
 train_pipeline = [dict(type="mmpretrain.LoadImageFromFile")]
 test_pipeline = [dict(type="mmpretrain.LoadImageFromFile"), dict(type="mmpretrain.PackInputs")]
+search_folder = "val"  # of a search that scores classification
 score = "accuracy/top1"  # what ranks the candidates of a search
 
 
@@ -26,5 +27,6 @@ def _folder(name, shuffle, pipeline):
 
 train_dataloader = _folder("train", True, "{train_pipeline}")
 test_dataloader = _folder("val", False, "{test_pipeline}")
-test_evaluator = dict(type="mmpretrain.Accuracy")
+search_dataloader = _folder("{search_folder}", False, "{test_pipeline}")
+test_evaluator = search_evaluator = dict(type="mmpretrain.Accuracy")
 test_cfg = dict()

@@ -1,0 +1,3 @@
+# The supernet of the experiment's space, pretrained on ImageNet by the experiment supernet_<space>.
+_base_ = ["../backbones/supernet.py"]
+pretrained = "{experiment}/../supernet_{space}/pretrain/final.pth"

@@ -1,0 +1,4 @@
+# The network that clsnas_small found, retrained on PASCAL VOC under RetinaNet.
+_base_ = ["../detnas_small_voc_retinanet/retrain.py"]
+architecture = "{experiment}/../clsnas_small/search/best_architecture.json"
+pretrained = "{experiment}/../clsnas_small/pretrain_subnet/final.pth"

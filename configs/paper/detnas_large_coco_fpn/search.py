@@ -1,0 +1,2 @@
+# Evolutionary search in the large space, scored on the search split of COCO.
+_base_ = ["./finetune.py", "../../_base_/paper/search.py"]

@@ -1,0 +1,3 @@
+# The wide network, retrained on COCO under Faster R-CNN with FPN.
+_base_ = ["./network.py", "../../_base_/paper/coco_fpn.py"]
+pretrained = "{experiment}/pretrain_subnet/final.pth"

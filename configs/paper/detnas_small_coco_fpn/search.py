@@ -1,0 +1,2 @@
+# Evolutionary search in the small space, scored on the search split of COCO.
+_base_ = ["./finetune.py", "../../_base_/paper/search.py"]

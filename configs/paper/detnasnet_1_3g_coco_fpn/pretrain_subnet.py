@@ -1,0 +1,2 @@
+# It, trained on ImageNet.
+_base_ = ["./network.py", "../../_base_/paper/imagenet.py"]

@@ -1,0 +1,3 @@
+# It, trained on PASCAL VOC under RetinaNet.
+_base_ = ["./network.py", "../../_base_/paper/voc_retinanet.py"]
+pretrained = "{experiment}/pretrain_subnet/final.pth"

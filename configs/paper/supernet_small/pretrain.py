@@ -1,0 +1,6 @@
+# Path-wise pretraining of the small space's supernet on ImageNet, paths drawn uniformly.
+_base_ = [
+    "../../_base_/paper/imagenet.py",
+    "../../_base_/backbones/supernet.py",
+    "../../_base_/spaces/small.py",
+]

@@ -1,0 +1,121 @@
+"""Checks of the data that a config names: COCO and VOC annotations, class folders, overlaps."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+
+from detnas.config import unwrap_dataset
+from detnas.data.archives import is_archive, local_path
+from detnas.data.checks import Split, check_categories, check_disjoint, coco_split, folder_split
+from detnas.data.voc import check_voc_classes, voc_split
+
+
+def check_splits(config: Config, names: Mapping[str, str]) -> None:
+    """Check the data of some dataloaders of a config, and that their images are disjoint.
+
+    Args:
+        config: an OpenMMLab config.
+        names: what each dataloader's split is called, as {"train_dataloader": "train"}; absent
+            ones are passed over.
+    """
+    splits = []
+    detection = True
+    for key, name in names.items():
+        dataloader = config.get(key)
+        if dataloader is None:
+            continue
+        images: list[Path] = []
+        for dataset in unwrap_dataset(dataloader["dataset"].to_dict()):
+            if str(dataset.get("ann_file", "")).endswith(".json"):
+                images += _check_coco(config, dataset, name).images
+            elif _kind(dataset) in ("VOCDataset", "XMLDataset"):
+                images += _check_voc(config, dataset, name).images
+            elif _is_folder(dataset):
+                detection = False
+                images += _check_folder(config, dataset, name)
+        splits.append(Split(name, tuple(images)))
+    check_disjoint(splits, by_content=detection)
+
+
+def _check_coco(config: Config, dataset: dict[str, Any], name: str) -> Split:
+    root = Path(dataset.get("data_root") or "")
+    ann_file = root / dataset["ann_file"]
+    prefix = dataset.get("data_prefix") or {}
+    split = coco_split(name, ann_file, root / prefix.get("img", prefix.get("img_path", "")))
+    classes = _classes(dataset)
+    check_categories(classes, ann_file)
+    _check_class_counts(config, len(classes), f"the {name} split's `metainfo` has", "classes")
+    return split
+
+
+def _check_voc(config: Config, dataset: dict[str, Any], name: str) -> Split:
+    data_root = Path(dataset.get("data_root") or "")
+    ann_file = data_root / dataset["ann_file"]
+    root = data_root / (dataset.get("data_prefix") or {}).get("sub_data_root", "")
+    split = voc_split(name, ann_file, root)
+    classes = _classes(dataset)
+    check_voc_classes(classes, ann_file, root)
+    _check_class_counts(config, len(classes), f"the {name} split's `metainfo` has", "classes")
+    return split
+
+
+def _classes(dataset: Mapping[str, Any]) -> tuple[str, ...]:
+    classes = (dataset.get("metainfo") or {}).get("classes")
+    if classes is None:
+        with DATASETS.switch_scope_and_registry("mmdet") as registry:
+            classes = registry.get(dataset["type"]).METAINFO["classes"]
+    return tuple(classes)
+
+
+def _check_class_counts(config: Config, classes: int, where: str, what: str) -> None:
+    for path, count in _class_counts(config.model.to_dict()):
+        if count != classes:
+            raise ValueError(
+                f"{path}.num_classes is {count}, and {where} {classes} {what}: set it to {classes}"
+            )
+
+
+def _class_counts(model: Any, path: str = "model") -> Iterator[tuple[str, int]]:
+    if isinstance(model, Mapping):
+        for key, value in model.items():
+            if key == "num_classes":
+                yield path, value
+            else:
+                yield from _class_counts(value, f"{path}.{key}")
+    elif isinstance(model, list | tuple):
+        for i, item in enumerate(model):
+            yield from _class_counts(item, f"{path}[{i}]")
+
+
+def _is_folder(dataset: Mapping[str, Any]) -> bool:
+    """Whether it is one of mmpretrain's folders with one folder a class."""
+    return _kind(dataset) in ("CustomDataset", "ImageNet") and not dataset.get("ann_file")
+
+
+def _kind(dataset: Mapping[str, Any]) -> str:
+    """The type of a data set, without its library's name."""
+    return str(dataset.get("type")).rpartition(".")[2]
+
+
+def _check_folder(config: Config, dataset: Mapping[str, Any], name: str) -> tuple[Path, ...]:
+    root = _folder_root(dataset)
+    images = folder_split(name, root).images
+    top = local_path(root)
+    classes = len({image.relative_to(top).parts[0] for image in images})
+    _check_class_counts(config, classes, f"{root} has", "class folders")
+    return images
+
+
+def _folder_root(dataset: Mapping[str, Any]) -> Path | str:
+    """The folder of the classes; a text where it is the address of one in an archive."""
+    prefix = dataset.get("data_prefix") or ""
+    if isinstance(prefix, Mapping):
+        prefix = prefix.get("img_path", "")
+    prefix = prefix or dataset.get("split", "")
+    root = dataset.get("data_root") or ""
+    if is_archive(root or prefix):
+        return f"{root}/{prefix}" if root and prefix else root or prefix
+    return Path(root) / prefix

@@ -1,0 +1,68 @@
+"""Checks of the backbone that a config describes, and of the checkpoints that are to fill it."""
+
+import inspect
+from pathlib import Path
+
+from mmengine.config import Config
+
+from detnas.models.backbones import DetNASNet, DetNASSupernet
+from detnas.models.checkpoints import fit_backbone, read_checkpoint
+
+BACKBONES: dict[str, type[DetNASSupernet] | type[DetNASNet]] = {
+    "DetNASSupernet": DetNASSupernet,
+    "DetNASNet": DetNASNet,
+}
+
+
+def check_weights(config: Config, checkpoint: Path | str, prefix: str = "backbone.") -> None:
+    """Check the backbone's config, and that a checkpoint exists and fits it.
+
+    Backbones that are not DetNAS's are OpenMMLab's business; only the file's existence is checked.
+    """
+    read = read_checkpoint(checkpoint)
+    backbone = build_backbone(config)
+    if backbone is not None:
+        fit_backbone(backbone, read, checkpoint, prefix)
+
+
+def check_pretrained(config: Config) -> None:
+    """Check `load_from` and the backbone's `init_cfg`, as `check_weights` does."""
+    build_backbone(config)
+    init_cfg = config.model.backbone.get("init_cfg") or {}
+    if init_cfg.get("checkpoint") is not None and backbone_kind(config) is not None:
+        check_weights(config, init_cfg["checkpoint"], init_cfg.get("prefix", "backbone."))
+    if config.get("load_from") is not None:
+        check_weights(config, config.load_from)
+
+
+def backbone_kind(config: Config) -> str | None:
+    """Either "DetNASSupernet" or "DetNASNet"; None where the backbone is not DetNAS's."""
+    name = str(config.model.backbone.get("type")).removeprefix("mmdet.")
+    return name if name in BACKBONES else None
+
+
+def build_backbone(config: Config) -> DetNASSupernet | DetNASNet | None:
+    """The config's backbone without its pretrained weights; None where it is not DetNAS's.
+
+    ValueError or TypeError for an architecture, a space or another argument that does not do.
+    """
+    name = backbone_kind(config)
+    if name is None:
+        return None
+    kind = BACKBONES[name]
+    arguments = config.model.backbone.to_dict()
+    for key in ("type", "init_cfg"):
+        arguments.pop(key, None)
+    known = inspect.signature(kind).parameters
+    for key in arguments:
+        if key not in known:
+            raise ValueError(
+                f"unknown key '{key}' under model.backbone; {kind.__name__} takes "
+                f"{', '.join(known)}"
+            )
+    if kind is DetNASNet and "architecture" not in arguments:
+        raise ValueError(
+            "model.backbone of type DetNASNet needs `architecture`: a JSON file, a published name, "
+            "or choices such as small:2,1,2,0,..."
+        )
+    return kind(**arguments)

@@ -1,0 +1,2 @@
+# As under RetinaNet.
+_base_ = ["../retinanet/pretrain.py"]
