@@ -168,7 +168,7 @@ def import_weights(options: Options) -> None:
 def split(options: Options) -> None:
     """`detnas split ANNOTATIONS...`."""
     from detnas.data.split import split as run
-    from detnas.data.split_report import split_table
+    from detnas.data.split import split_table
 
     report = run(options.annotations, options.take, options.seed, options.output, options.prefix)
     print(json.dumps(report.to_dict()) if options.json else split_table(report))

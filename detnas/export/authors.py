@@ -5,7 +5,6 @@ finds its place by its name, which says block, choice, branch and layer; all of 
 the network asked for. Which channel shuffle the weights were trained with stands in no tensor.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,45 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from detnas.export.authors_names import BACKBONE_KEY, OTHER_LAYERS, Layer, parse_name
 from detnas.files import file_sha256, replacing
 from detnas.models.backbones import DetNASNet, DetNASSupernet
 from detnas.models.checkpoints import read_checkpoint
 from detnas.models.necks import LastConvPool
 from search_space.architecture import Architecture
 from search_space.spaces import SearchSpace
-
-_BACKBONE_KEY = re.compile(r"((?:(?:module|backbone|body)\.)*)(?:first_conv|features)\.")
-_BLOCK_KEY = re.compile(
-    r"features\.(?P<block>\d+)\.(?:(?P<choice>\d+)\.)?"
-    r"(?:conv\.(?P<unit>\d+)|proj_conv)\."
-    r"(?P<kind>interstellar|bn)(?P<place>\d+.)_"
-    r"(?:(?P<name>(?P<family>shufflenet|xception)_\dx\d)_branch2(?P<letter>.)|proj)"
-    r"(?P<spatial>_s_bn|_s)?\.(?P<tensor>\w+)"
-)
-# A unit is a depthwise and a 1x1 convolution, each with its batch norm, in this order.
-_IN_UNIT = {
-    ("interstellar", "_s"): 0,
-    ("interstellar", "_s_bn"): 1,
-    ("interstellar", None): 2,
-    ("bn", None): 3,
-}
-# Where our branch has the unit's depthwise convolution. A ShuffleNet branch's first unit has none;
-# a projection is one unit.
-_UNIT_STARTS = {
-    (None, None, None): 0,
-    ("shufflenet", "0", "a"): -2,
-    ("shufflenet", "1", "b"): 3,
-    ("xception", "0", "a"): 0,
-    ("xception", "1", "b"): 5,
-    ("xception", "2", "c"): 10,
-}
-_OTHER_LAYERS = {
-    "first_conv.conv": "backbone.stem.0",
-    "first_conv.bn": "backbone.stem.1",
-    "last_conv.conv": "neck.conv",
-    "last_conv.bn": "neck.norm",
-    "fc.fc": "head.fc",
-}
 
 
 @dataclass(frozen=True)
@@ -72,21 +39,6 @@ class ImportResult:
     classifier: bool
     left_out: tuple[str, ...]
     counters_added: int
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """What the name of a block's tensor says.
-
-    `place` is stage and block, such as "1a"; `name` the choice, which projections do not say;
-    `inner` our key inside the block.
-    """
-
-    block: int
-    choice: int | None
-    place: str
-    name: str | None
-    inner: str
 
 
 @dataclass(frozen=True)
@@ -133,7 +85,7 @@ def import_weights(
     """
     network = _network(architecture, supernet, channel_shuffle)
     official, left_out = _backbone_part(_read(source), source)
-    layers = {key: _parse(key) for key in official}
+    layers = {key: parse_name(key) for key in official}
     parsed = [layer for layer in layers.values() if layer is not None]
     _check_kind(parsed, network, source)
     _check_stages(parsed, network, source)
@@ -202,7 +154,7 @@ def _backbone_part(
     state_dict: Mapping[str, Tensor], source: Path | str
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """The backbone's tensors by their own names, and the keys of the detector around it."""
-    prefixes = sorted({match[1] for key in state_dict if (match := _BACKBONE_KEY.match(key))})
+    prefixes = sorted({match[1] for key in state_dict if (match := BACKBONE_KEY.match(key))})
     if not prefixes:
         raise ValueError(
             f"checkpoint {source} has no key of the authors' layout (first_conv., features.), its "
@@ -223,30 +175,11 @@ def _backbone_part(
     return inside, outside
 
 
-def _parse(key: str) -> _Layer | None:
-    """What the name of a block's tensor says; None where it is none."""
-    match = _BLOCK_KEY.fullmatch(key)
-    if match is None:
-        return None
-    start = _UNIT_STARTS.get((match["family"], match["unit"], match["letter"]))
-    offset = _IN_UNIT.get((match["kind"], match["spatial"]))
-    if start is None or offset is None:
-        return None
-    branch = "projection" if match["name"] is None else "main"
-    return _Layer(
-        block=int(match["block"]),
-        choice=None if match["choice"] is None else int(match["choice"]),
-        place=match["place"],
-        name=match["name"],
-        inner=f"{branch}.{start + offset}.{match['tensor']}",
-    )
-
-
-def _our_key(key: str, layer: _Layer | None, network: _Network) -> str | None:
+def _our_key(key: str, layer: Layer | None, network: _Network) -> str | None:
     """Our name of a tensor; None where the authors' is unknown or is not of this network."""
     if layer is None:
         module, _, tensor = key.rpartition(".")
-        return f"{_OTHER_LAYERS[module]}.{tensor}" if module in _OTHER_LAYERS else None
+        return f"{OTHER_LAYERS[module]}.{tensor}" if module in OTHER_LAYERS else None
     if network.places[layer.block : layer.block + 1] != (layer.place,):
         return None
     if layer.name is not None and layer.name != _choice_name(layer, network):
@@ -255,7 +188,7 @@ def _our_key(key: str, layer: _Layer | None, network: _Network) -> str | None:
     return f"backbone.blocks.{block}.{layer.inner}"
 
 
-def _choice_name(layer: _Layer, network: _Network) -> str | None:
+def _choice_name(layer: Layer, network: _Network) -> str | None:
     """The choice that the network has where the layer stands."""
     if network.architecture is not None:
         return network.architecture.choice_names[layer.block]
@@ -265,7 +198,7 @@ def _choice_name(layer: _Layer, network: _Network) -> str | None:
     return choices[layer.choice]
 
 
-def _check_kind(layers: Sequence[_Layer], network: _Network, source: Path | str) -> None:
+def _check_kind(layers: Sequence[Layer], network: _Network, source: Path | str) -> None:
     holds_supernet = {layer.choice is not None for layer in layers}
     if network.architecture is None and holds_supernet == {False}:
         raise ValueError(
@@ -279,7 +212,7 @@ def _check_kind(layers: Sequence[_Layer], network: _Network, source: Path | str)
         )
 
 
-def _check_stages(layers: Sequence[_Layer], network: _Network, source: Path | str) -> None:
+def _check_stages(layers: Sequence[Layer], network: _Network, source: Path | str) -> None:
     found = Counter(place[:-1] for place in {layer.place for layer in layers})
     stages = [found[number] for number in sorted(found, key=int)]
     wanted = [stage.blocks for stage in network.space.stages]
@@ -290,7 +223,7 @@ def _check_stages(layers: Sequence[_Layer], network: _Network, source: Path | st
         )
 
 
-def _check_choices(layers: Sequence[_Layer], network: _Network, source: Path | str) -> None:
+def _check_choices(layers: Sequence[Layer], network: _Network, source: Path | str) -> None:
     """Of a single network: the choices that the names say are those of the architecture."""
     if network.architecture is None:
         return

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detnas.data.coco import read_coco
-from detnas.data.coco_set import CocoSource
 from detnas.data.split import draw, split
-from detnas.data.split_report import BOX, SplitReport, count_classes, split_table
+from detnas.data.split.coco_set import CocoSource
+from detnas.data.split.report import BOX, SplitReport, count_classes, split_table
 
 PARTS = ("search", "train", "trainsearch")
 CLASSES = ("dog", "cat", "bird")

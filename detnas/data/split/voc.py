@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detnas.data.split_report import BOX, Boxes, Mask
+from detnas.data.split.report import BOX, Boxes, Mask
 from detnas.data.voc import (
     ANNOTATIONS,
     VocObject,

@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import Raw
 
 from detnas.data.coco_records import ABSENT, CocoRecords, ImageRecord
-from detnas.data.split_report import Boxes, Mask
+from detnas.data.split.report import Boxes, Mask
 
 FILES = {f"instances_{part}.json": part for part in ("search", "train", "trainsearch")}
 

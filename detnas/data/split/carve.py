@@ -15,10 +15,10 @@ from typing import Protocol
 
 import numpy as np
 
-from detnas.data.coco_set import FILES
-from detnas.data.split_coco import read_coco_set
-from detnas.data.split_report import Boxes, Mask, SplitReport, count_classes
-from detnas.data.split_voc import read_voc_set, voc_files
+from detnas.data.split.coco import read_coco_set
+from detnas.data.split.coco_set import FILES
+from detnas.data.split.report import Boxes, Mask, SplitReport, count_classes
+from detnas.data.split.voc import read_voc_set, voc_files
 from detnas.files import replacing
 
 # First word of the stream of random numbers after the seed; `detnas.data.digits` has 0 to 5.

@@ -18,8 +18,8 @@ from detnas.data.coco_records import (
     load_records,
     unique_ids,
 )
-from detnas.data.coco_set import CocoSet, CocoSource
-from detnas.data.split_report import BOX, Boxes
+from detnas.data.split.coco_set import CocoSet, CocoSource
+from detnas.data.split.report import BOX, Boxes
 
 
 class _NumberedAnnotation(AnnotationRecord, frozen=True, kw_only=True):
