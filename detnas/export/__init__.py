@@ -1,1 +1,1 @@
-"""Out and in: a subnet's weights sliced from a supernet, and (later) other formats."""
+"""Out and in: a subnet's weights sliced from a supernet, the authors' checkpoints."""

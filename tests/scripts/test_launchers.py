@@ -127,6 +127,20 @@ def test_a_run_whose_rank_was_killed_resumes_to_the_same_weights(
         assert torch.equal(value, resumed[key]), key
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+@pytest.mark.parametrize("amp", ["None", "bf16", "fp16"])
+def test_syncbn_trains_on_cuda(amp: str, tmp_path: Path) -> None:
+    write_digits(tmp_path / "data", counts=COUNTS)
+    command = [str(SCRIPTS / "dist_train.sh"), str(MINIATURE / "finetune.py"), "1"]
+    command += ["--work-dir", str(tmp_path / "finetune")]
+    command += ["--cfg-options", "pretrained=None", f"amp={amp}"]
+    done = subprocess.run(command, env=_environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "becomes plain batch norm" not in done.stdout + done.stderr
+    for key, value in _weights(tmp_path / "finetune" / "final.pth").items():
+        assert torch.isfinite(value.float()).all(), key
+
+
 def test_two_processes_score_as_one(experiment: Path, tmp_path: Path) -> None:
     command = [str(MINIATURE / "finetune.py"), str(experiment / "finetune" / "final.pth")]
     launches = {

@@ -4,13 +4,13 @@
 #       data/VOCdevkit/VOC2012/ImageSets/Main/trainval.txt --take 5000 --seed 0 \
 #       -o data/VOCdevkit/splits
 # carves out of the 16,551 training images.
+_base_ = ["./detection.py"]
 data_root = "data/VOCdevkit"
 metainfo = dict()  # mmdet's VOCDataset knows the classes; another data set names its own
 num_classes = 20
 image_scale = (1000, 600)
-batch_size = 2  # of each process
-num_workers = 2  # that load, of each process
-flip = dict(type="RandomFlip", prob=0.5)
+batch_size = 2
+num_workers = 2
 filter_cfg = dict(filter_empty_gt=True, min_size=32, bbox_min_size=32)
 score = "pascal_voc/mAP"  # what ranks the candidates of a search
 
@@ -31,41 +31,20 @@ def _both_years(split, **options):
     return dict(type="ConcatDataset", ignore_keys=["dataset_type"], datasets=years)
 
 
-def _scored(dataset):
+def _images(dataset, shuffle):
     return dict(
         batch_size="{batch_size}",
         num_workers="{num_workers}",
-        sampler=dict(type="DefaultSampler", shuffle=False),
+        sampler=dict(type="DefaultSampler", shuffle=shuffle),
         dataset=dataset,
     )
 
 
-test_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="Resize", scale="{image_scale}", keep_ratio=True),
-    dict(type="LoadAnnotations", with_bbox=True),
-    dict(type="PackDetInputs"),
-]
-train_dataloader = dict(
-    batch_size="{batch_size}",
-    num_workers="{num_workers}",
-    sampler=dict(type="DefaultSampler", shuffle=True),
-    dataset=_both_years(
-        "{train_split}",
-        filter_cfg="{filter_cfg}",
-        pipeline=[
-            dict(type="LoadImageFromFile"),
-            dict(type="LoadAnnotations", with_bbox=True),
-            dict(type="Resize", scale="{image_scale}", keep_ratio=True),
-            "{flip}",
-            dict(type="PackDetInputs"),
-        ],
-    ),
+_scored = dict(test_mode=True, pipeline="{test_pipeline}")
+train_dataloader = _images(
+    _both_years("{train_split}", filter_cfg="{filter_cfg}", pipeline="{train_pipeline}"), True
 )
-test_dataloader = _scored(
-    _year(2007, "VOC2007/ImageSets/Main/test.txt", test_mode=True, pipeline="{test_pipeline}")
-)
+test_dataloader = _images(_year(2007, "VOC2007/ImageSets/Main/test.txt", **_scored), False)
 test_evaluator = search_evaluator = dict(type="VOCMetric", metric="mAP", eval_mode="11points")
-test_cfg = dict(type="TestLoop")
 # What a search scores its candidates on: see _base_/search.py.
-search_dataloader = _scored(_both_years("search", test_mode=True, pipeline="{test_pipeline}"))
+search_dataloader = _images(_both_years("search", **_scored), False)

@@ -1,16 +1,8 @@
 # Mask R-CNN: the Faster R-CNN beside it and a mask head of four convolutions, with batch norm as in
-# the box head. Its images come with masks: set, in a config on top of this and of a data set in
-# COCO's format,
-#   train_dataloader = dict(dataset=dict(pipeline="{mask_pipeline}"))
-# and `metric=["bbox", "segm"]` in `test_evaluator` to score the masks too.
+# the box head. On top of this and of a data set in COCO's format set
+#   annotations = dict(with_mask=True)
+# and, to score the masks too, `metric=["bbox", "segm"]` in `test_evaluator`.
 _base_ = ["./faster_rcnn.py"]
-mask_pipeline = [
-    dict(type="LoadImageFromFile"),
-    dict(type="LoadAnnotations", with_bbox=True, with_mask=True),
-    dict(type="Resize", scale="{image_scale}", keep_ratio=True),
-    "{flip}",
-    dict(type="PackDetInputs"),
-]
 model = dict(
     type="MaskRCNN",
     data_preprocessor=dict(pad_mask=True),

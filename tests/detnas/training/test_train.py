@@ -1,5 +1,6 @@
 """Training runs: resuming is exact, loader workers change nothing, weights say what they are."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data" / "classification"
 
 
+def _losses(work_dir: Path) -> dict[int, float]:
+    """The logged loss of every iteration, of all runs in a work directory in turn."""
+    losses = {}
+    for file in sorted(work_dir.glob("*/vis_data/scalars.json")):
+        for line in file.read_text().splitlines():
+            row = json.loads(line)
+            losses[row["step"]] = row["loss"]
+    return losses
+
+
 def _train(data: Path, work_dir: Path, resume: bool = False, **options: Any) -> dict[str, Any]:
-    options = {"pretrain_root": str(data), "console_level": "ERROR", **options}
+    logged = {"default_hooks.logger.interval": 1, "console_level": "ERROR"}
+    options = {"pretrain_root": str(data), **logged, **options}
     config = load_config(CONFIG, options, work_dir)
     return read_checkpoint(train(config, resume=resume))
 
@@ -38,13 +50,19 @@ def _assert_equal(one: dict[str, Any], other: dict[str, Any]) -> None:
 
 def test_resuming_and_loader_workers_change_nothing(data: Path, tmp_path: Path) -> None:
     whole = _train(data, tmp_path / "whole")
+    curve = _losses(tmp_path / "whole")
+    assert list(curve) == [1, 2, 3, 4]
     assert whole["meta"]["detnas"]["kind"] == "supernet"
     assert whole["meta"]["detnas"]["space"]["name"] == "tiny"
     for name in ("final.pth", "iter_4.pth"):  # as if it had been killed after iteration 2
         (tmp_path / "whole" / name).unlink()
+    for file in (tmp_path / "whole").glob("*/vis_data/scalars.json"):
+        file.unlink()
     _assert_equal(whole, _train(data, tmp_path / "whole", resume=True))
+    assert _losses(tmp_path / "whole") == {step: curve[step] for step in (3, 4)}
     workers = {"train_dataloader.num_workers": 2}
     _assert_equal(whole, _train(data, tmp_path / "workers", **workers))
+    assert _losses(tmp_path / "workers") == curve
     other = _train(data, tmp_path / "seed", **{"randomness.seed": 1})
     stem = "backbone.stem.0.weight"
     assert not torch.equal(other["state_dict"][stem], whole["state_dict"][stem])

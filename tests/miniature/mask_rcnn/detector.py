@@ -13,7 +13,7 @@ model = dict(
     train_cfg=dict(rpn_proposal=dict(max_per_img=50), rcnn=dict(sampler=dict(num=32))),
     test_cfg=dict(rpn=dict(max_per_img=50)),
 )
-train_dataloader = dict(dataset=dict(pipeline="{mask_pipeline}"))
+annotations = dict(with_mask=True)
 test_evaluator = dict(metric=["bbox", "segm"])
 max_iters = 3
 warmup_iters = 1
