@@ -108,7 +108,7 @@ def run(options: Options) -> None:
         options.seed,
     )
     if options.check:
-        for stage, state in check_experiment(experiment).items():
+        for stage, state in check_experiment(experiment, options.stages).items():
             print(f"{stage} {state}")
         return
     with process_group(options.launcher):

@@ -7,18 +7,26 @@ A string in a config may refer to the config's own top-level values and to the e
 `--cfg-options`, so one option changes every place that stands on it.
 """
 
+import difflib
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 import detnas.models  # noqa: F401 - says what to install where OpenMMLab is missing
 
 _REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
+_OWN_KEYS = ("amp", "auto_scale_lr", "console_level", "find_unused_parameters", "sync_bn")
 _WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "MultiImageMixDataset", "SeededDataset")
+
+
+class UnknownOptionError(ValueError):
+    """An override of a key that nobody reads."""
 
 
 def load_config(
@@ -26,6 +34,7 @@ def load_config(
     options: Mapping[str, Any] | None = None,
     work_dir: Path | str | None = None,
     seed: int | None = None,
+    strict: bool = True,
 ) -> Config:
     """Read a config file as every command does.
 
@@ -35,6 +44,8 @@ def load_config(
         work_dir: where the stage writes; None takes the config's own, or
             `work_dirs/<its folder>/<its name>`.
         seed: None takes the config's own `randomness`, or 0.
+        strict: refuse options that neither the config nor mmengine's runner knows; else leave
+            them out, as an experiment's options that are for another of its stages.
     Returns:
         The resolved config, with `work_dir` and `randomness.seed` set.
     Raises:
@@ -45,10 +56,20 @@ def load_config(
         raise FileNotFoundError(f"config {path} does not exist")
     try:
         config = Config.fromfile(str(path))
+        options = dict(options or {})
+        unknown = _unknown_options(config, options)
+        if unknown and strict:
+            raise UnknownOptionError(
+                f"--cfg-options {unknown[0]}: {path} has no such key; "
+                + _closest(unknown[0], config.keys())
+            )
+        options = {key: value for key, value in options.items() if key not in unknown}
         if options:
             for key in options:
                 _open_references(config, key)
-            config.merge_from_dict(dict(options))
+            config.merge_from_dict(options)
+    except UnknownOptionError:
+        raise
     except Exception as error:  # a config is code and may raise anything
         raise ValueError(
             f"config {path} cannot be read: {type(error).__name__}: {error}"
@@ -64,6 +85,22 @@ def load_config(
         randomness["seed"] = 0
     config.randomness = randomness
     return _resolved(config, path)
+
+
+def unknown_options(path: Path | str, options: Mapping[str, Any]) -> list[str]:
+    """Those of the options whose first part neither the config nor mmengine's runner knows."""
+    return _unknown_options(Config.fromfile(str(path)), options)
+
+
+def _unknown_options(config: Config, options: Mapping[str, Any]) -> list[str]:
+    known = {*config.keys(), *inspect.signature(Runner).parameters, *_OWN_KEYS}
+    return [key for key in options if key.split(".")[0] not in known]
+
+
+def _closest(option: str, known: Iterable[str]) -> str:
+    first = option.split(".")[0]
+    match = difflib.get_close_matches(first, known, n=1)
+    return f"did you mean '{match[0]}'?" if match else "see docs/configs.md"
 
 
 def _open_references(config: Config, key: str) -> None:

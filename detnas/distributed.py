@@ -5,12 +5,13 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from mmengine.dist import broadcast_object_list, get_rank
 from torch import distributed
 
+Result = TypeVar("Result")
 LAUNCHERS = ("none", "pytorch", "slurm")
 SLURM_PORTS = (20000, 12000)  # the first, how many: below those that systems give to clients
 
@@ -44,7 +45,13 @@ def process_group(launcher: str, timeout: timedelta = timedelta(hours=1)) -> Ite
         )
     on_cuda = torch.cuda.is_available()
     if on_cuda:
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        device, devices = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if device >= devices:
+            raise ValueError(
+                f"this machine has {devices} GPUs, and was given a process for GPU {device} "
+                f"(counted from 0): start {devices} at most"
+            )
+        torch.cuda.set_device(device)
     distributed.init_process_group("nccl" if on_cuda else "gloo", timeout=timeout)
     yield get_rank() == 0
     distributed.destroy_process_group()  # after an error the launcher ends all of them
@@ -79,22 +86,23 @@ def _name_ranks_as_torchrun_does() -> None:
         os.environ["MASTER_ADDR"] = hosts.stdout.splitlines()[0]
 
 
-def on_rank_0(check: Callable[[], Any]) -> None:
-    """Run a check in one process for all of them, so that data are read once.
+def on_rank_0(work: Callable[[], Result]) -> Result:
+    """Do a thing in one process for all of them, as checking the data, and give all its result.
 
     Raises:
-        Exception: in that process, what the check raises.
+        Exception: in that process, what the work raises.
         SystemExit: in the others, where it raised; the first one says why.
     """
-    failure: list[Exception | None] = [None]
+    outcome: list[Any] = [None, False]
+    failure: Exception | None = None
     if get_rank() == 0:
         try:
-            check()
+            outcome = [work(), False]
         except Exception as error:
-            failure = [error]
-    failed = [failure[0] is not None]
-    broadcast_object_list(failed)
-    if failure[0] is not None:
-        raise failure[0]
-    if failed[0]:
+            outcome, failure = [None, True], error
+    broadcast_object_list(outcome)
+    if failure is not None:
+        raise failure
+    if outcome[1]:
         raise SystemExit(1)
+    return outcome[0]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmengine.dist import get_world_size, is_main_process
 
-from detnas.config import load_config
+from detnas.config import load_config, unknown_options
 from detnas.console import duration, print_progress
 from detnas.distributed import on_rank_0
 from detnas.evaluation.testing import score_checkpoint
@@ -27,7 +27,7 @@ from detnas.files import file_sha256, write_text
 from detnas.search.stage import check_settings, search
 from detnas.summary import METRICS, SUMMARY, illustrate, summarise
 from detnas.training.hooks import FINAL_WEIGHTS
-from detnas.training.train import check_data, train
+from detnas.training.train import check_training, train
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -49,12 +49,16 @@ class Experiment:
 
     def config(self, stage: str) -> "Config":
         """The resolved config of a stage."""
-        file = self.folder / CONFIG_OF_STAGE[stage]
-        return load_config(file, self.overrides, self.work_dir / stage, self.seed)
+        work_dir = Path(os.path.normpath(self.work_dir)) / stage
+        return load_config(self.file(stage), self.overrides, work_dir, self.seed, strict=False)
+
+    def file(self, stage: str) -> Path:
+        """The config file of a stage."""
+        return self.folder / CONFIG_OF_STAGE[stage]
 
     def stages(self) -> list[str]:
         """The stages that the folder has configs for. FileNotFoundError where there are none."""
-        stages = [s for s in STAGES if (self.folder / CONFIG_OF_STAGE[s]).is_file()]
+        stages = [stage for stage in STAGES if self.file(stage).is_file()]
         if not stages:
             raise FileNotFoundError(
                 f"{self.folder} holds none of pretrain.py, finetune.py, search.py, ..."
@@ -82,6 +86,7 @@ def check_experiment(experiment: Experiment, stages: Sequence[str] | None = None
     for stage in stages or known:
         if stage not in known:
             raise ValueError(f"{experiment.folder} has no stage '{stage}'; it has {known}")
+    _check_overrides(experiment, known)
     states = {}
     for stage in stages or known:
         config = experiment.config(stage)
@@ -89,9 +94,20 @@ def check_experiment(experiment: Experiment, stages: Sequence[str] | None = None
         if stage == "search":
             check_settings(config)
         elif stage != "test":
-            check_data(config)
+            check_training(config)
         states[stage] = UNFINISHED if experiment.seconds(stage) is None else FINISHED
     return states
+
+
+def _check_overrides(experiment: Experiment, stages: Sequence[str]) -> None:
+    """Refuse an override that no stage knows; each takes those that it does."""
+    overrides = experiment.overrides
+    unknown = [set(unknown_options(experiment.file(stage), overrides)) for stage in stages]
+    for option in set.intersection(*unknown):
+        raise ValueError(
+            f"--cfg-options {option}: no stage of {experiment.folder} has such a key; see "
+            "docs/configs.md"
+        )
 
 
 def run_experiment(
@@ -111,7 +127,8 @@ def run_experiment(
     """
     on_rank_0(lambda: check_experiment(experiment, stages))
     chosen = [s for s in experiment.stages() if stages is None or s in stages]
-    if "search" in chosen and get_world_size() > 1:
+    searches = "search" in chosen and experiment.seconds("search") is None
+    if searches and get_world_size() > 1:
         raise ValueError(
             "the search stage runs in one process: name the others by --stages, or use "
             "scripts/run_experiment.sh, which starts each stage as it needs"
@@ -183,7 +200,7 @@ def _work(experiment: Experiment, stage: str, config: "Config", quiet: bool) -> 
             config.console_level = "ERROR"
             progress = {"type": "ProgressHook", "stage": stage}
             config.custom_hooks = [*config.get("custom_hooks", []), progress]
-        train(config, resume=True)
+        train(config, resume=True, checked=True)
 
 
 def _read_state(folder: Path) -> dict[str, Any] | None:
@@ -222,7 +239,8 @@ def _input_files(experiment: Experiment, stage: str, config: "Config") -> dict[s
 
 def _check_foreign_inputs(experiment: Experiment, stage: str, config: "Config") -> None:
     """Refuse a stage whose inputs no stage of this experiment makes, and that are not there."""
-    own = [experiment.work_dir / other for other in experiment.stages()]
+    work_dir = Path(os.path.normpath(experiment.work_dir))
+    own = [work_dir / other for other in experiment.stages()]
     for file in _input_files(experiment, stage, config).values():
         if file.is_file() or any(file.is_relative_to(folder) for folder in own):
             continue

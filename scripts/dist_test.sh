@@ -11,3 +11,4 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 config=$1 checkpoint=$2 gpus=$3
 shift 3
 several_processes "$gpus" test "$config" "$checkpoint" "$@"
+exec "${command[@]}"

@@ -15,3 +15,4 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 config=$1 gpus=$2
 shift 2
 several_processes "$gpus" train "$config" "$@"
+exec "${command[@]}"

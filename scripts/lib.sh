@@ -13,9 +13,9 @@ usage() {
     exit 2
 }
 
-# several_processes N ARGUMENTS...: `detnas ARGUMENTS... --launcher pytorch` in N processes of this
-# machine, one a GPU. Of several machines, each calls it with the same NNODES, MASTER_ADDR and PORT,
-# and its own NODE_RANK; on one machine a free port is found unless PORT names one.
+# several_processes N ARGUMENTS...: sets `command` to that of `detnas ARGUMENTS...` in N processes of
+# this machine, one a GPU. Of several machines, each calls it with the same NNODES, MASTER_ADDR and
+# PORT, and its own NODE_RANK; on one machine a free port is found unless PORT names one.
 several_processes() {
     local processes=$1
     shift
@@ -30,6 +30,23 @@ several_processes() {
             --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}"
         )
     fi
-    OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$python" -m torch.distributed.run \
-        "${where[@]}" --nproc-per-node "$processes" -m detnas.cli "$@" --launcher pytorch
+    # shellcheck disable=SC2034 # for the script that sources this
+    command=(
+        env "OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}" "$python" -m torch.distributed.run "${where[@]}" --nproc-per-node "$processes"
+        -m detnas.cli "$@" --launcher pytorch
+    )
+}
+
+# interruptible COMMAND...: runs it, and ends it when this script is interrupted or terminated.
+interruptible() {
+    "$@" </dev/null &
+    local child=$! status=0
+    # shellcheck disable=SC2064 # the child of now
+    trap "kill -TERM $child 2>/dev/null || true" INT TERM
+    wait "$child" || status=$?
+    while kill -0 "$child" 2>/dev/null; do
+        wait "$child" || status=$?
+    done
+    trap - INT TERM
+    return "$status"
 }

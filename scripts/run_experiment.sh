@@ -2,33 +2,46 @@
 # Runs the stages of an experiment's folder in order (pretrain, finetune, search, pretrain_subnet,
 # retrain, test), skipping what is finished and going on with what was interrupted.
 #
-#   scripts/run_experiment.sh FOLDER [GPUS] [options of 'detnas run': --work-dir, --cfg-options, ...]
+#   scripts/run_experiment.sh FOLDER [GPUS] [options of 'detnas run': --work-dir, --stages, ...]
 #
-# Everything is checked before the first stage. With GPUS of 2 or more, training and testing run in so
-# many processes; the search is one process. On several machines as dist_train.sh.
+# Everything is checked before the first stage. With GPUS of 2 or more, training and testing run in
+# so many processes of this machine; the search is one process. Several machines train a stage by
+# dist_train.sh.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-if [ $# -lt 1 ] || [ ! -d "$1" ]; then
-    usage
-fi
+[ $# -ge 1 ] || usage
 folder=$1
 shift
+if [ ! -d "$folder" ]; then
+    echo "$folder is no folder: name one of configs, such as configs/bccd_retinanet" >&2
+    exit 2
+fi
+if [ "${NNODES:-1}" -gt 1 ]; then
+    echo "$0 runs on one machine: train a stage on several by scripts/dist_train.sh" >&2
+    exit 2
+fi
 gpus=1
 if [[ ${1:-} =~ ^[0-9]+$ ]]; then
     gpus=$1
     shift
 fi
-if [ "$gpus" -le 1 ]; then
-    exec "$python" -m detnas.cli run "$folder" "$@"
+several_processes "$gpus" # refuses what is no number of GPUs
+run=("$python" -m detnas.cli run "$folder" "$@")
+if [ "$gpus" -eq 1 ] || [[ " $* " == *" --check "* ]]; then
+    exec "${run[@]}"
 fi
-states=$("$python" -m detnas.cli run "$folder" "$@" --check)
+states=$("${run[@]}" --check </dev/null)
+if ! [[ $states == *unfinished* ]]; then
+    exec "${run[@]}" # says so, and writes the summary where a kill left none
+fi
 while read -r stage state; do
     if [ "$state" = finished ]; then
         echo "$stage: finished before" >&2
     elif [ "$stage" = search ]; then
-        "$python" -m detnas.cli run "$folder" "$@" --stages search
+        interruptible "${run[@]}" --stages search
     else
         several_processes "$gpus" run "$folder" "$@" --stages "$stage"
+        interruptible "${command[@]}"
     fi
 done <<<"$states"

@@ -93,13 +93,13 @@ def check_categories(expected: Sequence[str], ann_file: Path) -> None:
     unknown = [name for name in expected if name not in present]
     if unknown:
         raise ValueError(
-            f"{ann_file} has no category {_listed(unknown)}; it has {_listed(present)}: "
+            f"{ann_file} has no category {listed(unknown)}; it has {listed(present)}: "
             "correct `metainfo.classes`"
         )
     ordered = [name for name in present if name in expected]
     if ordered != list(expected):
         raise ValueError(
-            f"`metainfo.classes` lists {_listed(expected)}, and {ann_file} {_listed(ordered)}: "
+            f"`metainfo.classes` lists {listed(expected)}, and {ann_file} {listed(ordered)}: "
             "OpenMMLab numbers classes in the file's order; list them in that order"
         )
 
@@ -116,7 +116,8 @@ def check_disjoint(splits: Sequence[Split], by_content: bool = True) -> None:
         _refuse_shared(splits, _digests(by_path))
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names as messages quote them."""
     return ", ".join(repr(name) for name in names)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from detnas.data.checks import Split
+from detnas.data.checks import Split, listed
 
 IMAGES, ANNOTATIONS = "JPEGImages", "Annotations"
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -164,11 +164,7 @@ def check_voc_classes(
     unknown = [name for name in present if name not in expected]
     if unknown:
         raise ValueError(
-            f"{ann_file} has images with objects of class {_listed(unknown)}, the first in "
-            f"{present[unknown[0]]}; `metainfo.classes` has {_listed(expected)}: correct one of "
+            f"{ann_file} has images with objects of class {listed(unknown)}, the first in "
+            f"{present[unknown[0]]}; `metainfo.classes` has {listed(expected)}: correct one of "
             "them"
         )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names))

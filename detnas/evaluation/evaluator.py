@@ -20,6 +20,7 @@ from detnas.evaluation.batch_norm import recalibrate
 from detnas.evaluation.batches import CachedBatches, calibration_loader, scored_loader
 from detnas.models.backbones import MEMORY_FORMATS
 from detnas.models.checkpoints import load_weights
+from detnas.models.precision import keep_boxes_in_fp32
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -66,6 +67,7 @@ def build_model(config: Config, weights: Path | str) -> Any:
     model = MODELS.build(model_config)
     model = revert_sync_batchnorm(model)  # each process scores alone
     load_weights(model, weights)
+    keep_boxes_in_fp32(model)
     return model.requires_grad_(False).eval().to(get_device())
 
 

@@ -48,14 +48,17 @@ def score_checkpoint(
         raise ValueError("the backbone is a supernet: name the path to test by --architecture")
     if choices is not None and not is_supernet:
         raise ValueError("--architecture is for supernets, and the config's backbone is none")
-    on_rank_0(lambda: _check(config, checkpoint))
+    on_rank_0(lambda: _check(config, checkpoint, is_supernet))
     quiet_logger()
     with quiet_stdout():
         return _score(config, checkpoint, choices, calibration_images, calibration_batch_size)
 
 
-def _check(config: Config, checkpoint: Path | str) -> None:
-    check_splits(config, {"train_dataloader": "train", "test_dataloader": "test"})
+def _check(config: Config, checkpoint: Path | str, is_supernet: bool) -> None:
+    splits = {"test_dataloader": "test"}
+    if is_supernet:  # whose batch norm is recalibrated
+        splits["train_dataloader"] = "train"
+    check_splits(config, splits)
     check_weights(config, checkpoint)
 
 
@@ -80,4 +83,7 @@ def _score(
     loader = scored_loader(config.test_dataloader, config.randomness["seed"])
     dataset: Any = loader.dataset
     metrics = build_metrics(config.test_evaluator, dataset)
+    for metric in metrics.metrics:  # where the processes of several machines find it, too
+        if metric.collect_device == "cpu" and metric.collect_dir is None:
+            metric.collect_dir = str(Path(config.work_dir) / ".collected")
     return score(model, loader, metrics, len(dataset))

@@ -14,6 +14,9 @@ with redirect_stdout(io.StringIO()):  # they print that an optional package of t
     import mmpretrain.datasets  # noqa: F401
 
 from detnas.models.backbones import DetNASNet, DetNASSupernet  # noqa: E402
+from detnas.models.checkpoints import load_openmmlab_safely  # noqa: E402
 from detnas.models.necks import LastConvPool  # noqa: E402
+
+load_openmmlab_safely()
 
 __all__ = ["DetNASNet", "DetNASSupernet", "LastConvPool"]

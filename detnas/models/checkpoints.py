@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.model import is_model_wrapper
+from mmengine.runner import checkpoint as mmengine_checkpoint
 from torch import Tensor
 
 _BLOCK_KEY = re.compile(r"^blocks\.(\d+)\.(\d+)\.(main|projection)\.")
@@ -94,6 +96,20 @@ def read_checkpoint(path: Path | str, map_location: str = "cpu") -> dict[str, An
     content.setdefault("meta", {})
     content["meta"].pop("config", None)
     return content
+
+
+def load_openmmlab_safely() -> None:
+    """Make mmengine's own loading, as of a ResNet's `init_cfg`, unpickle no more than ours.
+
+    It falls back to full unpickling of local files, and unpickles downloads.
+    """
+    loader = mmengine_checkpoint.CheckpointLoader
+    loader.register_scheme(prefixes="", loader=_read_local, force=True)
+    mmengine_checkpoint.load_url = partial(mmengine_checkpoint.load_url, weights_only=True)
+
+
+def _read_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+    return read_checkpoint(Path(filename).expanduser(), map_location or "cpu")
 
 
 def slice_subnet(

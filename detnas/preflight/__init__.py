@@ -7,8 +7,16 @@ from detnas.preflight.splits import check_splits
 from detnas.preflight.weights import (
     backbone_kind,
     build_backbone,
+    check_backbone,
     check_pretrained,
     check_weights,
 )
 
-__all__ = ["backbone_kind", "build_backbone", "check_pretrained", "check_splits", "check_weights"]
+__all__ = [
+    "backbone_kind",
+    "build_backbone",
+    "check_backbone",
+    "check_pretrained",
+    "check_splits",
+    "check_weights",
+]

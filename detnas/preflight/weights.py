@@ -2,6 +2,7 @@
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -35,6 +36,19 @@ def check_pretrained(config: Config) -> None:
         check_weights(config, config.load_from)
 
 
+def check_backbone(config: Config) -> None:
+    """Check the backbone's keys, and that it builds unless its architecture is yet to be found.
+
+    Raises:
+        ValueError, TypeError: as `build_backbone`.
+    """
+    architecture = str(config.model.backbone.get("architecture", ""))
+    if architecture.endswith(".json") and not Path(architecture).exists():
+        _arguments(config)
+    else:
+        build_backbone(config)
+
+
 def backbone_kind(config: Config) -> str | None:
     """Either "DetNASSupernet" or "DetNASNet"; None where the backbone is not DetNAS's."""
     name = str(config.model.backbone.get("type")).removeprefix("mmdet.")
@@ -47,8 +61,14 @@ def build_backbone(config: Config) -> DetNASSupernet | DetNASNet | None:
     ValueError or TypeError for an architecture, a space or another argument that does not do.
     """
     name = backbone_kind(config)
+    return None if name is None else BACKBONES[name](**_arguments(config))
+
+
+def _arguments(config: Config) -> dict[str, Any]:
+    """The checked arguments of a backbone of DetNAS's, without its pretrained weights."""
+    name = backbone_kind(config)
     if name is None:
-        return None
+        return {}
     kind = BACKBONES[name]
     arguments = config.model.backbone.to_dict()
     for key in ("type", "init_cfg"):
@@ -65,4 +85,4 @@ def build_backbone(config: Config) -> DetNASSupernet | DetNASNet | None:
             "model.backbone of type DetNASNet needs `architecture`: a JSON file, a published name, "
             "or choices such as small:2,1,2,0,..."
         )
-    return kind(**arguments)
+    return arguments

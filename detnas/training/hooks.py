@@ -24,7 +24,9 @@ class CheckpointHooks(Hook):
     """
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        """Adds `meta["detnas"]`."""
+        """Adds `meta["detnas"]` (see `Backbone.identity`), `world_size` and `batch_size`."""
+        checkpoint["meta"]["world_size"] = runner.world_size
+        checkpoint["meta"]["batch_size"] = runner.cfg.train_dataloader.get("batch_size")
         backbone = own_backbone(runner.model)
         if backbone is not None:
             checkpoint["meta"]["detnas"] = backbone.identity()

@@ -11,6 +11,7 @@ from mmengine.registry import HOOKS
 from detnas.models.checkpoints import unwrapped
 from detnas.training.paths import POLICIES, Path, PathPolicy
 from search_space.sampling import Budget
+from search_space.spaces import SearchSpace
 
 
 @HOOKS.register_module()
@@ -53,8 +54,12 @@ class PathSamplingHook(Hook):
                 "PathSamplingHook needs a DetNASSupernet as the backbone, not "
                 f"{type(backbone).__name__}: remove the hook from custom_hooks, or change the model"
             )
-        seed = runner.seed if self._seed is None else self._seed
-        self._policy = POLICIES[self._name](backbone.space, seed, **self._arguments)
+        self._policy = self.policy(backbone.space, runner.seed)
+
+    def policy(self, space: SearchSpace, seed: int) -> PathPolicy:
+        """The policy for a space. ValueError where it has none, as with bins that are empty."""
+        seed = seed if self._seed is None else self._seed
+        return POLICIES[self._name](space, seed, **self._arguments)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """The paths of iteration `runner.iter`."""

@@ -8,7 +8,11 @@ from typing import Any
 
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
-from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
+from mmengine.model import (
+    MMDistributedDataParallel,
+    convert_sync_batchnorm,
+    revert_sync_batchnorm,
+)
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
@@ -67,15 +71,16 @@ class DetNASRunner(Runner):
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
         """As mmengine's, on CPUs too, and for supernets, whose unused choices get no gradient.
 
-        SyncBN needs CUDA and several processes; elsewhere plain batch norm takes its place.
+        SyncBN needs CUDA; elsewhere plain batch norm takes its place.
         """
+        on_cuda = get_device() == "cuda"
+        if on_cuda and self.distributed and self.cfg.get("sync_bn") is not None:
+            model = convert_sync_batchnorm(model, self.cfg.sync_bn)
+        elif not on_cuda and _holds_sync_bn(model):
+            self.logger.info("SyncBN becomes plain batch norm: there is no CUDA device")
+            model = revert_sync_batchnorm(model)
         if model_wrapper_cfg is not None:
             return super().wrap_model(model_wrapper_cfg, model)
-        on_cuda = get_device() == "cuda"
-        if not (self.distributed and on_cuda) and _holds_sync_bn(model):
-            why = "one process" if on_cuda else "no CUDA device"
-            self.logger.info(f"SyncBN becomes plain batch norm: {why}")
-            model = revert_sync_batchnorm(model)
         model = model.to(get_device())
         if not self.distributed:
             return model

@@ -132,6 +132,15 @@ class SeededDataset:
     def __len__(self) -> int:
         return len(self.dataset)
 
+    @property
+    def pipeline(self) -> Any:
+        """The inner dataset's, which mmdet's PipelineSwitchHook replaces."""
+        return self.dataset.pipeline
+
+    @pipeline.setter
+    def pipeline(self, pipeline: Any) -> None:
+        self.dataset.pipeline = pipeline
+
     def __getattr__(self, name: str) -> Any:
         if name == "dataset":  # not yet there while unpickling
             raise AttributeError(name)
@@ -167,7 +176,7 @@ class StepSeedHook(Hook):
         seed: the run's seed.
     """
 
-    priority = "VERY_HIGH"
+    priority = "HIGHEST"  # before the path hook, which may compute some paths of the step itself
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

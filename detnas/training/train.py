@@ -1,42 +1,46 @@
 """`detnas train`: one stage of training (pretraining, fine-tuning, retraining) by its config."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import is_distributed
+from mmengine.dist import get_world_size, is_distributed
 from mmengine.logging import print_log
+from mmengine.registry import HOOKS
 
 import detnas.models
 import detnas.training  # noqa: F401 - registers hooks and samplers
 from detnas.distributed import on_rank_0
+from detnas.models.backbones import DetNASSupernet
 from detnas.models.checkpoints import read_checkpoint
-from detnas.preflight import check_pretrained, check_splits
+from detnas.preflight import build_backbone, check_backbone, check_pretrained, check_splits
 from detnas.training.hooks import FINAL_WEIGHTS
 from detnas.training.optimisers import with_precision
+from detnas.training.path_hook import PathSamplingHook
 from detnas.training.runner import DetNASRunner
 
 SPLITS = {"train_dataloader": "train", "val_dataloader": "val", "test_dataloader": "test"}
 
 
-def train(config: Config, resume: bool = False) -> Path:
+def train(config: Config, resume: bool = False, checked: bool = False) -> Path:
     """Train as the config says, in this process or in all of `detnas.distributed`'s group.
 
     Args:
         config: from `detnas.config.load_config`.
         resume: go on from the latest checkpoint in the work directory, where there is one.
+        checked: `check_training` has just passed.
     Returns:
         The file with the final weights.
     Raises:
-        FileNotFoundError, ValueError: before any work, on data or checkpoints that do not do.
+        FileNotFoundError, ValueError: before any work, on data, checkpoints or settings that do
+            not do.
     """
-    for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
-        if config.get(key) is None:
-            raise ValueError(f"the config has no `{key}`: it is no config of a training stage")
-    with_precision(config.optim_wrapper, config.get("amp"))
-    latest = latest_checkpoint(Path(config.work_dir))
-    on_rank_0(lambda: _check(config, resume, latest))
+    latest = on_rank_0(lambda: _check(config, resume, checked))
     if latest is not None:
+        if not latest.is_file():
+            raise ValueError(f"{latest} is not here: all machines need the same work directory")
         config.load_from = str(latest)
         config.resume = True
         config.model.backbone.pop("init_cfg", None)
@@ -45,24 +49,52 @@ def train(config: Config, resume: bool = False) -> Path:
     return Path(config.work_dir) / FINAL_WEIGHTS
 
 
-def _check(config: Config, resume: bool, latest: Path | None) -> None:
-    check_data(config)
+def check_training(config: Config) -> None:
+    """Check what can be checked of a training stage before the stages before it have run.
+
+    Raises:
+        FileNotFoundError, ValueError: data and splits, precision, the backbone's keys, the path
+            policy; names the thing and the mend.
+    """
+    for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
+        if config.get(key) is None:
+            raise ValueError(f"the config has no `{key}`: it is no config of a training stage")
+    with_precision(config.optim_wrapper, config.get("amp"))
+    check_backbone(config)
+    for hook in config.get("custom_hooks") or []:
+        if hook.get("type") == PathSamplingHook.__name__:
+            _check_paths(config, hook)
+    check_splits(config, {k: v for k, v in SPLITS.items() if not _same(config, k)})
+
+
+def _check_paths(config: Config, hook: Mapping[str, Any]) -> None:
+    backbone = build_backbone(config)
+    if not isinstance(backbone, DetNASSupernet):
+        raise ValueError(
+            "PathSamplingHook needs a DetNASSupernet as the backbone, not "
+            f"{config.model.backbone.get('type')}: remove the hook from custom_hooks, or change "
+            "the model"
+        )
+    HOOKS.build(dict(hook)).policy(backbone.space, seed=0)
+
+
+def _check(config: Config, resume: bool, checked: bool) -> Path | None:
+    """The checkpoint to go on from."""
+    if not checked:
+        check_training(config)
     work_dir = Path(config.work_dir)
+    latest = latest_checkpoint(work_dir)
     if not resume and (latest is not None or (work_dir / FINAL_WEIGHTS).exists()):
         raise ValueError(
             f"{work_dir} already holds a run: go on with --resume, or train in another --work-dir"
         )
     if latest is not None:
-        _check_seed(config, latest)
-        return
+        _check_run(config, latest)
+        return latest
     check_pretrained(config)
     if resume:
         print_log(f"nothing to resume in {work_dir}: starting from the beginning")
-
-
-def check_data(config: Config) -> None:
-    """Check the splits that a training config names; see `detnas.preflight.check_splits`."""
-    check_splits(config, {k: v for k, v in SPLITS.items() if not _same(config, k)})
+    return None
 
 
 def latest_checkpoint(work_dir: Path) -> Path | None:
@@ -75,13 +107,22 @@ def latest_checkpoint(work_dir: Path) -> Path | None:
     return max(found)[1] if found else None
 
 
-def _check_seed(config: Config, checkpoint: Path) -> None:
-    seed = read_checkpoint(checkpoint)["meta"].get("seed")
-    if seed is not None and seed != config.randomness["seed"]:
-        raise ValueError(
-            f"{checkpoint} was made with seed {seed}, this run has {config.randomness['seed']}: "
-            "go on with the same, or train in another --work-dir"
-        )
+def _check_run(config: Config, checkpoint: Path) -> None:
+    """Refuse to go on with another seed, or with other images in an iteration."""
+    meta = read_checkpoint(checkpoint)["meta"]
+    asked = {
+        "seed": config.randomness["seed"],
+        "world_size": get_world_size(),
+        "batch_size": config.train_dataloader.get("batch_size"),
+    }
+    names = {"seed": "seed", "world_size": "processes:", "batch_size": "batch size"}
+    for key, now in asked.items():
+        before = meta.get(key)
+        if before is not None and before != now:
+            raise ValueError(
+                f"{checkpoint} was made with {names[key]} {before}, this run has {now}: go on with "
+                "the same, or train in another --work-dir"
+            )
 
 
 def _same(config: Config, key: str) -> bool:

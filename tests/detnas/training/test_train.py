@@ -68,12 +68,53 @@ def test_resuming_and_loader_workers_change_nothing(data: Path, tmp_path: Path) 
     assert not torch.equal(other["state_dict"][stem], whole["state_dict"][stem])
 
 
-def test_a_used_work_dir_or_another_seed_is_refused(data: Path, tmp_path: Path) -> None:
+def test_strictly_fair_steps_too_depend_on_seed_and_step_alone(data: Path, tmp_path: Path) -> None:
+    """Paths that are computed before the iteration itself draw their dropout from its seed."""
+    fair = {"path_policy.type": "strictly_fair", "path_warmup_iters": 0}
+    whole = _train(data, tmp_path / "whole", **fair)
+    for name in ("final.pth", "iter_4.pth"):
+        (tmp_path / "whole" / name).unlink()
+    workers = {"train_dataloader.num_workers": 2}
+    _assert_equal(whole, _train(data, tmp_path / "whole", resume=True, **fair, **workers))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"pretrain_batch_size": 4}, "batch size 8, this run has 4"),
+        ({"randomness.seed": 1}, "seed 0, this run has 1"),
+    ],
+)
+def test_going_on_with_other_images_or_draws_is_refused(
+    option: dict[str, Any], message: str, data: Path, tmp_path: Path
+) -> None:
+    _train(data, tmp_path)
+    with pytest.raises(ValueError, match=message):
+        _train(data, tmp_path, resume=True, **option)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"amp": "fp8"}, "amp is 'fp8'"),
+        ({"path_policy.type": "unifrom"}, "path policy 'unifrom' is unknown"),
+        ({"path_policy": {"type": "uniform_bins", "lower": 1, "upper": 2, "bins": 1}}, "empty"),
+        ({"backbone.frozen_stage": 1}, "unknown key 'frozen_stage'"),
+        ({"pretraind": None}, "did you mean 'pretrained'"),
+    ],
+)
+def test_wrong_settings_are_refused_before_work(
+    option: dict[str, Any], message: str, data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        _train(data, tmp_path / "work", **option)
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_used_work_dir_is_refused(data: Path, tmp_path: Path) -> None:
     _train(data, tmp_path)
     with pytest.raises(ValueError, match="already holds a run"):
         _train(data, tmp_path)
-    with pytest.raises(ValueError, match="seed 0, this run has 1"):
-        _train(data, tmp_path, resume=True, **{"randomness.seed": 1})
 
 
 def test_a_config_without_training_is_refused(data: Path, tmp_path: Path) -> None:
