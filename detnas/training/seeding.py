@@ -57,10 +57,18 @@ class SeededSampler(Sampler[int]):
         shuffle: a new permutation each epoch; else the order of the dataset.
         infinite: go on over the epochs (for iteration-based loops), else stop after one, and
             round up so that every rank has as many.
+        same_orientation: every so many images, counted over all ranks, are all upright or all
+            wide, as mmdet's AspectRatioBatchSampler makes a batch; an epoch leaves out the few
+            images that fill no group, others in each epoch. 0 groups nothing.
     """
 
     def __init__(
-        self, dataset: Any, seed: int, shuffle: bool = True, infinite: bool = False
+        self,
+        dataset: Any,
+        seed: int,
+        shuffle: bool = True,
+        infinite: bool = False,
+        same_orientation: int = 0,
     ) -> None:
         self.dataset = dataset
         self._seed = seed
@@ -69,19 +77,38 @@ class SeededSampler(Sampler[int]):
         self._rank, self._world_size = get_dist_info()
         self._epoch = 0
         self._skipped = 0
+        self._size = len(dataset)  # of an epoch
+        self._group = same_orientation
+        if same_orientation:
+            infos = map(dataset.get_data_info, range(len(dataset)))
+            self._upright = np.array([info["width"] < info["height"] for info in infos])
+            kinds = [int(self._upright.sum()), int((~self._upright).sum())]
+            self._size = sum(n // same_orientation * same_orientation for n in kinds)
+            if self._size == 0:
+                raise ValueError(
+                    f"no {same_orientation} of the {len(dataset)} training images have one "
+                    "orientation: take a smaller batch, or remove batch_sampler from the config"
+                )
 
     def _order(self, epoch: int) -> np.ndarray:
         n = len(self.dataset)
-        if not self._shuffle:
-            return np.arange(n)
-        return np.random.default_rng([self._seed, ORDER, epoch]).permutation(n)
+        rng = np.random.default_rng([self._seed, ORDER, epoch])
+        order = rng.permutation(n) if self._shuffle else np.arange(n)
+        if not self._group:
+            return order
+        groups = []
+        for kind in (order[self._upright[order]], order[~self._upright[order]]):
+            whole = len(kind) // self._group
+            groups.append(kind[: whole * self._group].reshape(whole, self._group))
+        grouped = np.concatenate(groups)
+        return (rng.permutation(grouped) if self._shuffle else grouped).ravel()
 
     def _index(self, position: int, order: np.ndarray, epoch: int) -> SeededIndex:
         index = int(order[position])
         return SeededIndex(index, derive_seed(self._seed, AUGMENTATION, epoch, index))
 
     def _endless(self) -> Iterator[int]:
-        n = len(self.dataset)
+        n = self._size
         position = self._rank + self._skipped * self._world_size
         known, order = -1, np.empty(0, int)
         while True:
@@ -92,7 +119,7 @@ class SeededSampler(Sampler[int]):
             position += self._world_size
 
     def _one_epoch(self) -> Iterator[int]:
-        n, order = len(self.dataset), self._order(self._epoch)
+        n, order = self._size, self._order(self._epoch)
         for i in range(len(self)):
             yield self._index((self._rank + i * self._world_size) % n, order, self._epoch)
 
@@ -101,8 +128,7 @@ class SeededSampler(Sampler[int]):
 
     def __len__(self) -> int:
         """Indices of this rank in an epoch; of all ranks together where the sampler is infinite."""
-        n = len(self.dataset)
-        return n if self._infinite else -(-n // self._world_size)
+        return self._size if self._infinite else -(-self._size // self._world_size)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration gives."""
@@ -150,7 +176,8 @@ class SeededDataset:
 def seeded_dataloader(dataloader: Mapping[str, Any], by_epoch: bool, seed: int) -> dict[str, Any]:
     """A train dataloader's config with order and augmentation made functions of (seed, step).
 
-    mmengine's DefaultSampler and InfiniteSampler are replaced by `SeededSampler`; a sampler of
+    mmengine's DefaultSampler and InfiniteSampler are replaced by `SeededSampler`, and with them
+    mmdet's AspectRatioBatchSampler, whose batches depend on all that came before; a sampler of
     another kind is kept, and its order is its own business.
     """
     config = deepcopy(dict(dataloader))
@@ -162,6 +189,11 @@ def seeded_dataloader(dataloader: Mapping[str, Any], by_epoch: bool, seed: int) 
             "infinite": not by_epoch,
             "seed": seed,
         }
+        batches = dict(config.get("batch_sampler") or {})
+        if str(batches.get("type")).rpartition(".")[2] == "AspectRatioBatchSampler":
+            del config["batch_sampler"]
+            _, processes = get_dist_info()
+            config["sampler"]["same_orientation"] = config["batch_size"] * processes
     config["dataset"] = {"type": "SeededDataset", "dataset": config["dataset"]}
     if config.get("num_workers", 0) == 0:
         config["persistent_workers"] = False  # torch refuses it where there are none

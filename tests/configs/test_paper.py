@@ -28,6 +28,7 @@ from mmengine.registry import (
 import detnas.evaluation.metrics
 import detnas.training  # noqa: F401 - registers
 from detnas.config import load_config, unwrap_dataset
+from detnas.pipeline import Experiment, _input_files
 from detnas.search.settings import SearchSettings
 from search_space.cost import supernet_params
 from search_space.published import PUBLISHED
@@ -77,7 +78,7 @@ def _facts(config: Path) -> Facts:
     if _classifies(config):
         return IMAGENET
     dataset, detector = config.parent.name.split("_")[-2:]
-    from_scratch = config.stem == "finetune" and config.parent.name.startswith("scratch")
+    from_scratch = config.parent.name.startswith("scratch")
     iterations, steps = DETECTION[dataset, 3 if from_scratch else 1]
     return _detection(iterations, steps, {"fpn": 0.02, "retinanet": 0.01}[detector])
 
@@ -146,9 +147,8 @@ def test_model_and_data_build(path: Path) -> None:
                 assert len(classes) == config.num_classes
     for key in ("val_evaluator", "test_evaluator"):
         if config.get(key) is not None:
-            metric = METRICS.build({k: v for k, v in config[key].items() if k != "ann_file"})
-            assert metric.prefix or metric.default_prefix
-    assert model.backbone is not None
+            METRICS.build({k: v for k, v in config[key].items() if k != "ann_file"})
+    assert tuple(model.backbone.out_indices) == tuple(config.out_indices)
 
 
 @_each(CONFIGS)
@@ -167,7 +167,7 @@ def test_normalisation_is_as_the_paper_trains(path: Path) -> None:
         parts = ["backbone"]
         if path.parent.name.endswith("fpn"):
             parts += ["neck", "roi_head"]
-        elif path.parent.name.startswith("scratch") and path.stem != "retrain":
+        elif path.parent.name.startswith("scratch"):
             parts += ["neck", "bbox_head"]
         expected = {part: {"SyncBatchNorm"} for part in parts}
     assert kinds == expected
@@ -269,7 +269,7 @@ def test_search_and_training_images_are_apart(path: Path) -> None:
         assert all("val2017" in file or "test" in file for file in tested)
 
 
-def test_pipelines_transform_with_the_registered_parts() -> None:
+def test_images_are_prepared_as_in_the_paper() -> None:
     config = _load(PAPER / "supernet_small" / "pretrain.py")
     pipeline = Compose([TRANSFORMS.build(t) for t in config.train_pipeline])
     assert [type(t).__name__ for t in pipeline.transforms] == [
@@ -279,6 +279,83 @@ def test_pipelines_transform_with_the_registered_parts() -> None:
         "RandomFlip",
         "PackInputs",
     ]
+    _, crop, jitter, *_ = config.train_dataloader.dataset.pipeline
+    assert crop.scale == 224
+    assert (jitter.brightness, jitter.contrast, jitter.saturation) == (0.4, 0.4, 0.4)
+    assert config.model.head.loss.label_smooth_val == 0.1
+    resizes = {
+        data: next(
+            t
+            for t in _load(PAPER / f"detnas_small_{data}_fpn" / "finetune.py").train_pipeline
+            if t["type"] == "Resize"
+        )
+        for data in ("coco", "voc")
+    }
+    assert resizes["coco"].scale == (1333, 800)
+    assert resizes["voc"].scale == (1000, 600)
+    assert all(resize.keep_ratio for resize in resizes.values())
+
+
+def test_the_authors_bins_are_their_own() -> None:
+    (hook,) = _load(PAPER / "supernet_small_bins" / "pretrain.py").custom_hooks
+    classifier = 33_136_640
+    lower, upper = 290_000_000 - classifier, 360_000_000 - classifier
+    policy = {"type": "uniform_bins", "lower": lower, "upper": upper, "bins": 7}
+    assert hook.policy.to_dict() == policy
+    HOOKS.build(dict(hook)).policy(get_space("small"), seed=0)  # no bin is empty
+
+
+STAGE_INPUTS = {
+    "detnas_small_coco_fpn": {
+        "finetune": {"supernet_small/pretrain/final.pth"},
+        "search": {"detnas_small_coco_fpn/finetune/final.pth"},
+        "pretrain_subnet": {"detnas_small_coco_fpn/search/best_architecture.json"},
+        "retrain": {
+            "detnas_small_coco_fpn/search/best_architecture.json",
+            "detnas_small_coco_fpn/pretrain_subnet/final.pth",
+        },
+    },
+    "detnas_large_wide_voc_retinanet": {
+        "pretrain_subnet": {"detnas_large_voc_retinanet/search/best_architecture.json"},
+        "retrain": {
+            "detnas_large_voc_retinanet/search/best_architecture.json",
+            "detnas_large_wide_voc_retinanet/pretrain_subnet/final.pth",
+        },
+    },
+    "random_small_voc_fpn": {
+        "search": {"detnas_small_voc_fpn/finetune/final.pth"},
+        "pretrain_subnet": {"random_small_voc_fpn/search/best_architecture.json"},
+    },
+    "clsnas_small": {
+        "search": {"supernet_small/pretrain/final.pth"},
+        "pretrain_subnet": {"clsnas_small/search/best_architecture.json"},
+    },
+    "clsnas_small_coco_fpn": {
+        "retrain": {
+            "clsnas_small/search/best_architecture.json",
+            "clsnas_small/pretrain_subnet/final.pth",
+        },
+    },
+    "scratch_small_coco_retinanet": {
+        "finetune": set(),
+        "search": {"scratch_small_coco_retinanet/finetune/final.pth"},
+        "retrain": {"scratch_small_coco_retinanet/search/best_architecture.json"},
+    },
+    "detnasnet_3_8g_coco_fpn": {
+        "pretrain_subnet": set(),
+        "retrain": {"detnasnet_3_8g_coco_fpn/pretrain_subnet/final.pth"},
+    },
+    "shufflenetv2_20_voc_retinanet": {"retrain": {"shufflenetv2_20/pretrain_subnet/final.pth"}},
+    "resnet50_coco_fpn": {"retrain": set()},
+}
+
+
+@pytest.mark.parametrize("name", STAGE_INPUTS)
+def test_stages_begin_from_what_others_leave(name: str) -> None:
+    experiment = Experiment(PAPER / name, Path("work_dirs") / name, {})
+    for stage, expected in STAGE_INPUTS[name].items():
+        files = _input_files(experiment, stage, experiment.config(stage)).values()
+        assert {str(file.relative_to("work_dirs")) for file in files} == expected, stage
 
 
 def test_the_papers_page_names_every_experiment_and_no_other() -> None:

@@ -11,3 +11,4 @@ filter_cfg = dict(filter_empty_gt=True, min_size=32)
 test_ann_file = "annotations/instances_val2017.json"
 train_folder = search_folder = "train2017/"
 test_folder = "val2017/"
+train_dataloader = dict(batch_sampler=dict(type="AspectRatioBatchSampler"))

@@ -41,8 +41,11 @@ def _images(dataset, shuffle):
 
 
 _scored = dict(test_mode=True, pipeline="{test_pipeline}")
-train_dataloader = _images(
-    _both_years("{train_split}", filter_cfg="{filter_cfg}", pipeline="{train_pipeline}"), True
+train_dataloader = dict(
+    **_images(
+        _both_years("{train_split}", filter_cfg="{filter_cfg}", pipeline="{train_pipeline}"), True
+    ),
+    batch_sampler=dict(type="AspectRatioBatchSampler"),
 )
 test_dataloader = _images(_year(2007, "VOC2007/ImageSets/Main/test.txt", **_scored), False)
 test_evaluator = search_evaluator = dict(type="VOCMetric", metric="mAP", eval_mode="11points")

@@ -18,7 +18,7 @@ model = dict(
         in_channels="{stage_channels[1:]}",
         out_channels="{fpn_channels}",
         num_outs=5,
-        add_extra_convs="on_output",
+        add_extra_convs="on_input",
     ),
     bbox_head=dict(
         type="RetinaHead",

@@ -3,6 +3,6 @@
 _base_ = ["./retinanet.py"]
 num_levels = 5
 model = dict(
-    neck=dict(num_outs="{num_levels}", norm_cfg="{norm_cfg}"),
+    neck=dict(add_extra_convs="on_output", num_outs="{num_levels}", norm_cfg="{norm_cfg}"),
     bbox_head=dict(type="RetinaSepBNHead", num_ins="{num_levels}", norm_cfg="{norm_cfg}"),
 )

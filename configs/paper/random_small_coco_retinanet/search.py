@@ -1,6 +1,3 @@
 # Random search with as many evaluations, on the fine-tuned supernet of detnas_small_coco_retinanet.
-_base_ = ["../detnas_small_coco_retinanet/search.py"]
-search = dict(
-    supernet="{experiment}/../detnas_small_coco_retinanet/finetune/final.pth",
-    strategy=dict(_delete_=True, type="random", generations=20, population=50),
-)
+_base_ = ["../detnas_small_coco_retinanet/finetune.py", "../../_base_/paper/random_search.py"]
+search = dict(supernet="{experiment}/../detnas_small_coco_retinanet/finetune/final.pth")

@@ -1,2 +1,2 @@
-# The found network, retrained on COCO under Faster R-CNN with FPN as every other.
-_base_ = ["../detnas_small_coco_fpn/retrain.py"]
+# The found network, from random weights.
+_base_ = ["./detector.py", "../../_base_/backbones/subnet.py"]

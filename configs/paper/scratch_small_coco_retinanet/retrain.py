@@ -1,2 +1,2 @@
-# The found network, retrained on COCO under RetinaNet as every other.
-_base_ = ["../detnas_small_coco_retinanet/retrain.py"]
+# The found network, from random weights.
+_base_ = ["./detector.py", "../../_base_/backbones/subnet.py"]

@@ -1,2 +1,2 @@
-# The found network, retrained on PASCAL VOC under Faster R-CNN with FPN as every other.
-_base_ = ["../detnas_small_voc_fpn/retrain.py"]
+# The found network, from random weights.
+_base_ = ["./detector.py", "../../_base_/backbones/subnet.py"]

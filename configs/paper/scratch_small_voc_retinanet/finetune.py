@@ -1,12 +1,2 @@
-# DetNAS-scratch: the small supernet trained from random weights, three times as long, batch norm
-# live everywhere, on PASCAL VOC under RetinaNet.
-_base_ = [
-    "../../_base_/models/retinanet_sep_bn.py",
-    "../../_base_/datasets/voc.py",
-    "../../_base_/preprocessing/authors.py",
-    "../../_base_/schedules/voc_3x.py",
-    "../../_base_/runtime.py",
-    "../../_base_/backbones/supernet.py",
-    "../../_base_/spaces/small.py",
-]
-lr = 0.01
+# The small supernet, path-wise from random weights.
+_base_ = ["./detector.py", "../../_base_/backbones/supernet.py"]

@@ -1,2 +1,2 @@
-# The found network, retrained on PASCAL VOC under RetinaNet as every other.
-_base_ = ["../detnas_small_voc_retinanet/retrain.py"]
+# The found network, from random weights.
+_base_ = ["./detector.py", "../../_base_/backbones/subnet.py"]

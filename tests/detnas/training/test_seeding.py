@@ -98,3 +98,42 @@ def test_known_samplers_are_replaced_and_others_kept() -> None:
     assert config["dataset"] == {"type": "X"}
     config["sampler"] = {"type": "ClassAwareSampler"}
     assert seeded_dataloader(config, True, 5)["sampler"] == {"type": "ClassAwareSampler"}
+
+
+class _Photographs(_Noise):
+    """Thirty images, every third upright."""
+
+    def __len__(self) -> int:
+        return 30
+
+    def get_data_info(self, index: int) -> dict[str, int]:
+        return {"width": 3 if index % 3 else 2, "height": 3 if index % 3 == 0 else 2}
+
+
+def test_batches_are_of_one_orientation_whatever_the_epoch() -> None:
+    sampler = SeededSampler(_Photographs(), seed=1, infinite=True, same_orientation=4)
+    # 10 upright images make 2 groups of 4, 20 wide ones 5: an epoch has 28.
+    stream = _take(sampler, 3 * 28)
+    for start in range(0, len(stream), 4):
+        assert len({index % 3 == 0 for index in stream[start : start + 4]}) == 1
+    epochs = [stream[i : i + 28] for i in (0, 28, 56)]
+    assert all(len(set(epoch)) == 28 for epoch in epochs)
+    assert len({tuple(sorted(set(range(30)) - set(epoch))) for epoch in epochs}) > 1
+    kinds = [[index % 3 == 0 for index in epoch[::4]] for epoch in epochs]
+    assert len({tuple(kind) for kind in kinds}) > 1  # groups are shuffled, too
+    sampler.skip(30)
+    assert _take(sampler, 20) == stream[30:50]
+
+
+def test_mmdets_grouping_by_aspect_becomes_the_seeded_one() -> None:
+    config = {
+        "batch_size": 2,
+        "sampler": {"type": "DefaultSampler"},
+        "batch_sampler": {"type": "mmdet.AspectRatioBatchSampler"},
+        "dataset": {"type": "X"},
+    }
+    seeded = seeded_dataloader(config, by_epoch=False, seed=5)
+    assert seeded["sampler"]["same_orientation"] == 2
+    assert "batch_sampler" not in seeded
+    with pytest.raises(ValueError, match="no 40 of the 30"):
+        SeededSampler(_Photographs(), seed=1, same_orientation=40)
