@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
+from detnas.config import load_config
 from detnas.evaluation.batch_norm import recalibrate
 
 CONFIG = "configs/demo/finetune.py"
@@ -16,8 +16,7 @@ CONFIG = "configs/demo/finetune.py"
 
 def _detector(head_norm: bool) -> Any:
     init_default_scope("mmdet")
-    config = Config.fromfile(CONFIG)
-    config.model.backbone.pop("init_cfg")
+    config = load_config(CONFIG, {"pretrained": None, "norm_cfg.type": "BN"})
     if not head_norm:
         config.model.bbox_head.type = "RetinaHead"
         config.model.bbox_head.pop("num_ins")

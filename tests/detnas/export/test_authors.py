@@ -215,10 +215,11 @@ def test_imagenet_networks_bring_their_classifier(tmp_path: Path) -> None:
     assert (result.classifier, result.left_out) == (True, ())
     classifier = MMPRETRAIN_MODELS.build(
         {
-            "type": "ImageClassifier",
+            "type": "mmpretrain.ImageClassifier",
+            "data_preprocessor": {"type": "mmpretrain.ClsDataPreprocessor"},
             "backbone": {"type": "DetNASNet", "architecture": MIXED, "out_indices": (3,)},
             "neck": {"type": "LastConvPool", "in_channels": 256, "out_channels": 256},
-            "head": {"type": "LinearClsHead", "num_classes": 5, "in_channels": 256},
+            "head": {"type": "mmpretrain.LinearClsHead", "num_classes": 5, "in_channels": 256},
         }
     )
     load_weights(classifier, tmp_path / "ours" / "out.pth")
