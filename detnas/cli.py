@@ -5,6 +5,7 @@ Parsing is here, work in `detnas.commands`. Nothing heavy is imported before a c
 """
 
 import argparse
+import os
 import signal
 import sys
 import traceback
@@ -24,12 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 2 for the user's mistakes, 130 interrupted."""
     options = _parser().parse_args(arguments)
     warnings.filterwarnings("ignore", message="faster_coco_eval is not installed")
-    signal.signal(signal.SIGTERM, _interrupt)
+    _end_on_sigterm()
     try:
         options.command(options)
     except KeyboardInterrupt:
         print(
-            f"detnas: stopped; `detnas {options.name}` goes on with --resume where it has one",
+            f"detnas: stopped; `detnas {options.name}` goes on, with --resume where it has that",
             file=sys.stderr,
         )
         return INTERRUPTED
@@ -41,6 +42,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"detnas {options.name}: error: {_one_line(error)}", file=sys.stderr)
         return USER_ERROR
     return 0
+
+
+def _end_on_sigterm() -> None:
+    """Make SIGTERM end this process as Ctrl-C does, and its forked workers as ever.
+
+    Pools end their workers by it: a worker that raised instead might never end.
+    """
+    if signal.getsignal(signal.SIGTERM) is _interrupt:
+        return
+    signal.signal(signal.SIGTERM, _interrupt)
+    os.register_at_fork(after_in_child=_default_on_sigterm)
+
+
+def _default_on_sigterm() -> None:
+    if signal.getsignal(signal.SIGTERM) is _interrupt:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _interrupt(*_: Any) -> None:
@@ -80,11 +97,6 @@ def _parser() -> argparse.ArgumentParser:
     train = command("train", commands.train, "train one stage (pretrain, fine-tune, retrain)")
     _stage_arguments(train)
     train.add_argument("--resume", action="store_true", help="go on from the latest checkpoint")
-    train.add_argument(
-        "--auto-scale-lr",
-        action="store_true",
-        help="scale the learning rate to the images of an iteration, all processes together",
-    )
     _launcher_argument(train)
 
     search = command("search", commands.search, "search the best path of a fine-tuned supernet")
@@ -195,6 +207,11 @@ def _stage_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _launcher_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--auto-scale-lr",
+        action="store_true",
+        help="scale the learning rate to the images of an iteration, all processes together",
+    )
     parser.add_argument(
         "--launcher",
         choices=("none", "pytorch", "slurm"),

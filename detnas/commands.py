@@ -19,10 +19,6 @@ def train(options: Options) -> None:
     from detnas.distributed import process_group
     from detnas.training.train import train as run
 
-    if options.auto_scale_lr:
-        if config.get("auto_scale_lr") is None:
-            raise ValueError("--auto-scale-lr: the config has no `auto_scale_lr` to scale from")
-        config.auto_scale_lr.enable = True
     with process_group(options.launcher) as is_first:
         weights = run(config, resume=options.resume)
         if is_first:
@@ -216,6 +212,8 @@ def _overrides(options: Options) -> dict[str, Any]:
             if value.count(opening) != value.count(closing):
                 raise ValueError(f"--cfg-options {item}: its '{opening}{closing}' do not match")
         overrides[key] = _value(value)
+    if getattr(options, "auto_scale_lr", False):
+        overrides["auto_scale_lr.enable"] = True
     return overrides
 
 

@@ -21,7 +21,7 @@ from mmengine.runner import Runner
 import detnas.models  # noqa: F401 - says what to install where OpenMMLab is missing
 
 _REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
-_OWN_KEYS = ("amp", "auto_scale_lr", "console_level", "find_unused_parameters", "sync_bn")
+_OWN_KEYS = ("amp", "console_level", "find_unused_parameters", "sync_bn")
 _WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "MultiImageMixDataset", "SeededDataset")
 
 

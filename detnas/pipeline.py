@@ -148,13 +148,16 @@ def run_experiment(
 def _run_stage(experiment: Experiment, stage: str, title: str, quiet: bool) -> None:
     config = experiment.config(stage)
     folder = Path(config.work_dir)
+    inputs = _input_files(experiment, stage, config)
+    for file in inputs.values():
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"{file}, which stage '{stage}' begins from, does not exist: run the stage that "
+                "makes it first, or name another by --cfg-options"
+            )
     state: dict[str, Any] = {
         "config_sha256": _config_digest(config, experiment.work_dir),
-        "inputs_sha256": {
-            name: file_sha256(file)
-            for name, file in _input_files(experiment, stage, config).items()
-            if file.is_file()
-        },
+        "inputs_sha256": {name: file_sha256(file) for name, file in inputs.items()},
         "seconds": None,
     }
     before = _read_state(folder)

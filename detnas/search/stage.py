@@ -6,7 +6,8 @@ evaluator that the config describes.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from detnas.files import file_sha256
 from detnas.preflight import backbone_kind, check_splits, check_weights
 from detnas.search.best import CONFIG_FILE, write_best
 from detnas.search.costs import candidate_costs
-from detnas.search.executors import LocalExecutor
+from detnas.search.executors import LocalExecutor, MissingScoreError
 from detnas.search.history import FILE_NAME, History
 from detnas.search.loop import SearchResult, run_search
 from detnas.search.progress import ProgressCallback
@@ -136,7 +137,10 @@ def _search(
     _note(config, settings, evaluator)
     work_dir.mkdir(parents=True, exist_ok=True)
     open_history = History.open if going_on else History.create
-    with open_history(history_file, prepared.fingerprint) as history:
+    with (
+        _without_a_history_of_nothing(history_file, going_on),
+        open_history(history_file, prepared.fingerprint) as history,
+    ):
         save_config(config, work_dir / CONFIG_FILE)
         costs = candidate_costs(sampler)
         result = run_search(
@@ -149,6 +153,18 @@ def _search(
             progress=progress,
         )
     return write_best(history_file, work_dir / "best_architecture.json"), result
+
+
+@contextmanager
+def _without_a_history_of_nothing(history_file: Path, going_on: bool) -> Iterator[None]:
+    """Remove a new history whose `search.score` no candidate can have: it would block the mend."""
+    try:
+        yield
+    except MissingScoreError:
+        if not going_on:
+            for file in history_file.parent.glob(f"{history_file.name}*"):
+                file.unlink(missing_ok=True)
+        raise
 
 
 def _note(config: Config, settings: SearchSettings, evaluator: CandidateEvaluator) -> None:

@@ -1,14 +1,16 @@
 """`detnas train`: one stage of training (pretraining, fine-tuning, retraining) by its config."""
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_distributed
 from mmengine.logging import print_log
-from mmengine.registry import HOOKS
+from mmengine.registry import HOOKS, PARAM_SCHEDULERS
 
 import detnas.models
 import detnas.training  # noqa: F401 - registers hooks and samplers
@@ -59,7 +61,12 @@ def check_training(config: Config) -> None:
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if config.get(key) is None:
             raise ValueError(f"the config has no `{key}`: it is no config of a training stage")
+    if config.get("search") is not None:
+        raise ValueError(
+            "this is the config of a search: start it by `detnas search`, or train another"
+        )
     with_precision(config.optim_wrapper, config.get("amp"))
+    _check_schedule(config)
     check_backbone(config)
     for hook in config.get("custom_hooks") or []:
         if hook.get("type") == PathSamplingHook.__name__:
@@ -76,6 +83,39 @@ def _check_paths(config: Config, hook: Mapping[str, Any]) -> None:
             "the model"
         )
     HOOKS.build(dict(hook)).policy(backbone.space, seed=0)
+    warmup, iterations = hook.get("warmup_iters", 0), config.train_cfg.get("max_iters")
+    if iterations is not None and 0 < iterations <= warmup:
+        raise ValueError(
+            f"path_warmup_iters is {warmup} of {iterations} iterations: all but one path would "
+            "stay untrained; take fewer, or 0"
+        )
+
+
+def _check_schedule(config: Config) -> None:
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    for scheduler in config.get("param_scheduler") or []:
+        if not isinstance(scheduler, Mapping) or scheduler.get("by_epoch", True):
+            continue
+        try:
+            PARAM_SCHEDULERS.build(dict(scheduler), default_args={"optimizer": optimiser})
+        except Exception as error:  # whatever OpenMMLab's constructors raise
+            raise ValueError(
+                f"param_scheduler: {scheduler.get('type')} cannot be built ({error}); do "
+                "warmup_iters, steps and max_iters fit each other?"
+            ) from error
+
+
+def _note_scale(config: Config) -> None:
+    """Say where the schedule was made for another number of images in an iteration."""
+    scale = config.get("auto_scale_lr") or {}
+    images = config.train_dataloader.batch_size * get_world_size()
+    base = scale.get("base_batch_size", images)
+    if images != base and not scale.get("enable"):
+        print_log(
+            f"the learning rate is for {base} images an iteration, this run has {images}: "
+            "--auto-scale-lr scales it",
+            level=logging.WARNING,
+        )
 
 
 def _check(config: Config, resume: bool, checked: bool) -> Path | None:
@@ -92,6 +132,7 @@ def _check(config: Config, resume: bool, checked: bool) -> Path | None:
         _check_run(config, latest)
         return latest
     check_pretrained(config)
+    _note_scale(config)
     if resume:
         print_log(f"nothing to resume in {work_dir}: starting from the beginning")
     return None

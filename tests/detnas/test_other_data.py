@@ -143,7 +143,11 @@ def test_the_found_network_inherits_on_request_or_starts_fresh(
 
     write_digits(tmp_path / "data", counts=COUNTS)
     config = ["train", str(MINIATURE / "classification/pretrain.py")]
-    options = [f"pretrain_root={tmp_path}/data/classification", "max_iters=2"]
+    options = [
+        f"pretrain_root={tmp_path}/data/classification",
+        "max_iters=2",
+        "path_warmup_iters=0",
+    ]
     assert main([*config, "--work-dir", str(tmp_path / "pretrain"), "--cfg-options", *options]) == 0
     path = (0, 1, 2, 3, 0, 1, 2, 3, 0, 1)
     options = {

@@ -1,6 +1,7 @@
 """The whole pipeline in miniature through the command line, in both detectors; refusals; a kill."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -343,6 +344,27 @@ def test_refusals_of_training(
     assert main([*command, "--cfg-options", *options]) == 2
     _assert_one_line(capsys.readouterr().err, expected)
     assert not work_dir.exists()
+
+
+def test_a_search_is_not_trained_and_a_wrong_score_leaves_no_history(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = _copy_search(experiment, tmp_path / "work")
+    assert main(["train", *arguments[1:]]) == 2
+    _assert_one_line(capsys.readouterr().err, "the config of a search")
+    assert not (tmp_path / "work").exists()
+    assert main([*arguments, "search.score=coco/foo"]) == 2
+    _assert_one_line(capsys.readouterr().err, "'coco/foo' is not among")
+    assert not list((tmp_path / "work").glob("history*"))
+
+
+def test_pools_end_their_workers_by_sigterm() -> None:
+    """mmdet's VOC metric makes a pool for every evaluation; its workers must not raise on SIGTERM."""
+    assert main(["cost", "shufflenetv2-20"]) == 0
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        handlers = pool.map(signal.getsignal, [signal.SIGTERM] * 2)
+    assert handlers == [signal.SIG_DFL] * 2
+    assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL  # this process ends as on Ctrl-C
 
 
 def test_a_missing_config_is_named(capsys: pytest.CaptureFixture[str]) -> None:

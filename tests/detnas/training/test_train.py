@@ -101,6 +101,9 @@ def test_going_on_with_other_images_or_draws_is_refused(
         ({"path_policy": {"type": "uniform_bins", "lower": 1, "upper": 2, "bins": 1}}, "empty"),
         ({"backbone.frozen_stage": 1}, "unknown key 'frozen_stage'"),
         ({"pretraind": None}, "did you mean 'pretrained'"),
+        ({"warmup_iters": 9}, "LinearLR cannot be built"),
+        ({"path_warmup_iters": 4}, "path_warmup_iters is 4 of 4"),
+        ({"search": {"supernet": "x"}}, "no such key"),
     ],
 )
 def test_wrong_settings_are_refused_before_work(
