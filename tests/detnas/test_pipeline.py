@@ -359,7 +359,7 @@ def test_a_search_is_not_trained_and_a_wrong_score_leaves_no_history(
 
 
 def test_pools_end_their_workers_by_sigterm() -> None:
-    """mmdet's VOC metric makes a pool for every evaluation; its workers must not raise on SIGTERM."""
+    """mmdet's VOC metric makes a pool for every evaluation: workers must not raise on it."""
     assert main(["cost", "shufflenetv2-20"]) == 0
     with multiprocessing.get_context("fork").Pool(2) as pool:
         handlers = pool.map(signal.getsignal, [signal.SIGTERM] * 2)
