@@ -4,6 +4,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 
 from detnas.models.backbones import DetNASNet, DetNASSupernet
@@ -56,12 +57,15 @@ def backbone_kind(config: Config) -> str | None:
 
 
 def build_backbone(config: Config) -> DetNASSupernet | DetNASNet | None:
-    """The config's backbone without its pretrained weights; None where it is not DetNAS's.
+    """The config's backbone, shapes without memory; None where it is not DetNAS's.
 
     ValueError or TypeError for an architecture, a space or another argument that does not do.
     """
     name = backbone_kind(config)
-    return None if name is None else BACKBONES[name](**_arguments(config))
+    if name is None:
+        return None
+    with torch.device("meta"):  # nothing is computed with it
+        return BACKBONES[name](**_arguments(config))
 
 
 def _arguments(config: Config) -> dict[str, Any]:
