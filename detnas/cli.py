@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from detnas import commands
+from detnas.cli_space import add_space_commands
 from detnas.version import __version__
 
 _OWN_CODE = (Path(__file__).parent, Path(__file__).parent.parent / "search_space")
-USER_ERROR, INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,14 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"detnas: stopped; `detnas {options.name}` goes on, with --resume where it has that",
             file=sys.stderr,
         )
-        return INTERRUPTED
+        return commands.INTERRUPTED
     except BrokenPipeError:
         return 0
     except (ValueError, OSError, ModuleNotFoundError, RuntimeError, NotImplementedError) as error:
         if options.traceback or not _is_refusal(error):
             raise
         print(f"detnas {options.name}: error: {_one_line(error)}", file=sys.stderr)
-        return USER_ERROR
+        return commands.USER_ERROR
     return 0
 
 
@@ -97,11 +97,13 @@ def _parser() -> argparse.ArgumentParser:
     train = command("train", commands.train, "train one stage (pretrain, fine-tune, retrain)")
     _stage_arguments(train)
     train.add_argument("--resume", action="store_true", help="go on from the latest checkpoint")
+    _auto_scale_argument(train)
     _launcher_argument(train)
 
     search = command("search", commands.search, "search the best path of a fine-tuned supernet")
     _stage_arguments(search)
     search.add_argument("--resume", action="store_true", help="go on from the history")
+    _launcher_argument(search)
 
     test = command("test", commands.test, "score a checkpoint on the test split")
     _stage_arguments(test)
@@ -134,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--check", action="store_true", help="only check, and print what is finished and what not"
     )
+    _auto_scale_argument(run)
     _launcher_argument(run)
 
     demo = command("demo", commands.demo, "the whole method on embedded data, in a few minutes")
@@ -153,6 +156,8 @@ def _parser() -> argparse.ArgumentParser:
         help="of the image (default: 224 224)",
     )
     cost.add_argument("--json", action="store_true", help="print JSON")
+
+    add_space_commands(command)
 
     weights = command(
         "import-weights", commands.import_weights, "turn the DetNAS authors' weights into ours"
@@ -191,7 +196,12 @@ def _parser() -> argparse.ArgumentParser:
 
     history = command("history", commands.history, "list what a search has evaluated")
     history.add_argument("work_dir", type=Path, help="where `detnas search` writes")
-    history.add_argument("--json", action="store_true", help="print JSON")
+    history.add_argument(
+        "--front", nargs="+", metavar="COST", help="only the Pareto front of the score and these"
+    )
+    form = history.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--csv", action="store_true", help="print CSV, with all costs and metrics")
 
     report = command("report", commands.report, "write report.html for a search or an experiment")
     report.add_argument("work_dir", type=Path, help="a search's or an experiment's folder")
@@ -208,15 +218,18 @@ def _stage_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _launcher_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--auto-scale-lr",
-        action="store_true",
-        help="scale the learning rate to the images of an iteration, all processes together",
-    )
-    parser.add_argument(
         "--launcher",
         choices=("none", "pytorch", "slurm"),
         default="none",
         help="who started the processes of this run: torchrun, srun (see scripts/)",
+    )
+
+
+def _auto_scale_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--auto-scale-lr",
+        action="store_true",
+        help="scale the learning rate to the images of an iteration, all processes together",
     )
 
 

@@ -3,7 +3,7 @@
 import argparse
 import ast
 import json
-from dataclasses import asdict
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 Options = argparse.Namespace
+USER_ERROR, INTERRUPTED = 2, 130
 
 
 def train(options: Options) -> None:
@@ -29,11 +30,37 @@ def search(options: Options) -> None:
     """`detnas search CONFIG`."""
     config = _config(options)
     from detnas.console import print_progress, search_table
+    from detnas.distributed import process_group, was_restarted
     from detnas.search.stage import search as run
 
-    architecture, result = run(config, resume=options.resume, progress=print_progress)
-    print(search_table(architecture, result))
-    print(f"written: {Path(config.work_dir) / 'best_architecture.json'}")
+    resume = options.resume or was_restarted()
+    with process_group(options.launcher) as is_first:
+        try:
+            found = run(config, resume=resume, progress=print_progress)
+        except KeyboardInterrupt:
+            if is_first:
+                _say_how_to_go_on(options, Path(config.work_dir))
+            raise SystemExit(INTERRUPTED) from None
+    if found is not None:
+        print(search_table(*found))
+        print(f"written: {Path(config.work_dir) / 'best_architecture.json'}")
+
+
+def _say_how_to_go_on(options: Options, work_dir: Path) -> None:
+    from detnas.search.history import FILE_NAME
+    from detnas.search.records import read_history
+
+    history = work_dir / FILE_NAME
+    if not history.is_file():
+        print("detnas search: stopped before there was anything to keep", file=sys.stderr)
+        return
+    rows = read_history(history)
+    print(
+        f"detnas search: stopped; {sum(row.settled for row in rows)} results are in {history}. "
+        f"The same command with --resume goes on: detnas search {options.config} "
+        f"--work-dir {work_dir} --resume",
+        file=sys.stderr,
+    )
 
 
 def test(options: Options) -> None:
@@ -57,7 +84,7 @@ def test(options: Options) -> None:
 
 def export(options: Options) -> None:
     """`detnas export WORK_DIR`."""
-    from detnas.search.best import CONFIG_FILE, best_architecture, write_best
+    from detnas.search.best import CONFIG_FILE, find_best, write_best
     from detnas.search.history import FILE_NAME
     from detnas.search.records import read_fingerprint
     from search_space.architecture import Architecture, parse_architecture
@@ -76,7 +103,7 @@ def export(options: Options) -> None:
             )
         architecture = Architecture(space, parsed.choices, fingerprint["channel_shuffle"])
     else:
-        architecture = best_architecture(history)[0]
+        architecture = find_best(history).architecture
     if options.weights:
         from detnas.config import load_config
         from detnas.export.weights import export_weights
@@ -172,21 +199,20 @@ def split(options: Options) -> None:
 
 def history(options: Options) -> None:
     """`detnas history WORK_DIR`."""
+    from detnas.search import listing
     from detnas.search.history import FILE_NAME
-    from detnas.search.records import choices_to_text, read_history
+    from detnas.search.records import read_fingerprint, read_history
 
-    rows = read_history(options.work_dir / FILE_NAME)
-    if options.json:
-        print(json.dumps([asdict(row) for row in rows]))
-        return
-    print(f"{'role':<7}{'gen':>4}{'pos':>5}  {'status':<9}{'score':>10}{'macs':>15}  choices")
-    for row in rows:
-        score = "" if row.score is None else f"{row.score:.5f}"
-        print(
-            f"{row.role:<7}{row.generation:>4}{row.position:>5}  {row.status:<9}{score:>10}"
-            f"{row.costs.get('macs', 0):>15,.0f}  {choices_to_text(row.choices)}"
-            + (f"  {row.error}" if row.error else "")
-        )
+    file = options.work_dir / FILE_NAME
+    rows = read_history(file)
+    if options.front:
+        from detnas.search.front import pareto_front
+
+        rows = pareto_front(rows, options.front, read_fingerprint(file)["greater_is_better"])
+    if options.csv:
+        print(listing.history_csv(rows), end="")
+    else:
+        print(listing.history_json(rows) if options.json else listing.history_table(rows))
 
 
 def report(options: Options) -> None:

@@ -86,6 +86,11 @@ def _name_ranks_as_torchrun_does() -> None:
         os.environ["MASTER_ADDR"] = hosts.stdout.splitlines()[0]
 
 
+def was_restarted() -> bool:
+    """Whether torchrun started this process again, after one of the job had ended."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
 def on_rank_0(work: Callable[[], Result]) -> Result:
     """Do a thing in one process for all of them, as checking the data, and give all its result.
 

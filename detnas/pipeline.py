@@ -17,14 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmengine.dist import get_world_size, is_main_process
+from mmengine.dist import is_main_process
 
 from detnas.config import load_config, unknown_options
 from detnas.console import duration, print_progress
 from detnas.distributed import on_rank_0
 from detnas.evaluation.testing import score_checkpoint
 from detnas.files import file_sha256, write_text
-from detnas.search.stage import check_settings, search
+from detnas.search.plan import plan_search
+from detnas.search.stage import search
 from detnas.summary import METRICS, SUMMARY, illustrate, summarise
 from detnas.training.hooks import FINAL_WEIGHTS
 from detnas.training.train import check_training, train
@@ -92,7 +93,7 @@ def check_experiment(experiment: Experiment, stages: Sequence[str] | None = None
         config = experiment.config(stage)
         _check_foreign_inputs(experiment, stage, config)
         if stage == "search":
-            check_settings(config)
+            plan_search(config)
         elif stage != "test":
             check_training(config)
         states[stage] = UNFINISHED if experiment.seconds(stage) is None else FINISHED
@@ -123,16 +124,10 @@ def run_experiment(
         What is also written to `summary.json` when all of its stages are finished, else None.
     Raises:
         FileNotFoundError, ValueError: as `check_experiment`; a stage begun under another config or
-            from other inputs; a search in several processes.
+            from other inputs.
     """
     on_rank_0(lambda: check_experiment(experiment, stages))
     chosen = [s for s in experiment.stages() if stages is None or s in stages]
-    searches = "search" in chosen and experiment.seconds("search") is None
-    if searches and get_world_size() > 1:
-        raise ValueError(
-            "the search stage runs in one process: name the others by --stages, or use "
-            "scripts/run_experiment.sh, which starts each stage as it needs"
-        )
     for number, stage in enumerate(chosen, 1):
         _run_stage(experiment, stage, f"[{number}/{len(chosen)}] {stage}", quiet)
     seconds = {stage: experiment.seconds(stage) for stage in experiment.stages()}

@@ -32,9 +32,33 @@ several_processes() {
     fi
     # shellcheck disable=SC2034 # for the script that sources this
     command=(
-        env "OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}" "$python" -m torch.distributed.run "${where[@]}" --nproc-per-node "$processes"
+        env "OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}" "$python" -m torch.distributed.run "${where[@]}"
+        --nproc-per-node "$processes" --max-restarts "${restarts:-0}"
         -m detnas.cli "$@" --launcher pytorch
     )
+}
+
+# slurm_tasks PARTITION JOB_NAME ARGUMENTS...: runs `detnas ARGUMENTS...` by srun, one task a GPU, as
+# GPUS, GPUS_PER_NODE, CPUS_PER_TASK, SRUN_ARGS and PORT say.
+slurm_tasks() {
+    local partition=$1 job_name=$2
+    shift 2
+    local tasks=${GPUS:-8} per_node=${GPUS_PER_NODE:-8} on_node
+    local resources=(--ntasks="$tasks" --cpus-per-task="${CPUS_PER_TASK:-5}")
+    local command=("$python" -u -m detnas.cli "$@" --launcher slurm) more
+    if ((per_node > 0)); then
+        on_node=$((tasks < per_node ? tasks : per_node))
+        resources+=(--ntasks-per-node="$on_node" --gres="gpu:$on_node")
+    else # a node may show devices that were not asked for; srun drops the variable, the task sets it
+        command=(env CUDA_VISIBLE_DEVICES= "${command[@]}")
+    fi
+    read -r -a more <<<"${SRUN_ARGS:-}"
+    if [ -n "${PORT:-}" ]; then
+        export MASTER_PORT=$PORT
+    fi
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # as torchrun's processes
+    srun --partition="$partition" --job-name="$job_name" "${resources[@]}" --kill-on-bad-exit=1 \
+        ${more[@]+"${more[@]}"} "${command[@]}"
 }
 
 # interruptible COMMAND...: runs it, and ends it when this script is interrupted or terminated.

@@ -4,9 +4,9 @@
 #
 #   scripts/run_experiment.sh FOLDER [GPUS] [options of 'detnas run': --work-dir, --stages, ...]
 #
-# Everything is checked before the first stage. With GPUS of 2 or more, training and testing run in
-# so many processes of this machine; the search is one process. Several machines train a stage by
-# dist_train.sh.
+# Everything is checked before the first stage. With GPUS of 2 or more, every stage runs in so many
+# processes of this machine. Several machines train a stage by dist_train.sh, and search by
+# dist_search.sh.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -38,8 +38,6 @@ fi
 while read -r stage state; do
     if [ "$state" = finished ]; then
         echo "$stage: finished before" >&2
-    elif [ "$stage" = search ]; then
-        interruptible "${run[@]}" --stages search
     else
         several_processes "$gpus" run "$folder" "$@" --stages "$stage"
         interruptible "${command[@]}"

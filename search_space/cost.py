@@ -196,7 +196,12 @@ def cost_table(
         return params_table(space)
     if name == "latency_ms":
         size = "x".join(map(str, input_size))
-        raise ValueError(f"cost 'latency_ms' at input {size} is measured: give its latency table")
+        others = [table.input_size for table in measured if table.name == name]
+        given = ", ".join("x".join(map(str, other)) for other in others if other)
+        note = f" or the budget the input size of the one given, {given}" if given else ""
+        raise ValueError(
+            f"cost 'latency_ms' at input {size} is measured: give its latency table{note}"
+        )
     raise ValueError(f"unknown cost {name!r}: known are {', '.join(COMPUTED_COSTS)}, latency_ms")
 
 

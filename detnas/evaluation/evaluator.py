@@ -92,6 +92,9 @@ class CandidateEvaluator:
         weights: the supernet's checkpoint.
         settings: see `EvaluationSettings`.
         seed: chooses the calibration images.
+    Attributes:
+        calibration_images: how many there are.
+        notes: lines that the user should read once.
     Raises:
         FileNotFoundError, ValueError: a checkpoint or data set that is absent or does not fit.
     """
@@ -112,6 +115,13 @@ class CandidateEvaluator:
         self._model.backbone.memory_format = memory_format
         with quiet_stdout():
             self._calibration, self._scored, self._size, self._metrics = self._data(config, seed)
+
+        self.notes: list[str] = []
+        if self.calibration_images < settings.calibration_images:
+            self.notes.append(
+                f"the training split has {self.calibration_images} images, all of which "
+                f"recalibrate batch norm (asked: {settings.calibration_images})"
+            )
 
     def _data(
         self, config: Config, seed: int
@@ -142,8 +152,12 @@ class CandidateEvaluator:
         device = next(self._model.parameters()).device.type
         dtype = DTYPES[self._settings.dtype]
         with torch.autocast(device, dtype, enabled=dtype != torch.float32):
-            recalibrate(self._model, self._calibration)
-            return score(self._model, self._scored, self._metrics, self._size)
+            try:
+                recalibrate(self._model, self._calibration)
+                return score(self._model, self._scored, self._metrics, self._size)
+            except torch.OutOfMemoryError:
+                torch.cuda.empty_cache()  # for the next try
+                raise
 
 
 def build_metrics(config: Any, dataset: Any) -> Evaluator:

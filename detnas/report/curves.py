@@ -18,6 +18,7 @@ from detnas.report.marks import (
     draw_bound,
     draw_dots,
     draw_failed,
+    draw_front,
     draw_random,
     finish_figure,
     label_above,
@@ -34,6 +35,7 @@ from detnas.report.style import (
     save_figure,
     themed,
 )
+from detnas.search.front import pareto_front
 from detnas.search.records import DONE, FAILED, RANDOM, SEARCH, Evaluation, best_of
 
 _GENERATION_LABELS = 12
@@ -97,6 +99,8 @@ def draw_cost_scatter(
 ) -> None:
     """Draw score against a cost: the search coloured by generation, the baseline, the budget.
 
+    A line climbs along the Pareto front, the best score that the search has at that cost or less.
+
     Args:
         rows: of one history.
         path: a .png or .svg file.
@@ -127,6 +131,8 @@ def draw_cost_scatter(
                 label = f"budget {sign} {readable_cost(cost, bound)}"
                 draw_bound(axes, bound / divisor, label, theme)
         dots = draw_dots(axes, [row.costs[cost] / divisor for row in done], done, theme)
+        front = pareto_front(done, (cost,), greater_is_better)
+        draw_front(axes, [row.costs[cost] / divisor for row in front], front, theme)
         if random:
             draw_random(
                 axes, [row.costs[cost] / divisor for row in random], scores_of(random), theme

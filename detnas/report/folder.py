@@ -31,6 +31,7 @@ class SearchFolder:
         rows: the history, finished or not.
         space: what was searched, with its `channel_shuffle`.
         strategy: the type of the search strategy.
+        objectives: the costs that it minimises beside the score; empty where it has none.
         seed: of the search; None where the history does not say.
         score_name: the metric that ranks candidates.
         greater_is_better: whether its highest value is the best.
@@ -45,6 +46,7 @@ class SearchFolder:
     space: SearchSpace
     channel_shuffle: str
     strategy: str
+    objectives: tuple[str, ...]
     seed: int | None
     score_name: str
     greater_is_better: bool
@@ -91,6 +93,7 @@ def read_folder(folder: Path) -> SearchFolder:
             space=space,
             channel_shuffle=settings["channel_shuffle"],
             strategy=settings["strategy"]["type"],
+            objectives=tuple(settings["strategy"].get("objectives", ())),
             seed=settings.get("seed"),
             score_name=settings["score"],
             greater_is_better=settings["greater_is_better"],

@@ -79,6 +79,13 @@ def draw_dots(
     )
 
 
+def draw_front(axes: Axes, x: Sequence[float], front: Sequence[Evaluation], theme: Theme) -> None:
+    """A line along the Pareto front, at `x` in ascending order; one candidate makes no line."""
+    if len(front) > 1:
+        scores = scores_of(front)
+        axes.step(x, scores, where="post", color=theme.ink, lw=1.1, zorder=2, label="Pareto front")
+
+
 def draw_failed(axes: Axes, x: Sequence[float], theme: Theme) -> None:
     """Crosses at the bottom for the candidates at `x`, which have no score."""
     if x:

@@ -18,6 +18,7 @@ _SECTIONS = (
     sections.architecture,
     sections.course,
     sections.candidates,
+    sections.front,
     sections.generations,
     sections.baseline,
     sections.detections,

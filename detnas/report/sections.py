@@ -10,6 +10,7 @@ from detnas.report.curves import draw_cost_scatter, draw_search
 from detnas.report.embedding import embedded, picture
 from detnas.report.folder import BEST_FILE, SearchFolder
 from detnas.report.style import CHOICE_STYLES, TIMES, cost_name, readable_cost, readable_score
+from detnas.search.front import pareto_front
 from detnas.search.records import DONE, FAILED, RANDOM, best_of
 from search_space.budget import Budget
 from search_space.cost import DEFAULT_INPUT_SIZE
@@ -55,7 +56,7 @@ def architecture(search: SearchFolder) -> str:
 
 
 def course(search: SearchFolder) -> str:
-    """Score against evaluations, and against the first cost."""
+    """Score against evaluations, against the first cost, and against the strategy's objectives."""
     if search.best is None:
         return ""
     name = search.score_name
@@ -66,20 +67,9 @@ def course(search: SearchFolder) -> str:
     if search.of_role(RANDOM):
         caption += " At the right, random architectures within the same budget, never parents."
     curve = picture(draw, f"{name} of every candidate, in the order evaluated", caption)
-    cost = next(iter(search.best.costs))
-    budget = next((b for b in search.budgets if b.cost == cost), Budget(cost))
-    draw = partial(
-        draw_cost_scatter,
-        search.rows,
-        score_name=name,
-        cost=cost,
-        lower=budget.lower,
-        upper=budget.upper,
-        greater_is_better=search.greater_is_better,
-    )
-    caption = f"The same candidates by {cost_name(cost)}."
-    scatter = picture(draw, f"{name} against {cost_name(cost)}", caption)
-    return f"<h2>Course of the search</h2>{curve}{scatter}"
+    costs = dict.fromkeys((next(iter(search.best.costs)), *search.objectives))
+    scatters = "".join(_cost_scatter(search, cost) for cost in costs)
+    return f"<h2>Course of the search</h2>{curve}{scatters}"
 
 
 def candidates(search: SearchFolder) -> str:
@@ -93,6 +83,17 @@ def candidates(search: SearchFolder) -> str:
     )
     top = tables.top_table(search.rows, search.space, search.greater_is_better)
     return f'<h2>Best candidates</h2>{top}<p class="legend muted">{legend}</p>'
+
+
+def front(search: SearchFolder) -> str:
+    """The best trade-offs of a search that has objectives beside the score."""
+    if search.best is None or not search.objectives:
+        return ""
+    found = pareto_front(search.rows, search.objectives, search.greater_is_better)
+    more = " or ".join(f"more {cost_name(name)}" for name in search.objectives)
+    note = f"Whatever scores higher than one of these has {more}."
+    table = tables.candidate_table(found, search.space)
+    return f"<h2>Pareto front</h2><p>{escape(note)}</p>{table}"
 
 
 def generations(search: SearchFolder) -> str:
@@ -136,6 +137,25 @@ def failures(search: SearchFolder) -> str:
     if not any(row.status == FAILED for row in search.rows):
         return ""
     return f"<h2>Failures</h2>{tables.failure_table(search.rows)}"
+
+
+def _cost_scatter(search: SearchFolder, cost: str) -> str:
+    budget = next((b for b in search.budgets if b.cost == cost), Budget(cost))
+    draw = partial(
+        draw_cost_scatter,
+        search.rows,
+        score_name=search.score_name,
+        cost=cost,
+        lower=budget.lower,
+        upper=budget.upper,
+        greater_is_better=search.greater_is_better,
+    )
+    name = cost_name(cost)
+    caption = (
+        f"The same candidates by {name}. The line is the Pareto front: the best score of the "
+        "search with that cost or less."
+    )
+    return picture(draw, f"{search.score_name} against {name}", caption)
 
 
 def _figures(search: SearchFolder) -> str:

@@ -17,16 +17,24 @@ NONE = "\N{EN DASH}"
 def top_table(rows: Sequence[Evaluation], space: SearchSpace, greater_is_better: bool) -> str:
     """The best candidates of the search, best first; they are ranked as the search ranks them."""
     left = [row for row in rows if row.role == SEARCH and row.status == DONE]
-    body: list[list[str]] = []
-    while len(body) < TOP and (best := best_of(left, greater_is_better)) is not None:
+    top: list[Evaluation] = []
+    while len(top) < TOP and (best := best_of(left, greater_is_better)) is not None:
         left.remove(best)
-        assert best.score is not None
-        costs = (readable_cost(name, value) for name, value in best.costs.items())
-        cells = [str(len(body) + 1), readable_score(best.score), *costs, str(best.generation)]
-        body.append([*map(escape, cells), chips(space, best.choices)])
-    names = [cost_name(name) for name in next(iter(rows)).costs]
+        top.append(best)
+    return candidate_table(top, space, best=0)
+
+
+def candidate_table(done: Sequence[Evaluation], space: SearchSpace, best: int | None = None) -> str:
+    """Candidates that have a score, numbered in the order given; the one at `best` stands out."""
+    body: list[list[str]] = []
+    for number, row in enumerate(done, start=1):
+        assert row.score is not None
+        costs = (readable_cost(name, value) for name, value in row.costs.items())
+        cells = [str(number), readable_score(row.score), *costs, str(row.generation)]
+        body.append([*map(escape, cells), chips(space, row.choices)])
+    names = [cost_name(name) for name in done[0].costs]
     head = ["", "score", *names, "generation", "blocks, stage by stage"]
-    return table(head, body, text=[len(head) - 1], best=0)
+    return table(head, body, text=[len(head) - 1], best=best)
 
 
 def generation_table(rows: Sequence[Evaluation], greater_is_better: bool) -> str:

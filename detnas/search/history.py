@@ -142,13 +142,15 @@ class History:
             role: "search", or "random" for the baseline.
             first_position: of the first one, where the generation already has some.
         """
+        now = time.time()
         with self._transaction() as execute:
             for position, (choices, costs) in enumerate(candidates, first_position):
                 execute(
-                    "INSERT INTO evaluations (role, generation, position, choices, status, costs) "
-                    "VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO evaluations "
+                    "(role, generation, position, choices, status, costs, proposed) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
                     *(role, generation, position, choices_to_text(choices), PROPOSED),
-                    json.dumps(costs),
+                    *(json.dumps(costs), now),
                 )
 
     def mark_running(self, key: int, worker: str) -> None:

@@ -18,7 +18,7 @@ from detnas.files import replacing
 logger = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x44654E41  # "DeNA"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE evaluations (
@@ -34,6 +34,7 @@ CREATE TABLE evaluations (
     error TEXT,
     attempts INTEGER NOT NULL DEFAULT 0,
     worker TEXT,
+    proposed REAL,
     started REAL,
     finished REAL,
     UNIQUE (role, generation, position),
@@ -42,6 +43,9 @@ CREATE TABLE evaluations (
 );
 CREATE UNIQUE INDEX no_candidate_twice ON evaluations (choices) WHERE role = 'search';
 """
+
+UPGRADES = {1: "ALTER TABLE evaluations ADD COLUMN proposed REAL"}
+"""What makes a history of each older version one of the next; it is read without that, too."""
 
 ORPHANS_SECONDS = 15.0
 
@@ -101,23 +105,42 @@ def require_history(path: Path) -> None:
 
 
 def open_checked(path: Path, mode: str) -> sqlite3.Connection:
-    """Open an existing history in mode "ro" or "rw".
+    """Open an existing history in mode "ro" or "rw"; the latter upgrades one of an older version.
 
     Raises:
-        ValueError: there is none, or its version is not this program's.
+        ValueError: there is none, or its version is unknown.
         DamagedHistoryError: it is damaged, or no history at all.
     """
     require_history(path)
     connection = connect(path, mode)
     try:
-        _check_integrity(connection, path)
+        version = _check_integrity(connection, path)
+        if mode == "rw":
+            _upgrade(connection, path, version)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check_integrity(connection: sqlite3.Connection, path: Path) -> None:
+def _upgrade(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """Bring a history to this program's version, in one transaction."""
+    if version == SCHEMA_VERSION:
+        return
+    steps = "; ".join(UPGRADES[old] for old in range(version, SCHEMA_VERSION))
+    try:
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {steps}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
+        )
+    except sqlite3.OperationalError as error:
+        raise HistoryWriteError(
+            f"{path} is of version {version} and cannot be upgraded ({error}); mend that first"
+        ) from error
+    logger.info("%s: upgraded from version %d to %d", path, version, SCHEMA_VERSION)
+
+
+def _check_integrity(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of a history that is whole."""
     try:
         problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         application = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -130,11 +153,12 @@ def _check_integrity(connection: sqlite3.Connection, path: Path) -> None:
         raise DamagedHistoryError(_damage(path, problem.splitlines()[0]))
     if application != APPLICATION_ID:
         raise DamagedHistoryError(_damage(path, "it is no history of a DetNAS search"))
-    if version != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION and version not in UPGRADES:
         raise ValueError(
-            f"{path} is a history of version {version}, this program reads version "
+            f"{path} is a history of version {version}, this program reads versions up to "
             f"{SCHEMA_VERSION}; use the detnas that wrote it"
         )
+    return int(version)
 
 
 def _damage(path: Path, problem: str) -> str:

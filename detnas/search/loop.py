@@ -8,7 +8,7 @@ what has no result yet, so it continues exactly where it was.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from detnas.search.executors import Executor, Job, JobResult
+from detnas.search.executors.base import Executor, Job, JobResult
 from detnas.search.history import History
 from detnas.search.progress import ProgressCallback, Tracker
 from detnas.search.records import FAILED, RANDOM, SEARCH, Evaluation, best_of

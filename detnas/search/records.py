@@ -38,9 +38,10 @@ class Evaluation:
         costs: by name, the one that breaks ties of score first.
         error: "Type: message" of the last try, None unless failed.
         attempts: tries begun, those cut short by the end of the process among them.
-        worker: who evaluated it.
-        started: when its last try began, in seconds since 1970 (UTC).
-        finished: when its result came, in the same.
+        worker: who evaluated it, as "host:pid"; "local" for the search's own process.
+        proposed: when, in seconds since 1970 (UTC); None in a history of version 1.
+        started: when its last try began.
+        finished: when its result came.
     """
 
     id: int
@@ -55,6 +56,7 @@ class Evaluation:
     error: str | None
     attempts: int
     worker: str | None
+    proposed: float | None
     started: float | None
     finished: float | None
 
@@ -96,7 +98,7 @@ def recorded_fingerprint(connection: sqlite3.Connection) -> dict[str, Any]:
 
 def evaluation_from_row(row: sqlite3.Row) -> Evaluation:
     """Decode a row of the table `evaluations`."""
-    values = dict(row)
+    values = {"proposed": None, **dict(row)}
     values["choices"] = choices_from_text(values["choices"])
     values["metrics"] = json.loads(values["metrics"])
     values["costs"] = json.loads(values["costs"])

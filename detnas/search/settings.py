@@ -24,7 +24,7 @@ from search_space.sampling import Budget
 
 MEMORY_FORMATS = ("channels_last", "contiguous")
 DTYPES = ("float32", "float16", "bfloat16")
-EXECUTORS = ("local",)
+EXECUTORS = ("local", "processes", "ray", "distributed")
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,47 @@ class ExecutorSettings:
     """Where candidates are evaluated; never alters a score.
 
     Attributes:
-        type: "local" evaluates in this process.
+        type: "local" in this process; "processes" in `workers` of this machine; "ray" on a Ray
+            cluster; "distributed" in the ranks of torchrun or srun, which `--launcher` chooses by
+            itself.
         attempts: tries of a candidate before it is recorded as failed.
+        workers: of "processes" (None: one a GPU, or as many as the CPUs have room for) and of "ray"
+            (None: one a GPU of the cluster, or as its CPUs have room, growing with it).
+        timeout: seconds for one try; a worker that takes longer is replaced. "local" has nobody to
+            do so.
+        address: of the Ray cluster; None starts one on this machine.
     """
 
     type: str = "local"
     attempts: int = 2
+    workers: int | None = None
+    timeout: float = 4 * 3600.0
+    address: str | None = None
 
     def __post_init__(self) -> None:
-        require_choice(self.type, EXECUTORS, "search.executor.type")
-        require_int(self.attempts, "search.executor.attempts", 1)
+        where = "search.executor"
+        require_choice(self.type, EXECUTORS, f"{where}.type")
+        require_int(self.attempts, f"{where}.attempts", 1)
+        require_number(self.timeout, f"{where}.timeout")
+        if self.timeout <= 0:
+            raise ValueError(f"{where}.timeout must be above 0 seconds, not {self.timeout}")
+        if self.workers is not None:
+            require_int(self.workers, f"{where}.workers", 1)
+            self._require_type("workers", ("processes", "ray"))
+        if self.address is not None:
+            require_text(self.address, f"{where}.address")
+            self._require_type("address", ("ray",))
+
+    def _require_type(self, key: str, types: tuple[str, ...]) -> None:
+        if self.type not in types:
+            raise ValueError(
+                f"search.executor.{key} is for type {' and '.join(map(repr, types))}, "
+                f"not {self.type!r}: leave it out"
+            )
+
+    def distributed(self) -> "ExecutorSettings":
+        """The same in the ranks of a launcher."""
+        return ExecutorSettings("distributed", self.attempts, timeout=self.timeout)
 
 
 @dataclass(frozen=True)
@@ -89,6 +120,10 @@ class SearchSettings:
         executor: where.
         random_baseline: random architectures in the same budget scored after the search for
             comparison; never parents.
+        start_from: what the first generation begins with: architectures (files, published names,
+            "space:choices"), earlier searches' work directories.
+        cost_tables: files of measured costs, as `detnas measure-latency` writes them; recorded with
+            every candidate, and for budgets and objectives to use.
     """
 
     supernet: str
@@ -99,6 +134,8 @@ class SearchSettings:
     evaluator: EvaluatorSettings = field(default_factory=EvaluatorSettings)
     executor: ExecutorSettings = field(default_factory=ExecutorSettings)
     random_baseline: int = 0
+    start_from: tuple[str, ...] = ()
+    cost_tables: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_text(self.supernet, "search.supernet")
@@ -128,17 +165,20 @@ class SearchSettings:
             ready["executor"] = from_mapping(
                 ExecutorSettings, section["executor"], "search.executor"
             )
+        for key in ("start_from", "cost_tables"):
+            if key in section:
+                ready[key] = _texts(section[key], f"search.{key}")
         return from_mapping(cls, section, "search", **ready)
 
     def fingerprint(self) -> dict[str, Any]:
         """The settings that alter scores or proposals, as a history keeps them.
 
-        The caller adds what is not in this section: space, seed, the supernet's hash, the data.
+        The caller adds what is not in this section or stands on other files: budgets, space, seed,
+        the supernet's hash, the data.
         """
         evaluator = asdict(self.evaluator)
         del evaluator["cache_mb"]
         return {
-            "budgets": [asdict(budget) for budget in self.budgets],
             "strategy": {"type": self.strategy.type, **asdict(self.strategy)},
             "score": self.score,
             "greater_is_better": self.greater_is_better,
@@ -151,6 +191,15 @@ def _strategy(section: object) -> StrategySettings:
     name, options = split_type(section, STRATEGIES, where)
     require_choice(name, STRATEGIES, f"{where}.type")
     return from_mapping(STRATEGIES[name], options, where)
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    items = (value,) if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        raise ValueError(f"{where} must be a list of texts, not {value!r}")
+    for i, item in enumerate(items):
+        require_text(item, f"{where}[{i}]")
+    return tuple(items)
 
 
 def _budgets(section: object) -> tuple[Budget, ...]:

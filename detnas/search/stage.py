@@ -1,117 +1,60 @@
 """`detnas search`: from a config to a finished search and its best architecture.
 
-The one file of this package that imports torch and OpenMMLab; it supplies the loop with the
-evaluator that the config describes.
+Supplies the loop with what the config describes: strategy, budget, executor, and the evaluator that
+the executor's workers build.
 """
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import get_rank, is_distributed
 
-from detnas.config import save_config, unwrap_dataset
-from detnas.evaluation.evaluator import CandidateEvaluator
+from detnas.config import save_config
 from detnas.evaluation.metrics import metrics_that_round
-from detnas.files import file_sha256
-from detnas.preflight import backbone_kind, check_splits, check_weights
-from detnas.search.best import CONFIG_FILE, write_best
-from detnas.search.costs import candidate_costs
-from detnas.search.executors import LocalExecutor, MissingScoreError
+from detnas.search.best import BEST_FILE, CONFIG_FILE, write_best
+from detnas.search.executors.base import Executor, MissingScoreError
+from detnas.search.executors.build import Machine, build_executor
+from detnas.search.front import FRONT_FILE, write_front
 from detnas.search.history import FILE_NAME, History
+from detnas.search.history_file import lock_writer
+from detnas.search.inputs import versions
 from detnas.search.loop import SearchResult, run_search
+from detnas.search.plan import Prepared, prepare
 from detnas.search.progress import ProgressCallback
-from detnas.search.settings import SearchSettings
+from detnas.search.records import read_fingerprint
+from detnas.search.settings import ExecutorSettings
 from detnas.search.strategies.random_search import draw_baseline
+from detnas.search.workers import MakeCandidateEvaluator
 from search_space.architecture import Architecture
-from search_space.sampling import BudgetSampler
-from search_space.spaces import get_space
-
-SPLITS = {"train_dataloader": "train", "val_dataloader": "search", "test_dataloader": "test"}
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A search that has passed every check and has not begun."""
-
-    settings: SearchSettings
-    sampler: BudgetSampler
-    fingerprint: Mapping[str, Any]
-
-
-def check_settings(config: Config) -> tuple[SearchSettings, BudgetSampler]:
-    """Check what can be checked of a search before its supernet is there.
-
-    Raises:
-        FileNotFoundError, ValueError: an unknown key, an infeasible budget, data or splits that do
-            not do.
-    """
-    if config.get("search") is None:
-        raise ValueError("the config has no `search` section: it is no config of a search")
-    settings = SearchSettings.from_dict(config.search.to_dict())
-    if backbone_kind(config) != "DetNASSupernet":
-        raise ValueError(
-            "a search needs model.backbone.type 'DetNASSupernet', not "
-            f"{config.model.backbone.get('type')!r}"
-        )
-    sampler = BudgetSampler(
-        get_space(config.model.backbone.get("space", "small")), settings.budgets
-    )
-    for key in ("train_dataloader", "val_dataloader", "val_evaluator"):
-        if config.get(key) is None:
-            raise ValueError(
-                f"the config has no `{key}`: a search recalibrates on train_dataloader and scores "
-                "val_dataloader by val_evaluator"
-            )
-    check_splits(config, SPLITS)
-    return settings, sampler
-
-
-def prepare(config: Config) -> Prepared:
-    """Check everything that a search needs, without building the detector.
-
-    Raises:
-        FileNotFoundError, ValueError: as `check_settings`, or a checkpoint that is absent or of
-            another space or shuffle.
-    """
-    settings, sampler = check_settings(config)
-    check_weights(config, settings.supernet)
-    if settings.evaluator.threads is None:
-        evaluator = replace(settings.evaluator, threads=torch.get_num_threads())
-        settings = replace(settings, evaluator=evaluator)
-    channel_shuffle = config.model.backbone.get("channel_shuffle", "even_odd")
-    fingerprint = {
-        **settings.fingerprint(),
-        "space": sampler.space.to_dict(),
-        "channel_shuffle": channel_shuffle,
-        "seed": config.randomness["seed"],
-        "supernet_sha256": file_sha256(settings.supernet),
-        "model_sha256": _digest(_without_paths(config.model.to_dict())),
-        "data": {name: _data_digest(config[key]) for key, name in list(SPLITS.items())[:2]},
-        "metrics_sha256": _digest(_without_paths(config.val_evaluator)),
-    }
-    return Prepared(settings, sampler, fingerprint)
 
 
 def search(
     config: Config, resume: bool = False, progress: ProgressCallback | None = None
-) -> tuple[Architecture, SearchResult]:
+) -> tuple[Architecture, SearchResult] | None:
     """Run a search, or go on with one, and write `best_architecture.json`.
+
+    In the processes of `detnas.distributed`'s group all of them evaluate, whatever executor the
+    config names, and the first one coordinates.
 
     Args:
         config: from `detnas.config.load_config`.
         resume: go on from the history in the work directory, where there is one.
         progress: called after each result.
     Returns:
-        The best architecture and all that was evaluated.
+        The best architecture and all that was evaluated; None in processes that only evaluated.
     Raises:
         FileNotFoundError, ValueError: as `prepare`, or a history that cannot be gone on with.
+        ExecutorError: no worker is left to evaluate on.
+        SearchFailedError: every candidate of a generation failed, and none ever succeeded.
     """
+    if get_rank() > 0:
+        from detnas.search.executors.ranks import serve_rank
+
+        serve_rank()
+        return None
     threads = torch.get_num_threads()
     try:
         return _search(config, resume, progress)
@@ -122,37 +65,94 @@ def search(
 def _search(
     config: Config, resume: bool, progress: ProgressCallback | None
 ) -> tuple[Architecture, SearchResult]:
-    prepared = prepare(config)
-    settings, sampler = prepared.settings, prepared.sampler
-    seed = config.randomness["seed"]
-    work_dir = Path(config.work_dir)
-    history_file = work_dir / FILE_NAME
+    history_file = Path(config.work_dir) / FILE_NAME
     going_on = resume and history_file.exists()
-    if history_file.exists() and not resume:
+    with ExitStack() as stack:
+        with _others_sent_away_on_error():
+            if history_file.exists() and not resume:
+                raise ValueError(
+                    f"{history_file} already exists; continue it with --resume, or search in "
+                    "another work directory"
+                )
+            if going_on:
+                lock_writer(history_file).close()  # refused now, not once the workers are there
+            prepared = prepare(config, read_fingerprint(history_file) if going_on else None)
+            executor = _executor(config, prepared)
+        stack.enter_context(executor)  # before there is a history, for it may be refused
+        _note(config, executor)
+        history_file.parent.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(_without_a_history_of_nothing(history_file, going_on))
+        open_history = History.open if going_on else History.create
+        history = stack.enter_context(open_history(history_file, prepared.fingerprint))
+        save_config(config, history_file.parent / CONFIG_FILE)
+        result = _run(config, prepared, executor, history, progress)
+        best = write_best(history_file, history_file.parent / BEST_FILE)
+        objectives = getattr(prepared.plan.settings.strategy, "objectives", ())
+        if objectives:
+            write_front(history_file, history_file.parent / FRONT_FILE, objectives)
+    return best, result
+
+
+def _run(
+    config: Config,
+    prepared: Prepared,
+    executor: Executor,
+    history: History,
+    progress: ProgressCallback | None,
+) -> SearchResult:
+    settings, sampler = prepared.plan.settings, prepared.plan.sampler
+    seed = config.randomness["seed"]
+    return run_search(
+        prepared.plan.strategy,
+        executor,
+        history,
+        prepared.plan.costs,
+        baseline=draw_baseline(sampler, seed, settings.random_baseline),
+        greater_is_better=settings.greater_is_better,
+        progress=progress,
+    )
+
+
+def _executor(config: Config, prepared: Prepared) -> Executor:
+    settings = prepared.plan.settings
+    threads = settings.evaluator.threads
+    assert threads is not None, "prepare has decided it"
+    make_evaluate = MakeCandidateEvaluator(
+        config.to_dict(),
+        settings.supernet,
+        settings.evaluator,
+        config.randomness["seed"],
+        prepared.hashes,
+        versions(),
+        str(Path.cwd()),
+    )
+    machine = Machine(torch.cuda.device_count(), threads)
+    return build_executor(_placed(settings.executor), make_evaluate, settings.score, machine)
+
+
+def _placed(settings: ExecutorSettings) -> ExecutorSettings:
+    """The executor's settings for where this search was started."""
+    if is_distributed():
+        return settings.distributed()
+    if settings.type == "distributed":
         raise ValueError(
-            f"{history_file} already exists; continue it with --resume, or search in another "
-            "work directory"
+            "search.executor.type 'distributed' is for processes that torchrun or srun starts: use "
+            "scripts/dist_search.sh or scripts/slurm_search.sh, or type 'processes'"
         )
-    evaluator = CandidateEvaluator(config, settings.supernet, settings.evaluator, seed)
-    _note(config, settings, evaluator)
-    work_dir.mkdir(parents=True, exist_ok=True)
-    open_history = History.open if going_on else History.create
-    with (
-        _without_a_history_of_nothing(history_file, going_on),
-        open_history(history_file, prepared.fingerprint) as history,
-    ):
-        save_config(config, work_dir / CONFIG_FILE)
-        costs = candidate_costs(sampler)
-        result = run_search(
-            settings.strategy.build(sampler, costs, seed),
-            LocalExecutor(evaluator, settings.score, settings.executor.attempts),
-            history,
-            costs,
-            baseline=draw_baseline(sampler, seed, settings.random_baseline),
-            greater_is_better=settings.greater_is_better,
-            progress=progress,
-        )
-    return write_best(history_file, work_dir / "best_architecture.json"), result
+    return settings
+
+
+@contextmanager
+def _others_sent_away_on_error() -> Iterator[None]:
+    """Let the other ranks, which wait to be invited, end with this one."""
+    try:
+        yield
+    except BaseException:
+        if is_distributed():
+            from detnas.search.executors.ranks import invite
+
+            invite(None)
+        raise
 
 
 @contextmanager
@@ -167,33 +167,8 @@ def _without_a_history_of_nothing(history_file: Path, going_on: bool) -> Iterato
         raise
 
 
-def _note(config: Config, settings: SearchSettings, evaluator: CandidateEvaluator) -> None:
+def _note(config: Config, executor: Executor) -> None:
     for name in metrics_that_round(config.val_evaluator):
         print(f"note: {name} rounds to 3 decimals, so candidates tie; UnroundedCocoMetric does not")
-    if evaluator.calibration_images < settings.evaluator.calibration_images:
-        print(
-            f"note: the training split has {evaluator.calibration_images} images, all of which "
-            f"recalibrate batch norm (asked: {settings.evaluator.calibration_images})"
-        )
-
-
-def _digest(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _without_paths(value: Any) -> Any:
-    """Drop what says where things lie, which may change; what they hold is hashed apart."""
-    if isinstance(value, Mapping):
-        dropped = ("ann_file", "data_root", "data_prefix", "init_cfg", "checkpoint")
-        return {k: _without_paths(v) for k, v in value.items() if k not in dropped}
-    if isinstance(value, list | tuple):
-        return [_without_paths(item) for item in value]
-    return value
-
-
-def _data_digest(dataloader: Mapping[str, Any]) -> str:
-    datasets = unwrap_dataset(dataloader["dataset"])
-    files = [Path(d.get("data_root") or "") / d["ann_file"] for d in datasets if d.get("ann_file")]
-    hashes = [file_sha256(file) for file in files if file.is_file()]
-    return _digest([[_without_paths(d) for d in datasets], hashes, dataloader.get("batch_size")])
+    for note in executor.notes:
+        print(f"note: {note}")

@@ -83,6 +83,10 @@ def test_strategies_and_reports_need_no_torch_and_no_openmmlab() -> None:
         ["train", "--help"],
         ["cost", "detnasnet-300m-coco-fpn", "--json"],
         ["split", "--help"],
+        ["history", "--help"],
+        ["space", "small", "--budget", "macs=..260e6", "--json"],
+        ["sample", "small", "--budget", "macs=..250e6", "-n", "10", "--json"],
+        ["measure-latency", "--help"],
     ],
 )
 def test_light_commands_import_neither_torch_nor_openmmlab(arguments: list[str]) -> None:

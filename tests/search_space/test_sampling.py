@@ -182,6 +182,32 @@ def test_too_large_a_joint_table_falls_back_to_rejection(monkeypatch: pytest.Mon
         BudgetSampler(SIX, [Budget(upper=MACS.min), Budget("params", upper=PARAMS.min)])
 
 
+def test_rejection_draws_every_architecture_within_all_budgets_equally_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = sampling.count_table
+    monkeypatch.setattr(
+        sampling, "count_table", lambda b, shape: None if len(b) > 1 else whole(b, shape)
+    )
+    budgets = [
+        Budget("macs", quantile(MACS, 0.2), quantile(MACS, 0.5)),
+        Budget("params", upper=quantile(PARAMS, 0.3)),
+        Budget("latency_ms", quantile(LATENCY, 0.3), quantile(LATENCY, 0.6)),
+    ]
+    sampler = BudgetSampler(SIX, budgets, [LATENCY])
+    assert not sampler.exact
+    within = np.ones(len(ALL), dtype=bool)
+    for budget, table in zip(budgets, (MACS, PARAMS, LATENCY), strict=True):
+        within &= np.array([budget.contains(cost) for cost in table.of_many(ALL).tolist()])
+    inside = [tuple(choices) for choices in ALL.tolist() if sampler.contains(choices)]
+    assert set(inside) <= set(map(tuple, ALL[within].tolist()))
+    assert within.sum() - len(inside) < 5  # cut off by the steps of the latency
+    n = 100 * len(inside)
+    counts = Counter(map(tuple, sampler.sample(np.random.default_rng(3), n).tolist()))
+    assert set(counts) <= set(inside)
+    assert abs(chi_square([counts[key] for key in inside], [100] * len(inside))) < 4
+
+
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
@@ -226,6 +252,25 @@ def test_children_stay_inside_a_tight_budget(attempts: int) -> None:
         assert sampler.contains(child)
         assert ((child == a) | (child == b)).all()
     assert np.array_equal(sampler.mutate(rng, a, 0.0, attempts), a)
+
+
+@pytest.mark.parametrize("attempts", [0, 100])
+def test_children_stay_inside_a_narrow_band_of_latency(attempts: int) -> None:
+    rows = np.random.default_rng(6).gamma(4.0, 0.1, (20, 4)).tolist()
+    table = CostTable("latency_ms", "ms", (3, 224, 224), 0.5, tuple(map(tuple, rows)))
+    lower = table.min + 0.01 * (table.max - table.min)
+    band = Budget("latency_ms", lower, lower + 0.01)
+    sampler = BudgetSampler(SPACES["small"], [band], [table])
+    assert 0 < sampler.share < 1e-6
+    rng = np.random.default_rng(0)
+    a, b = sampler.sample(rng, 2)
+    for probability in (0.0, 0.1, 1.0):
+        for _ in range(10):
+            for child in (
+                sampler.mutate(rng, a, probability, attempts),
+                sampler.crossover(rng, a, b, attempts),
+            ):
+                assert band.contains(table.of(child.tolist()))
 
 
 @pytest.mark.parametrize("attempts", [0, 3])

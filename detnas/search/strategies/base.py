@@ -13,6 +13,8 @@ import numpy as np
 
 from detnas.search.checks import require_int
 from detnas.search.strategies.unseen import Choices, Unseen
+from search_space.architecture import Architecture
+from search_space.budget import readable
 from search_space.sampling import BudgetSampler
 
 Result = tuple[Choices, float | None]
@@ -54,19 +56,19 @@ class Scored:
     Attributes:
         choices: one block choice per block.
         score: higher is better.
-        cost: the cost that breaks ties, lower is better.
+        costs: by name, lower is better, the one that breaks ties of score first.
         position: its place among all candidates of the search, from 0.
     """
 
     choices: Choices
     score: float
-    cost: float
+    costs: Mapping[str, float]
     position: int
 
     @property
     def rank_key(self) -> tuple[float, float, int]:
         """Sorts the best first: the higher score, then the lower cost, then the earlier one."""
-        return (-self.score, self.cost, self.position)
+        return (-self.score, next(iter(self.costs.values())), self.position)
 
 
 Breed = Callable[[np.random.Generator, Sequence[Scored], Unseen], list[Choices]]
@@ -90,6 +92,11 @@ class GenerationStrategy:
         generations: how many generations, each of them evaluated.
         population: candidates in a generation; fewer where the budget holds no more.
         breed: makes a generation's children. Not called before a candidate has succeeded.
+        start: the architectures that generation 0 begins with, in this order; of equal ones the
+            first, of all at most `population`.
+
+    Raises:
+        ValueError: an architecture of `start` is outside the budget.
     """
 
     def __init__(
@@ -100,13 +107,17 @@ class GenerationStrategy:
         generations: int,
         population: int,
         breed: Breed,
+        start: Sequence[Choices] = (),
     ) -> None:
+        for choices in start:
+            require_inside(sampler, costs, choices, "start")
         self.generations = generations
         self.planned = min(generations * population, sampler.count)
         self._costs = costs
         self._seed = seed
         self._population = population
         self._breed = breed
+        self._start = list(dict.fromkeys(start))[:population]
         self._unseen = Unseen(sampler)
         self._scored: list[Scored] = []
         self._asked: list[Choices] | None = None
@@ -119,19 +130,24 @@ class GenerationStrategy:
         if self.generation == self.generations:
             return []
         rng = np.random.default_rng([self._seed, self.generation])
-        ranked = sorted(self._scored, key=lambda scored: scored.rank_key)
-        children = self._breed(rng, ranked, self._unseen) if ranked else []
-        proposals = children + self._unseen.draw(rng, self._population - len(children))
+        chosen = self._children(rng) if self.generation else self._warm_start()
+        proposals = chosen + self._unseen.draw(rng, self._population - len(chosen))
         self._asked = proposals or None
         return list(proposals)
+
+    def _warm_start(self) -> list[Choices]:
+        return [choices for choices in self._start if self._unseen.claim(choices)]
+
+    def _children(self, rng: np.random.Generator) -> list[Choices]:
+        ranked = sorted(self._scored, key=lambda scored: scored.rank_key)
+        return self._breed(rng, ranked, self._unseen) if ranked else []
 
     def tell(self, results: Sequence[Result]) -> None:
         """See `Strategy.tell`."""
         assert [choices for choices, _ in results] == self._asked, "not the generation asked for"
         for choices, score in results:
             if score is not None:
-                cost = next(iter(self._costs(choices).values()))
-                self._scored.append(Scored(choices, score, cost, self._told))
+                self._scored.append(Scored(choices, score, self._costs(choices), self._told))
             self._told += 1
         self._asked = None
         self.generation += 1
@@ -151,5 +167,31 @@ class StrategySettings(ABC):
         require_int(self.population, "search.strategy.population", 1)
 
     @abstractmethod
-    def build(self, sampler: BudgetSampler, costs: Costs, seed: int) -> Strategy:
-        """The strategy over the architectures that `sampler` draws."""
+    def build(
+        self, sampler: BudgetSampler, costs: Costs, seed: int, start: Sequence[Choices] = ()
+    ) -> Strategy:
+        """The strategy over the architectures that `sampler` draws, beginning with `start`.
+
+        Raises:
+            ValueError: an architecture of `start` is outside the budget, or the settings name a
+                cost that `costs` does not give.
+            ModuleNotFoundError: the strategy needs a library that is not installed.
+        """
+
+
+def require_inside(sampler: BudgetSampler, costs: Costs, choices: Choices, name: str) -> None:
+    """Raise ValueError where an architecture is not of the sampler's space or outside its budget.
+
+    `name` says where the architecture comes from, for the message.
+    """
+    try:
+        key = Architecture(sampler.space, choices).key
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if not sampler.contains(choices):
+        listed = ", ".join(f"{cost} {readable(value)}" for cost, value in costs(choices).items())
+        budget = " and ".join(map(str, sampler.budgets))
+        raise ValueError(
+            f"{name}: {key} has {listed}, outside the budget {budget}; "
+            "leave it out or widen the budget"
+        )

@@ -1,5 +1,6 @@
 """Random search: every candidate drawn uniformly, none twice; and the baseline's draws."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,10 +26,12 @@ class RandomSettings(StrategySettings):
 
     type: ClassVar[str] = "random"
 
-    def build(self, sampler: BudgetSampler, costs: Costs, seed: int) -> Strategy:
-        """The random search over the architectures that `sampler` draws."""
+    def build(
+        self, sampler: BudgetSampler, costs: Costs, seed: int, start: Sequence[Choices] = ()
+    ) -> Strategy:
+        """The random search over the architectures that `sampler` draws, after `start`."""
         return GenerationStrategy(
-            sampler, costs, seed, self.generations, self.population, breed_nothing
+            sampler, costs, seed, self.generations, self.population, breed_nothing, start
         )
 
 

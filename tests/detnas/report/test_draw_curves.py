@@ -29,6 +29,7 @@ def row(
         error="RuntimeError: unlucky" if status == "failed" else None,
         attempts=1,
         worker=None,
+        proposed=None,
         started=None,
         finished=None,
     )
@@ -104,6 +105,19 @@ def test_budget_is_a_line_in_the_scatter(tmp_path: Path) -> None:
     draw_cost_scatter([*SEARCH, *RANDOM], bounded, score_name="s", lower=2.9e6, upper=3.2e6)
     assert pixels_of(without, LIGHT.alarm) == 0
     assert pixels_of(bounded, LIGHT.alarm) > 200
+
+
+def test_front_is_a_line_in_the_scatter(tmp_path: Path) -> None:
+    def has_line(rows: Sequence[Evaluation], greater_is_better: bool = True) -> bool:
+        path = tmp_path / "cost.svg"
+        draw_cost_scatter(rows, path, score_name="s", greater_is_better=greater_is_better)
+        return "Pareto front" in path.read_text(encoding="utf-8")
+
+    rising = [row(i, 0.1 * i) for i in range(1, 5)]
+    assert has_line(rising)
+    # Where the lowest is better the cheapest is also the best: one candidate, no line.
+    assert not has_line(rising, greater_is_better=False)
+    assert not has_line([rising[0], *RANDOM])
 
 
 def test_unknown_cost_is_refused(tmp_path: Path) -> None:

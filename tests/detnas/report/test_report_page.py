@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 
 from detnas.report.page import write_report
+from detnas.search.front import pareto_front
 from detnas.search.history import History
+from detnas.search.records import read_history
 from search_space import Architecture, get_space, macs_table, params_table
 
 TINY = get_space("tiny")
@@ -64,10 +66,15 @@ def candidates(count: int, seed: int) -> list[tuple[tuple[int, ...], dict[str, f
     ]
 
 
-def build(folder: Path, scores: list[list[float | None]], random: tuple[float, ...] = ()) -> None:
+def build(
+    folder: Path,
+    scores: list[list[float | None]],
+    random: tuple[float, ...] = (),
+    settings: dict[str, Any] = SETTINGS,
+) -> None:
     """A folder whose history has these scores; None failed."""
     folder.mkdir(exist_ok=True)
-    with History.create(folder / "history.db", SETTINGS) as history:
+    with History.create(folder / "history.db", settings) as history:
         for generation, listed in enumerate(scores):
             history.record_generation(generation, candidates(len(listed), generation))
         history.record_generation(0, candidates(len(random), 99), "random")
@@ -125,6 +132,20 @@ def test_page_is_alone_and_escaped(finished: Path) -> None:
     assert "http" not in html
     assert "url(" not in html
     assert not {"script", "link", "b"} & set(page.tags)
+
+
+def test_objectives_have_pictures_and_a_front(finished: Path, tmp_path: Path) -> None:
+    strategy = {"type": "pareto", "objectives": ["macs", "params"]}
+    scores: list[list[float | None]] = [[0.1, None, 0.2], [0.25, 0.3125], [0.3, None]]
+    build(tmp_path, scores, settings={**SETTINGS, "strategy": strategy})
+    page = Page(write_report(tmp_path))
+    assert len(page.addresses) == 8  # the best, the course, and each cost, in two themes
+    assert "has more MACs or more parameters." in " ".join(page.text.split())
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    table = html.split("<h2>Pareto front</h2>")[1].split("</table>")[0]
+    front = pareto_front(read_history(tmp_path / "history.db"), ["macs", "params"])
+    assert re.findall(r">(0\.\d{4})<", table) == [f"{row.score:.4f}" for row in front]
+    assert "Pareto" not in Page(finished / "report.html").text.replace("is the Pareto front", "")
 
 
 def test_old_best_file_is_noted(finished: Path, tmp_path: Path) -> None:

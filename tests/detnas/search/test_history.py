@@ -1,18 +1,22 @@
 """The history: what it keeps, what it refuses, and what survives."""
 
+import csv
+import io
 import json
 import math
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from toy_search import noisy, toy_search, trajectory
 
-from detnas.search import history_file
+from detnas.search import history_file, listing
 from detnas.search.history import History
 from detnas.search.history_file import DamagedHistoryError, HistoryWriteError, backup_path
-from detnas.search.records import best_of, read_fingerprint, read_history
+from detnas.search.records import best_of, choices_to_text, read_fingerprint, read_history
 
 FINGERPRINT: dict[str, Any] = {
     "space": "tiny",
@@ -154,7 +158,7 @@ def test_unknown_version_is_refused(history: History, path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     for read in (read_history, lambda p: History.open(p, FINGERPRINT)):
-        with pytest.raises(ValueError, match=r"version 99, this program reads version 1"):
+        with pytest.raises(ValueError, match=r"version 99, this program reads versions up to 2"):
             read(path)
 
 
@@ -250,3 +254,56 @@ def test_full_disk_loses_nothing(history: History, path: Path) -> None:
     with pytest.raises(HistoryWriteError, match=r"full.*continue with --resume"):
         history.record_generation(1, big)
     assert [e.status for e in read_history(path)] == ["done", "proposed", "proposed"]
+
+
+def test_history_of_version_1_is_read_and_upgraded_and_gone_on_with(tmp_path: Path) -> None:
+    """The file was left by the last program of version 1, killed in its middle."""
+    old, whole = tmp_path / "old.db", tmp_path / "whole.db"
+    shutil.copy(Path(__file__).with_name("history_v1.db"), old)
+    before = read_history(old)
+    assert {e.proposed for e in before} == {None}
+    assert sum(e.settled for e in before) == 10
+    for path in (old, whole):
+        toy_search(path, evaluate=noisy, baseline=3)
+    assert trajectory(read_history(old)) == trajectory(read_history(whole))
+    after = read_history(old)
+    assert after[:10] == before[:10]
+    assert all(e.proposed is not None for e in after[12:])
+    connection = sqlite3.connect(old)
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    connection.close()
+
+
+def test_an_upgrade_that_fails_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "old.db"
+    shutil.copy(Path(__file__).with_name("history_v1.db"), old)
+    before = read_history(old)
+    monkeypatch.setitem(history_file.UPGRADES, 1, f"{history_file.UPGRADES[1]}; SELECT * FROM none")
+    with pytest.raises(HistoryWriteError, match="version 1 and cannot be upgraded"):
+        toy_search(old, evaluate=noisy, baseline=3)
+    assert read_history(old) == before
+    monkeypatch.undo()
+    toy_search(old, evaluate=noisy, baseline=3)
+
+
+def test_csv_and_json_hold_everything(tmp_path: Path) -> None:
+    toy_search(tmp_path / "history.db", evaluate=noisy, baseline=3)
+    rows = read_history(tmp_path / "history.db")
+    read = list(csv.DictReader(io.StringIO(listing.history_csv(rows))))
+    assert len(read) == len(rows) == 27
+    for row, line in zip(rows, read, strict=True):
+        assert line["choices"] == choices_to_text(row.choices)
+        assert float(line["macs"]) == row.costs["macs"]
+        assert line["metric:score"] == line["score"]
+        assert line["error"] == (row.error or "")
+        if row.score is not None:
+            assert float(line["score"]) == row.score
+            assert row.proposed <= row.started <= row.finished  # type: ignore[operator]
+            assert float(line["finished"]) == row.finished
+    items = json.loads(listing.history_json(rows))
+    assert [item["score"] for item in items] == [row.score for row in rows]
+    table = listing.history_table(rows).splitlines()
+    assert len(table) == 28
+    assert "RuntimeError: unlucky" in "".join(table)

@@ -11,7 +11,8 @@ import pytest
 import toy_search as toy
 from toy_search import MINI, STRATEGIES, noisy, toy_evaluate, toy_sampler, trajectory
 
-from detnas.search.executors import LocalExecutor, MissingScoreError
+from detnas.search.executors.base import MissingScoreError
+from detnas.search.executors.local import LocalExecutor
 from detnas.search.history import History
 from detnas.search.loop import ReplayError, SearchFailedError
 from detnas.search.progress import Progress
@@ -164,29 +165,34 @@ def resume(path: Path) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize(
     "kill_at",
     [
-        "create",
-        "record_generation:1",
-        "record_generation:3",
-        "mark_running:1",
-        "mark_running:9",
-        "record_done:8",
-        "evaluation:14",
-        "record_failed:1",
-        "backup:2",
-        "record_generation:5",
-        "backup:5",
+        "History.create:1",
+        "Strategy.ask:2",  # while proposing
+        "History.record_generation:1",
+        "History.record_generation:3",
+        "Strategy.tell:2",
+        "History.mark_running:1",  # while evaluating
+        "History.mark_running:9",
+        "History.record_done:8",
+        "History.record_failed:1",
+        "COMMIT:3",  # while writing: the first generation, a result, a failure
+        "COMMIT:11",
+        "COMMIT:16",
+        "History.evaluation:14",
+        "History.backup:2",  # between generations
+        "History.record_generation:5",
+        "History.backup:5",
     ],
 )
 def test_a_killed_search_resumes_to_the_same_trajectory(path: Path, kill_at: str) -> None:
     expected = resume(path.with_name("whole.db"))
-    killed = start(path, f"{kill_at}:1" if kill_at == "create" else kill_at)
+    killed = start(path, "--kill-at", kill_at)
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
     assert resume(path) == expected
 
 
 def test_killed_from_outside_while_another_is_refused(path: Path) -> None:
-    running = start(path, "", "0.06")
+    running = start(path, "--seconds", "0.06")
     assert running.stdout is not None
     for _ in range(10):
         running.stdout.readline()

@@ -1,12 +1,13 @@
-"""Every strategy through one suite: determinism, resuming, budget, no repetition, an end."""
+"""Every strategy through one suite: determinism, resuming, budget, repetition, warm start, end."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from toy_search import MINI, STRATEGIES, toy_sampler, toy_score, toy_search, trajectory
 
 from detnas.search.costs import candidate_costs
-from detnas.search.executors import Job, JobResult
+from detnas.search.executors.base import Job, JobResult
 from detnas.search.strategies import Choices, Strategy, StrategySettings
 from detnas.search.strategies.random_search import draw_baseline
 from detnas.search.strategies.unseen import list_all
@@ -17,10 +18,13 @@ Generations = list[list[tuple[Choices, float | None]]]
 
 
 def build(
-    settings: StrategySettings, seed: int = 0, sampler: BudgetSampler | None = None
+    settings: StrategySettings,
+    seed: int = 0,
+    sampler: BudgetSampler | None = None,
+    start: Sequence[Choices] = (),
 ) -> Strategy:
     sampler = sampler or toy_sampler()
-    return settings.build(sampler, candidate_costs(sampler), seed)
+    return settings.build(sampler, candidate_costs(sampler), seed, start)
 
 
 def run(strategy: Strategy, failing: frozenset[int] = frozenset()) -> Generations:
@@ -118,6 +122,37 @@ def test_order_of_completion_is_irrelevant(settings: StrategySettings, tmp_path:
 def test_everything_may_fail(settings: StrategySettings) -> None:
     told = run(build(settings), failing=frozenset(range(1000)))
     assert len(set(proposed(told))) == settings.generations * settings.population
+
+
+START = [(0,) * 10, (3,) + (0,) * 9, (1,) + (0,) * 9]
+
+
+def test_starts_with_what_it_is_given(settings: StrategySettings) -> None:
+    told = run(build(settings, start=[START[0], *START]))
+    assert proposed(told)[:3] == START
+    assert len(set(proposed(told))) == settings.generations * settings.population
+    assert told == run(build(settings, start=START))
+    assert run(build(settings, start=())) == run(build(settings)) != told
+
+
+def test_a_start_larger_than_a_generation_is_cut(settings: StrategySettings) -> None:
+    drawn = proposed(run(build(settings, seed=5)))
+    told = run(build(settings, start=drawn))
+    assert [choices for choices, _ in told[0]] == drawn[: settings.population]
+    assert [len(generation) for generation in told] == [settings.population] * settings.generations
+
+
+def test_a_start_may_be_all_there_is(settings: StrategySettings) -> None:
+    sampler = toy_sampler(MINI, 0.2)
+    told = run(build(settings, sampler=sampler, start=list_all(sampler)[::-1]))
+    assert proposed(told) == list_all(sampler)[::-1]
+
+
+def test_a_start_outside_the_budget_is_refused(settings: StrategySettings) -> None:
+    with pytest.raises(ValueError, match=r"tiny:2,2.* has macs .*, outside the budget macs <= "):
+        build(settings, start=[START[0], (2,) * 10])
+    with pytest.raises(ValueError, match="architecture has 3 choices, space 'tiny' has 10 blocks"):
+        build(settings, start=[(0, 0, 0)])
 
 
 def test_a_baseline_is_a_prefix_of_a_longer_one(settings: StrategySettings) -> None:

@@ -1,28 +1,35 @@
-"""A search whose scorer needs no model: for the tests, and as a script that can be killed.
+"""A search whose scorer needs no model: for the tests, and as a program that can be killed.
 
-    python toy_search.py HISTORY [KILL_AT [SECONDS_A_CANDIDATE]]
+    python toy_search.py HISTORY [--kill-at POINT:CALL] [--seconds S] [--executor TYPE] ...
 
-resumes HISTORY where it exists. KILL_AT "record_done:7" ends the process by SIGKILL just before the
-seventh call of that method of `History`.
+resumes HISTORY where it exists. `--kill-at History.record_done:7` ends the process by SIGKILL just
+before the seventh call of that method, `--kill-at COMMIT:9` just before the ninth commit.
 """
 
+import argparse
 import os
 import signal
-import sys
-import time
+import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from toy_workers import MakeToy, toy_score
 
+from detnas.search import history_file
 from detnas.search.costs import candidate_costs
-from detnas.search.executors import Executor, LocalExecutor
+from detnas.search.executors.base import Executor
+from detnas.search.executors.build import Machine, build_executor
+from detnas.search.executors.local import LocalExecutor
 from detnas.search.history import History
 from detnas.search.loop import SearchResult, run_search
 from detnas.search.records import Evaluation
+from detnas.search.settings import ExecutorSettings
 from detnas.search.strategies import Choices, StrategySettings
+from detnas.search.strategies.base import GenerationStrategy
 from detnas.search.strategies.evolution import EvolutionSettings
+from detnas.search.strategies.pareto import ParetoSettings
 from detnas.search.strategies.random_search import RandomSettings, draw_baseline
 from search_space.sampling import Budget, BudgetSampler
 from search_space.spaces import SearchSpace, Stage, get_space
@@ -31,6 +38,7 @@ TINY = get_space("tiny")
 MINI = SearchSpace("mini", 16, (Stage(32, 2),))  # 16 architectures
 STRATEGIES: list[StrategySettings] = [
     EvolutionSettings(generations=4, population=6, parents=3, mutations=2, crossovers=2),
+    ParetoSettings(generations=4, population=6, parents=4, mutations=2, crossovers=2),
     RandomSettings(generations=4, population=6),
 ]
 
@@ -40,11 +48,6 @@ def toy_sampler(space: SearchSpace = TINY, share: float = 0.5) -> BudgetSampler:
     table = BudgetSampler(space, [Budget()]).cost_tables[0]
     upper = table.min + share * (table.max - table.min)
     return BudgetSampler(space, [Budget(upper=upper)])
-
-
-def toy_score(choices: Choices) -> float:
-    """Rewards one choice a block; many candidates tie."""
-    return float(sum(choice == block % 4 for block, choice in enumerate(choices)))
 
 
 def toy_evaluate(choices: Choices) -> dict[str, float]:
@@ -92,42 +95,80 @@ def trajectory(rows: list[Evaluation]) -> list[tuple[object, ...]]:
 
 
 def noisy(choices: Choices) -> dict[str, float]:
-    """A score with all its digits, which fails for some."""
-    if sum(choices) % 7 == 0:
-        raise RuntimeError("unlucky")
-    return {"score": toy_score(choices) + float(np.sin(sum(choices)))}
+    """A score with all its digits, which fails for some; as the program's."""
+    return MakeToy(unlucky_sum=7)()(choices)
 
 
-def _kill_before(method: str, call: int) -> None:
-    original = getattr(History, method)
+def _kill_before(point: str, call: int) -> None:
+    """Have this process end by SIGKILL before the `call`-th time of a point."""
     calls = 0
 
-    def replacement(*args: Any, **kwargs: Any) -> Any:
+    def count(*_: Any) -> None:
         nonlocal calls
         calls += 1
         if calls == call:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    if point == "COMMIT":
+        connect = history_file.connect
+
+        def traced(path: Path, mode: str) -> sqlite3.Connection:
+            connection = connect(path, mode)
+            connection.set_trace_callback(lambda text: count() if text == "COMMIT" else None)
+            return connection
+
+        history_file.connect = traced
+        return
+    owner: Any = {"History": History, "Strategy": GenerationStrategy}[point.split(".")[0]]
+    name = point.split(".")[1]
+    original = getattr(owner, name)
+
+    def replacement(*args: Any, **kwargs: Any) -> Any:
+        count()
         return original(*args, **kwargs)
 
-    setattr(History, method, replacement)
+    setattr(owner, name, replacement)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--kill-at")
+    parser.add_argument("--seconds", type=float, default=0.0)
+    parser.add_argument("--executor", default="local")
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--timeout", type=float, default=60.0)
+    parser.add_argument("--generations", type=int, default=4)
+    return parser.parse_args()
 
 
 def main() -> None:
-    path, kill_at, seconds = (sys.argv[1:] + ["", "0"][len(sys.argv) - 2 :])[:3]
-    if kill_at:
-        method, call = kill_at.split(":")
-        _kill_before(method, int(call))
+    options = _arguments()
+    if options.kill_at:
+        point, call = options.kill_at.split(":")
+        _kill_before(point, int(call))
+    make = MakeToy(options.seconds, unlucky_sum=7)
+    if options.executor == "distributed":
+        import torch
 
-    def evaluate(choices: Choices) -> dict[str, float]:
-        time.sleep(float(seconds))
-        return noisy(choices)
+        from detnas.search.executors.ranks import serve_rank
 
-    toy_search(
-        Path(path),
-        evaluate=evaluate,
-        baseline=3,
-        progress=lambda progress: print(progress.done, flush=True),
+        torch.distributed.init_process_group("gloo")
+        if torch.distributed.get_rank() > 0:
+            serve_rank()
+            return
+    settings = ExecutorSettings(
+        options.executor, 2, workers=options.workers, timeout=options.timeout
     )
+    with build_executor(settings, make, "score", Machine(0, 1)) as executor:
+        toy_search(
+            options.path,
+            replace(STRATEGIES[0], generations=options.generations),
+            executor=executor,
+            baseline=3,
+            progress=lambda progress: print(progress.done, flush=True),
+        )
+    print("done", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,26 @@
-"""Where candidates are evaluated: takes a generation's jobs, calls back as they start and end.
+"""What every executor shares: jobs in, results out, what a try is, and whose fault an error is.
 
 An executor never alters a score: each evaluation is a function of its candidate alone, so results
-may come in any order, from any worker. One that owns workers is entered with `with` by its maker.
+may come in any order, from any worker.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 
 from detnas.search.strategies import Choices
 
 Evaluate = Callable[[Choices], Mapping[str, float]]
-"""Scores one candidate: from its choices to the evaluator's metrics by name."""
+"""Scores one candidate: from its choices to the evaluator's metrics by name. It may have an
+attribute `notes`, lines that the user should read once."""
+
+MakeEvaluate = Callable[[], Evaluate]
+"""Builds the scorer where it will work; sent to workers, so it can be pickled.
+
+A ValueError or OSError refuses the worker for good (another supernet, say); what else it raises may
+pass, and the worker is started again.
+"""
 
 
 class MissingScoreError(ValueError):
@@ -21,6 +29,10 @@ class MissingScoreError(ValueError):
 
 class ScoreNotFiniteError(ValueError):
     """A candidate's score is NaN or infinite, which counts as a failure of it."""
+
+
+class ExecutorError(RuntimeError):
+    """Nothing is left to evaluate candidates on: no candidate's fault."""
 
 
 @dataclass(frozen=True)
@@ -56,25 +68,35 @@ OnResult = Callable[[JobResult], None]
 
 
 class Executor(Protocol):
-    """Evaluates jobs, retrying a failing one a bounded number of times."""
+    """Evaluates jobs, retrying a failing one a bounded number of times.
+
+    Entered with `with` before its first run, which has workers ready, and left after its last.
+    """
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Lines from the scorer that the user should read once."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
 
     def run(self, jobs: Sequence[Job], on_start: OnStart, on_result: OnResult) -> None:
         """Evaluate every job and return when all have a result.
 
         A candidate that raises, or whose score is not finite, is a result too. What is no fault of
-        a candidate is raised: `MissingScoreError`, whatever the callbacks raise, an interrupt.
+        a candidate is raised: `MissingScoreError`, `ExecutorError`, whatever the callbacks raise,
+        an interrupt.
         """
 
 
-def evaluate_once(evaluate: Evaluate, score: str, choices: Choices) -> Mapping[str, float]:
-    """One try of one candidate, as every worker makes it: the metrics, with a finite score.
+def finite_score(metrics: Mapping[str, float], score: str) -> float:
+    """The score among an evaluation's metrics.
 
     Raises:
-        MissingScoreError: `score` is not among the metrics.
+        MissingScoreError: `score` is not among them.
         ScoreNotFiniteError: it is NaN or infinite.
-        Exception: whatever `evaluate` raises.
     """
-    metrics = evaluate(choices)
     if score not in metrics:
         raise MissingScoreError(
             f"search.score '{score}' is not among the evaluator's metrics; "
@@ -82,7 +104,7 @@ def evaluate_once(evaluate: Evaluate, score: str, choices: Choices) -> Mapping[s
         )
     if not math.isfinite(metrics[score]):
         raise ScoreNotFiniteError(f"{score} is {metrics[score]}")
-    return metrics
+    return float(metrics[score])
 
 
 def describe(error: BaseException) -> str:
@@ -90,35 +112,6 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-class LocalExecutor:
-    """Evaluates one candidate after another in this process.
-
-    Args:
-        evaluate: scores a candidate.
-        score: the key of its metrics that ranks candidates.
-        attempts: tries of a candidate before it counts as failed.
-    """
-
-    def __init__(self, evaluate: Evaluate, score: str, attempts: int = 2) -> None:
-        self._evaluate = evaluate
-        self._score = score
-        self._attempts = attempts
-
-    def run(self, jobs: Sequence[Job], on_start: OnStart, on_result: OnResult) -> None:
-        """See `Executor.run`."""
-        for job in jobs:
-            on_result(self._result(job, on_start))
-
-    def _result(self, job: Job, on_start: OnStart) -> JobResult:
-        error = ""
-        for _ in range(self._attempts):
-            on_start(job.id, "local")
-            try:
-                metrics = evaluate_once(self._evaluate, self._score, job.choices)
-            except MissingScoreError:
-                raise
-            except Exception as failure:  # any error of a candidate is a result of the search
-                error = describe(failure)
-            else:
-                return JobResult(job.id, float(metrics[self._score]), metrics)
-        return JobResult(job.id, None, error=error)
+def spoils_the_process(error: BaseException) -> bool:
+    """Whether an error leaves its process unable to evaluate anything: CUDA's "sticky" ones."""
+    return type(error).__name__ == "AcceleratorError"

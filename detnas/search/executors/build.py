@@ -1,0 +1,55 @@
+"""From the settings of an executor to the executor; what is not chosen is not imported."""
+
+import os
+from dataclasses import dataclass
+
+from detnas.search.executors.base import Executor, MakeEvaluate
+from detnas.search.executors.local import LocalExecutor
+from detnas.search.executors.pool import Pool, PoolExecutor
+from detnas.search.settings import ExecutorSettings
+
+START_SECONDS = 900.0
+"""What a worker has at least to start in: it imports, reads annotations and weights."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What this machine has for workers: devices it sees, and CPUs a worker takes."""
+
+    gpus: int
+    threads: int
+
+
+def build_executor(
+    settings: ExecutorSettings, make_evaluate: MakeEvaluate, score: str, machine: Machine
+) -> Executor:
+    """The executor of a config, to be entered.
+
+    Raises:
+        ModuleNotFoundError: "ray" without the package.
+        Exception: under "local", whatever `make_evaluate` raises.
+    """
+    if settings.type == "local":
+        return LocalExecutor(make_evaluate(), score, settings.attempts)
+    pool = _pool(settings, make_evaluate, machine)
+    return PoolExecutor(pool, score, settings.attempts, settings.timeout)
+
+
+def _pool(settings: ExecutorSettings, make_evaluate: MakeEvaluate, machine: Machine) -> Pool:
+    start_timeout = max(settings.timeout, START_SECONDS)
+    if settings.type == "ray":
+        from detnas.search.executors.ray_cluster import RayPool
+
+        return RayPool(make_evaluate, settings.address, settings.workers, machine.threads)
+    if settings.type == "distributed":
+        from detnas.search.executors.ranks import RankPool
+
+        gpu = int(os.environ["LOCAL_RANK"]) if machine.gpus else None
+        return RankPool(make_evaluate, gpu, start_timeout)
+    from detnas.search.executors.connections import ConnectionPool
+    from detnas.search.executors.processes import ProcessWorker
+
+    cpus = len(os.sched_getaffinity(0))
+    workers = settings.workers or machine.gpus or max(cpus // machine.threads, 1)
+    devices = [i % machine.gpus if machine.gpus else None for i in range(workers)]
+    return ConnectionPool([ProcessWorker(make_evaluate, gpu) for gpu in devices], start_timeout)

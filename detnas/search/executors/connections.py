@@ -1,0 +1,191 @@
+"""A pool of workers behind connections: processes of this machine, and ranks that joined.
+
+Workers that end are started again where that is possible, after a pause that grows; one that cannot
+be started `MAX_FAILED_STARTS` times in a row, or is refused, is given up.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from typing import Protocol, Self
+
+from detnas.search.executors.base import ExecutorError
+from detnas.search.executors.pool import Answer, Event, Lost, Ready
+from detnas.search.executors.serve import receive, send
+from detnas.search.strategies import Choices
+
+logger = logging.getLogger(__name__)
+
+MAX_FAILED_STARTS = 3
+FIRST_PAUSE = 1.0  # seconds, doubled with each failed start
+POLL_SECONDS = 0.5  # how soon the end of a process is seen whose children hold its connection
+GRACE_SECONDS = 3.0  # for workers to stop by themselves
+
+
+class Remote(Protocol):
+    """A worker's process as its pool sees it."""
+
+    def start(self) -> Connection | None:
+        """Start it, or start it anew: the connection to it; None where it cannot be restarted."""
+
+    def ended(self) -> str | None:
+        """How it ended ("killed by signal 9"); None while it runs, as far as can be seen."""
+
+    def kill(self) -> None:
+        """End it at once, if it has not ended."""
+
+    def join(self, seconds: float) -> None:
+        """Wait for its end, for so long at most."""
+
+
+@dataclass
+class _Slot:
+    """A worker's place: its process of now, and what became of the ones before."""
+
+    remote: Remote
+    connection: Connection | None = None
+    ready: bool = False
+    failed_starts: int = 0
+    start_at: float = 0.0  # by time.monotonic(); no process runs before
+    start_by: float = field(default=float("inf"))
+    given_up: bool = False
+
+
+class ConnectionPool:
+    """See `Pool`.
+
+    Args:
+        remotes: the workers, one each.
+        start_timeout: seconds for a worker to become ready.
+    """
+
+    def __init__(self, remotes: Sequence[Remote], start_timeout: float) -> None:
+        self._slots = [_Slot(remote) for remote in remotes]
+        self._start_timeout = start_timeout
+        self._reason = "there was none"
+
+    def add(self, remotes: Sequence[Remote]) -> None:
+        """More workers, before the pool is entered."""
+        self._slots += [_Slot(remote) for remote in remotes]
+
+    def __enter__(self) -> Self:
+        try:
+            self._start_due()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Idle workers are told to stop; all are ended after a short grace."""
+        for slot in self._slots:
+            if slot.connection is None:
+                continue
+            with suppress(OSError):
+                send(slot.connection, {"stop": True})
+            if error and error[0] is not None:
+                slot.connection.close()  # which ends a worker in mid-candidate
+        deadline = time.monotonic() + GRACE_SECONDS
+        for slot in self._slots:
+            slot.remote.join(max(deadline - time.monotonic(), 0.0))
+            slot.remote.kill()
+            if slot.connection is not None:
+                slot.connection.close()
+                slot.connection = None
+
+    def send(self, worker: int, choices: Choices) -> None:
+        """See `Pool.send`."""
+        connection = self._slots[worker].connection
+        assert connection is not None, "only a ready worker is given a candidate"
+        with suppress(OSError):  # `wait` meets the same end
+            send(connection, {"choices": list(choices)})
+
+    def replace(self, worker: int) -> None:
+        """See `Pool.replace`."""
+        self._end(worker, "it hung", failed_start=False)
+
+    def wait(self, seconds: float) -> list[Event]:
+        """See `Pool.wait`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._start_due()
+            if all(slot.given_up for slot in self._slots):
+                raise ExecutorError(f"no worker is left; {self._reason}")
+            events = self._events(min(max(deadline - time.monotonic(), 0.0), POLL_SECONDS))
+            if events or time.monotonic() >= deadline:
+                return events
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        for slot in self._slots:
+            if slot.connection is not None or slot.given_up or slot.start_at > now:
+                continue
+            slot.connection = slot.remote.start()
+            slot.start_by = now + self._start_timeout
+            slot.given_up = slot.connection is None
+
+    def _events(self, seconds: float) -> list[Event]:
+        by_connection = {
+            slot.connection: worker
+            for worker, slot in enumerate(self._slots)
+            if slot.connection is not None
+        }
+        if not by_connection:
+            time.sleep(seconds)
+            return []
+        events: list[Event] = []
+        heard = {by_connection[c] for c in wait(list(by_connection), seconds)}  # type: ignore[index]
+        for worker in by_connection.values():
+            slot = self._slots[worker]
+            if worker in heard:
+                event = self._hear(worker)
+            elif (end := slot.remote.ended()) is not None:
+                event = self._end(worker, end, failed_start=not slot.ready)
+            elif not slot.ready and slot.start_by <= time.monotonic():
+                event = self._end(worker, f"not ready after {self._start_timeout:g} s", True)
+            else:
+                continue
+            if event is not None:
+                events.append(event)
+        return events
+
+    def _hear(self, worker: int) -> Event | None:
+        slot = self._slots[worker]
+        assert slot.connection is not None, "it has been waited for"
+        try:
+            message = receive(slot.connection)
+        except (EOFError, OSError):
+            slot.remote.join(1.0)
+            end = slot.remote.ended() or "its connection broke"
+            return self._end(worker, end, failed_start=not slot.ready)
+        if "ready" in message:
+            slot.ready, slot.failed_starts = True, 0
+            return Ready(worker, message["ready"], tuple(message["notes"]))
+        if "refused" in message or "broken" in message:
+            slot.given_up = "refused" in message
+            return self._end(worker, message.get("refused") or message["broken"], True)
+        return Answer(worker, message.get("metrics"), message.get("error"))
+
+    def _end(self, worker: int, reason: str, failed_start: bool) -> Lost | None:
+        """End a worker's process and plan the next one."""
+        slot = self._slots[worker]
+        was_ready, slot.ready = slot.ready, False
+        if slot.connection is not None:
+            slot.connection.close()
+            slot.connection = None
+        slot.remote.kill()
+        slot.failed_starts += failed_start
+        slot.given_up = slot.given_up or slot.failed_starts >= MAX_FAILED_STARTS
+        slot.start_at = time.monotonic() + (
+            FIRST_PAUSE * 2**slot.failed_starts if failed_start else 0.0
+        )
+        if not was_ready:
+            self._reason = f"the last one could not start: {reason}"
+            what = "is given up" if slot.given_up else "is tried again"
+            logger.warning("worker %d could not start (%s) and %s", worker, reason, what)
+            return None
+        self._reason = f"the last one was lost: {reason}"
+        return Lost(worker, reason)

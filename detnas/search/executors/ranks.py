@@ -1,0 +1,133 @@
+"""Workers as the ranks of one job that torchrun or srun started: rank 0 coordinates, all evaluate.
+
+Rank 0 evaluates in a process of its own, so that it can answer the others, and be interrupted, at
+any moment. The others connect to it; they cannot be started again from here: where the launcher
+ends all ranks with the first that ends, the search goes on with `--resume` (dist_search.sh does so
+by itself).
+"""
+
+import os
+import pickle
+import secrets
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client, Connection, answer_challenge, deliver_challenge
+from typing import Any, Self
+
+from mmengine.dist import broadcast_object_list, get_world_size
+
+from detnas.search.executors.base import MakeEvaluate
+from detnas.search.executors.connections import ConnectionPool, Remote
+from detnas.search.executors.processes import ProcessWorker
+from detnas.search.executors.serve import serve
+
+JOIN_SECONDS = 300.0  # for the other ranks to connect, which they do at once
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """What rank 0 sends to the others: where it listens, its key, and how to build the scorer."""
+
+    address: tuple[str, int]
+    key: bytes
+    payload: bytes
+
+
+class RankWorker:
+    """Another rank, once it has connected; see `connections.Remote`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection: Connection | None = connection
+
+    def start(self) -> Connection | None:
+        """The connection, once: a rank cannot be started again from here."""
+        connection, self._connection = self._connection, None
+        return connection
+
+    def ended(self) -> str | None:
+        """A rank's end shows in its connection only."""
+        return None
+
+    def kill(self) -> None:
+        """Its connection is closed, which ends it."""
+
+    def join(self, seconds: float) -> None:
+        """It is the launcher's to wait for."""
+
+
+class RankPool(ConnectionPool):
+    """Rank 0's side, entered while the others are in `serve_rank`.
+
+    Args:
+        make_evaluate: builds the scorer in each rank.
+        gpu: the device of this rank's evaluations, as `ProcessWorker` takes it.
+        start_timeout: as `ConnectionPool`.
+    """
+
+    def __init__(self, make_evaluate: MakeEvaluate, gpu: int | None, start_timeout: float) -> None:
+        self._make_evaluate = make_evaluate
+        own: list[Remote] = [ProcessWorker(make_evaluate, gpu)]
+        super().__init__(own, start_timeout)
+
+    def __enter__(self) -> Self:
+        several_machines = os.environ.get("LOCAL_WORLD_SIZE") != os.environ.get("WORLD_SIZE")
+        listening = socket.create_server(("" if several_machines else "127.0.0.1", 0))
+        host = os.environ.get("MASTER_ADDR", "") if several_machines else "127.0.0.1"
+        key = secrets.token_bytes(32)
+        payload = pickle.dumps(self._make_evaluate)
+        invite(Invitation((host, listening.getsockname()[1]), key, payload))
+        with listening:
+            self.add([RankWorker(c) for c in _accept(listening, key, get_world_size() - 1)])
+        return super().__enter__()
+
+
+def invite(invitation: Invitation | None) -> None:
+    """Let the other ranks go on from `serve_rank`; None says that there is no search to serve."""
+    broadcast_object_list([invitation])
+
+
+def serve_rank() -> None:
+    """The other ranks' side of a search: evaluate until rank 0 has done.
+
+    Raises:
+        SystemExit: rank 0 has failed, or refused this rank; it says why.
+    """
+    message: list[Any] = [None]
+    broadcast_object_list(message)
+    invitation: Invitation | None = message[0]
+    if invitation is None:
+        raise SystemExit(1)
+    connection = Client(invitation.address, authkey=invitation.key)
+    _keep_alive(connection)
+    # The launcher's environment says who has which device; rank 0 is ours and trusted.
+    if not serve(connection, pickle.loads(invitation.payload)):
+        raise SystemExit(1)
+
+
+def _accept(listening: socket.socket, key: bytes, count: int) -> Sequence[Connection]:
+    listening.settimeout(JOIN_SECONDS)
+    accepted: list[Connection] = []
+    while len(accepted) < count:
+        peer, _ = listening.accept()
+        connection = Connection(peer.detach())
+        try:
+            deliver_challenge(connection, key)
+            answer_challenge(connection, key)
+        except (AuthenticationError, EOFError, OSError):  # a stranger
+            connection.close()
+            continue
+        _keep_alive(connection)
+        accepted.append(connection)
+    return accepted
+
+
+def _keep_alive(connection: Connection) -> None:
+    """Have the system see the end of a machine that cannot say so, within some minutes."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
+            same.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 8)

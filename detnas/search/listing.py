@@ -1,0 +1,63 @@
+"""A history as people and other programs read it: a table, CSV, JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from detnas.search.records import Evaluation, choices_to_text
+
+PLAIN = ("role", "generation", "position", "choices", "status", "score")
+RECORD = ("error", "attempts", "worker", "proposed", "started", "finished")
+
+
+def history_json(rows: Sequence[Evaluation]) -> str:
+    """A list of objects with the fields of `Evaluation`; scores with all their digits."""
+    return json.dumps([asdict(row) for row in rows])
+
+
+def history_csv(rows: Sequence[Evaluation]) -> str:
+    """One line each, with a column for every cost and metric that occurs; times in seconds (UTC).
+
+    A metric that is named as another column is named "metric:NAME".
+    """
+    costs = list(dict.fromkeys(name for row in rows for name in row.costs))
+    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
+    taken = {*PLAIN, *RECORD, *costs}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    named = [f"metric:{name}" if name in taken else name for name in metrics]
+    writer.writerow([*PLAIN, *costs, *named, *RECORD])
+    for row in rows:
+        values = {**asdict(row), "choices": choices_to_text(row.choices)}
+        writer.writerow(
+            [
+                *(values[name] for name in PLAIN),
+                *(row.costs.get(name) for name in costs),
+                *(row.metrics.get(name) for name in metrics),
+                *(values[name] for name in RECORD),
+            ]
+        )
+    return text.getvalue()
+
+
+def history_table(rows: Sequence[Evaluation]) -> str:
+    """Aligned columns: place, status, score, seconds, cost and choices, and the error if any."""
+    cost = next(iter(rows[0].costs)) if rows else "macs"
+    head = f"{'role':<7}{'gen':>4}{'pos':>5}  {'status':<9}{'score':>10}{'seconds':>9}{cost:>15}"
+    return "\n".join([f"{head}  choices", *(_line(row, cost) for row in rows)])
+
+
+def _line(row: Evaluation, cost: str) -> str:
+    score = "" if row.score is None else f"{row.score:.5f}"
+    seconds = ""
+    if row.started is not None and row.finished is not None:
+        seconds = f"{row.finished - row.started:.1f}"
+    value = row.costs[cost]
+    shown = f"{value:,.0f}" if value == int(value) else f"{value:,.3f}"
+    return (
+        f"{row.role:<7}{row.generation:>4}{row.position:>5}  {row.status:<9}{score:>10}"
+        f"{seconds:>9}{shown:>15}  {choices_to_text(row.choices)}"
+        + (f"  {row.error}" if row.error else "")
+    )

@@ -1,0 +1,105 @@
+"""Children of the best candidates so far: how many, who their parents are, how they are made."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from detnas.search.checks import require_int, require_number
+from detnas.search.strategies.base import StrategySettings
+from detnas.search.strategies.unseen import Choices, Unseen, as_choices
+from search_space.sampling import BudgetSampler
+
+# Tries for one child that the search has not seen; where they fail a random one takes its place.
+TRIES = 100
+
+Selection = Callable[[np.random.Generator, int, int], Sequence[int]]
+"""Of so many parents, the best first (second argument), the places of so many different ones."""
+
+
+@dataclass(frozen=True)
+class BreedingSettings(StrategySettings):
+    """What the config of every strategy that breeds has.
+
+    Attributes:
+        parents: how many of the best candidates so far breed; None is as many as `population`.
+        mutations: children of a generation made by mutation.
+        crossovers: children of a generation made by crossover; what is left of it is random.
+        mutation_probability: with which each block's choice is drawn anew.
+    """
+
+    parents: int | None = None
+    mutations: int = 20
+    crossovers: int = 20
+    mutation_probability: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        where = "search.strategy"
+        if self.parents is not None:
+            require_int(self.parents, f"{where}.parents", 1)
+        require_int(self.mutations, f"{where}.mutations", 0)
+        require_int(self.crossovers, f"{where}.crossovers", 0)
+        require_number(self.mutation_probability, f"{where}.mutation_probability")
+        if not 0 < self.mutation_probability <= 1:
+            raise ValueError(
+                f"{where}.mutation_probability must be above 0 and at most 1, "
+                f"not {self.mutation_probability}"
+            )
+        if self.mutations + self.crossovers > self.population:
+            raise ValueError(
+                f"{where}: mutations ({self.mutations}) and crossovers ({self.crossovers}) "
+                f"together exceed population ({self.population}); lower them"
+            )
+
+
+def uniformly(rng: np.random.Generator, parents: int, n: int) -> Sequence[int]:
+    """Every parent with the same probability."""
+    if n == 1:  # other random numbers than `choice` takes; histories replay these
+        return [int(rng.integers(parents))]
+    chosen: list[int] = rng.choice(parents, n, replace=False).tolist()
+    return chosen
+
+
+def by_tournament(rng: np.random.Generator, parents: int, n: int) -> Sequence[int]:
+    """Binary tournaments: of two drawn with replacement the better, which then draws no more."""
+    left = list(range(parents))
+    return [left.pop(int(rng.integers(len(left), size=2).min())) for _ in range(n)]
+
+
+def breed_children(
+    settings: BreedingSettings,
+    sampler: BudgetSampler,
+    rng: np.random.Generator,
+    parents: Sequence[Choices],
+    unseen: Unseen,
+    select: Selection = uniformly,
+) -> list[Choices]:
+    """The mutations, then the crossovers of a generation, each new to the search.
+
+    Returns fewer than the settings ask for where the tries run out; a single parent crosses with
+    nobody.
+    """
+
+    def mutate() -> Choices:
+        (parent,) = select(rng, len(parents), 1)
+        return as_choices(sampler.mutate(rng, parents[parent], settings.mutation_probability))
+
+    def cross() -> Choices:
+        first, second = select(rng, len(parents), 2)
+        return as_choices(sampler.crossover(rng, parents[first], parents[second]))
+
+    children = _new_children(mutate, settings.mutations, unseen)
+    if len(parents) > 1:
+        children += _new_children(cross, settings.crossovers, unseen)
+    return children
+
+
+def _new_children(make: Callable[[], Choices], n: int, unseen: Unseen) -> list[Choices]:
+    children: list[Choices] = []
+    for _ in range(n):
+        tries = (make() for _ in range(TRIES))
+        child = next((child for child in tries if unseen.claim(child)), None)
+        if child is not None:
+            children.append(child)
+    return children

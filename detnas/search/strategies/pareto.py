@@ -1,0 +1,81 @@
+"""Pareto evolution: the best trade-offs between score and costs, by NSGA-II (Deb et al. 2002).
+
+The first generation is random. Afterwards parents are the best of the whole search by front, then
+crowding distance, then the rule of every strategy (score, first cost, the earlier one). Binary
+tournaments choose among them; children are made as in the evolution.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from detnas.search.strategies.base import Costs, GenerationStrategy, Scored, Strategy
+from detnas.search.strategies.breeding import BreedingSettings, breed_children, by_tournament
+from detnas.search.strategies.dominance import crowded_order, require_moocore
+from detnas.search.strategies.unseen import Choices, Unseen
+from search_space.sampling import BudgetSampler
+
+WHERE = "search.strategy.objectives"
+
+
+@dataclass(frozen=True)
+class ParetoSettings(BreedingSettings):
+    """Config of the Pareto evolution.
+
+    Attributes:
+        objectives: costs, by name, that are minimised beside the score; one or more.
+    """
+
+    type: ClassVar[str] = "pareto"
+
+    objectives: tuple[str, ...] = ("macs",)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given: object = self.objectives  # a config's may be anything
+        if not isinstance(given, list | tuple) or not given:
+            raise ValueError(f"{WHERE} must be a list of names of costs, not {given!r}")
+        for name in given:
+            if not isinstance(name, str):
+                raise ValueError(f"{WHERE} must hold names of costs, not {name!r}")
+            if given.count(name) > 1:
+                raise ValueError(f"{WHERE} has {name!r} twice; leave one out")
+        object.__setattr__(self, "objectives", tuple(given))
+
+    def build(
+        self, sampler: BudgetSampler, costs: Costs, seed: int, start: Sequence[Choices] = ()
+    ) -> Strategy:
+        """The Pareto evolution over the architectures that `sampler` draws, beginning with `start`.
+
+        Raises:
+            ValueError: an objective is none of the costs, or one of `start` outside the budget.
+            ModuleNotFoundError: moocore is not installed.
+        """
+        require_moocore()
+        known = costs((0,) * sampler.space.num_blocks)
+        for name in self.objectives:
+            if name not in known:
+                raise ValueError(
+                    f"unknown cost {name!r} in {WHERE}; this search knows {', '.join(known)}"
+                )
+
+        def breed(
+            rng: np.random.Generator, ranked: Sequence[Scored], unseen: Unseen
+        ) -> list[Choices]:
+            parents = select_parents(ranked, self.objectives, self.parents or self.population)
+            return breed_children(self, sampler, rng, parents, unseen, by_tournament)
+
+        return GenerationStrategy(
+            sampler, costs, seed, self.generations, self.population, breed, start
+        )
+
+
+def select_parents(
+    ranked: Sequence[Scored], objectives: Sequence[str], parents: int
+) -> list[Choices]:
+    """The best `parents` by front, then crowding distance, then their order in `ranked`."""
+    points = [[-each.score, *(each.costs[name] for name in objectives)] for each in ranked]
+    order = crowded_order(np.array(points, dtype=float))
+    return [ranked[place].choices for place in order[:parents]]

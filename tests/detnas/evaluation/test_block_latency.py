@@ -1,0 +1,147 @@
+"""Measured latency tables and backbones, without a word on how fast anything is."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from detnas.cli import main
+from detnas.evaluation import latency
+from detnas.evaluation.latency import Clock, measure_backbones, measure_latency, require_device
+from detnas.models import DetNASNet, DetNASSupernet
+from search_space.architecture import Architecture
+from search_space.latency import (
+    DTYPES,
+    MEMORY_FORMATS,
+    LatencySettings,
+    LatencyTable,
+    load_latency_table,
+)
+from search_space.spaces import SearchSpace, Stage
+
+TWO = SearchSpace("two", 8, (Stage(16, 1), Stage(32, 1)))
+FAST = LatencySettings(input_size=(3, 32, 32), rounds=2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("memory_format", MEMORY_FORMATS)
+def test_a_table_is_complete(dtype: str, memory_format: str) -> None:
+    settings = dataclasses.replace(FAST, dtype=dtype, memory_format=memory_format, batch_size=2)
+    done: list[tuple[int, int]] = []
+    table = measure_latency(TWO, settings, progress=lambda *round_: done.append(round_))
+    assert done == [(1, 2), (2, 2)]
+    assert (table.space, table.settings) == (TWO, settings)
+    assert table.costs.base > 0
+    assert np.shape(table.costs.table) == (2, 4)
+    assert min(map(min, table.costs.table)) > 0
+    assert table.device_type == "cpu"
+    assert table.device_name
+    assert table.torch == torch.__version__
+    assert LatencyTable.from_dict(table.to_dict()) == table
+
+
+def test_every_choice_of_every_block_is_timed_in_every_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paths: list[tuple[int, ...]] = []
+    real = latency._times_of_parts
+
+    def noted(net: DetNASSupernet, images: torch.Tensor, clock: Clock) -> list[float]:
+        paths.append(net.path)
+        assert not net.training
+        assert torch.is_inference_mode_enabled()
+        assert torch.get_num_threads() == 1
+        return real(net, images, clock)
+
+    monkeypatch.setattr(latency, "_times_of_parts", noted)
+    space = SearchSpace("five", 8, (Stage(16, 3), Stage(32, 2)))
+    measure_latency(space, dataclasses.replace(FAST, rounds=3))
+    rounds = np.array(paths).reshape(3, 4, latency.TIMED_PASSES, 5)
+    assert (rounds[:, :, 0] == rounds[:, :, 1]).all()
+    assert (np.sort(rounds[:, :, 0], axis=1) == np.arange(4)[:, None]).all()
+    first, paths = rounds, []
+    measure_latency(space, dataclasses.replace(FAST, rounds=3))
+    assert np.array_equal(np.array(paths).reshape(first.shape), first)
+
+
+def test_the_parts_compute_what_the_backbone_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = DetNASSupernet(TWO, out_indices=(0, 1)).eval()
+    net.set_path((1, 3))
+    images = torch.randn(1, 3, 32, 32)
+    outputs: list[torch.Tensor] = []
+    for block in net.active_blocks():
+        block.register_forward_hook(lambda *call: outputs.append(call[2]))
+    with torch.inference_mode():
+        times = latency._times_of_parts(net, images, Clock(torch.device("cpu")))
+        parts = list(outputs)
+        whole = net(images)
+    assert len(times) == 3
+    assert all(map(torch.equal, parts, whole))
+    assert [part.stride() for part in parts] == [feature.stride() for feature in whole]
+
+
+def test_whole_backbones_are_timed_and_nothing_is_left_changed() -> None:
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    drawn = [Architecture(TWO, choices, "interleave") for choices in ((0, 1), (2, 3), (3, 3))]
+    times = measure_backbones(drawn, FAST)
+    assert times.shape == (3,)
+    assert (times > 0).all()
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_what_does_not_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("gpu", "cuda:x", "cpu:0", "cuda:"):
+        with pytest.raises(ValueError, match="unknown device"):
+            require_device(name)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert require_device("cuda:0") == torch.device("cuda:0")
+    with pytest.raises(ValueError, match="torch sees 1 GPUs"):
+        require_device("cuda:1")
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("no kernel for this\nand more")
+
+    monkeypatch.setattr(DetNASNet, "forward", fails)
+    with pytest.raises(
+        ValueError, match=r"float32 with .* does not run on cpu: no kernel for this$"
+    ):
+        measure_backbones([Architecture(TWO, (0, 0))], FAST)
+
+
+def test_the_command_writes_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "new" / "latency.json"
+    arguments = ["measure-latency", "tiny", "-o", str(path), "--input-size", "32", "64"]
+    assert main([*arguments, "--rounds", "1", "--batch-size", "2", "--seed", "3"]) == 0
+    printed = capsys.readouterr()
+    table = load_latency_table(path)
+    assert table.settings == LatencySettings((3, 32, 64), batch_size=2, rounds=1, seed=3)
+    assert table.device_name in printed.out
+    assert str(path) in printed.out
+    assert "round 1/1" in printed.err
+    assert [file.name for file in path.parent.iterdir()] == ["latency.json"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--rounds", "0"], "rounds is 0"),
+        (["--threads", "-1"], "threads is -1"),
+        (["--input-size", "0", "9"], "input size (3, 0, 9)"),
+        (["--device", "gpu"], "unknown device 'gpu'"),
+        (["-o", "."], "is a folder"),
+    ],
+)
+def test_the_command_refuses_in_a_line(
+    changes: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "latency.json"
+    assert main(["measure-latency", "tiny", "-o", str(path), *changes]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not path.exists()

@@ -1,0 +1,165 @@
+"""Latency tables: what a file must hold, and budgets on what it says."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from search_space.architecture import Architecture
+from search_space.cost import cost_table
+from search_space.latency import (
+    LatencySettings,
+    LatencyTable,
+    latency_costs,
+    load_latency_table,
+)
+from search_space.sampling import Budget, BudgetSampler, enumerate_space
+from search_space.spaces import SPACES, SearchSpace, Stage
+
+FOUR = SearchSpace("four", 8, (Stage(16, 2), Stage(32, 2)))
+SIZE = (3, 32, 48)
+
+
+def made_up(space: SearchSpace = FOUR, seed: int = 0) -> LatencyTable:
+    rows = np.random.default_rng(seed).random((space.num_blocks, space.num_choices)).tolist()
+    return LatencyTable(
+        space,
+        latency_costs(0.25, rows, SIZE),
+        LatencySettings(input_size=SIZE, batch_size=2, rounds=3),
+        "cpu",
+        "Some CPU",
+        "2.11.0",
+        "2026-11-24T10:00:00+00:00",
+    )
+
+
+def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    """The JSON object with one value replaced, or removed where the value is `...`."""
+    data = copy.deepcopy(made_up().to_dict())
+    inner: Any = data
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is ...:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return data
+
+
+def test_a_file_gives_the_same_table(tmp_path: Path) -> None:
+    table, path = made_up(), tmp_path / "latency.json"
+    path.write_text(json.dumps(table.to_dict(), indent=1), encoding="utf-8")
+    read = load_latency_table(path, FOUR)
+    assert read == table
+    assert read.sha256 == table.sha256 != made_up(seed=1).sha256
+    assert read.costs.of((0, 1, 2, 3)) == table.costs.of((0, 1, 2, 3))
+    assert "Some CPU, 1 thread, float32" in read.conditions
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("format",), "detnas-architecture", 'its "format" must be'),
+        (("version",), 2, "version 2, this program reads 1"),
+        (("base",), ..., 'lacks the key "base"'),
+        (("more",), 1, 'unknown key "more"'),
+        (("base",), float("nan"), '"base" is nan, must be a finite number'),
+        (("base",), -0.1, '"base" is -0.1'),
+        (("table", 1, 2), "3", r"\"table\[1\]\[2\]\" is '3'"),
+        (("table", 1, 2), float("inf"), r'"table\[1\]\[2\]" is inf'),
+        (("table", 1, 2), True, r'"table\[1\]\[2\]" is True'),
+        (("table", 1), [1, 2], "equally many choices"),
+        (("table", 3), ..., "of 3 blocks and 4 choices, space 'four' has 4 and 4"),
+        (("table",), [], "equally many choices"),
+        (("table",), 3, "list of lists"),
+        (("table",), "abc", "list of lists"),
+        (("space", "stem"), 0, "stem"),
+        (("space", "name"), "small", "known with another geometry"),
+        (("settings", "dtype"), "int8", "it may be float32, bfloat16, float16"),
+        (("settings", "batch_size"), 0, "batch_size is 0"),
+        (("settings", "threads"), 1.5, "threads is 1.5"),
+        (("settings", "quantile"), 20, "from 0 to 1"),
+        (("settings", "input_size"), [3, 32], "input size"),
+        (("settings", "input_size"), 32, "must be .channels, height, width."),
+        (("settings", "rounds"), ..., 'lacks the key "rounds"'),
+        (("settings",), None, '"settings" must be an object'),
+        (("device",), "cpu", '"device" must be an object'),
+        (("device", "name"), "", '"name" is'),
+        (("date",), 2026, '"date" is 2026'),
+    ],
+)
+def test_files_that_are_refused(
+    path: tuple[Any, ...], value: Any, message: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "latency.json"
+    file.write_text(json.dumps(changed(path, value)), encoding="utf-8")
+    with pytest.raises(ValueError, match=message) as error:
+        load_latency_table(file)
+    assert str(error.value).startswith(f"{file}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no such latency table .make one with"):
+        load_latency_table(tmp_path / "none.json")
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_latency_table(tmp_path)
+    for text in ("{", "[1]", "null", '"text"'):
+        (tmp_path / "broken.json").write_text(text, encoding="utf-8")
+        with pytest.raises(ValueError, match=r"not a (JSON file|latency table)"):
+            load_latency_table(tmp_path / "broken.json")
+
+
+def test_a_table_of_another_space_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "latency.json"
+    path.write_text(json.dumps(made_up().to_dict()), encoding="utf-8")
+    with pytest.raises(ValueError, match="of space 'four', not of 'tiny'"):
+        load_latency_table(path, SPACES["tiny"])
+
+
+def test_the_budget_must_be_at_the_size_of_the_table() -> None:
+    costs = made_up().costs
+    assert cost_table(FOUR, "latency_ms", SIZE, [costs]) is costs
+    with pytest.raises(ValueError, match="the input size of the one given, 3x32x48"):
+        cost_table(FOUR, "latency_ms", (3, 224, 224), [costs])
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper"), [(0.0, 0.001), (0.3, 0.31), (0.5, 0.9), (None, 0.1), (0.9, None)]
+)
+def test_latency_budgets_against_enumeration(lower: float | None, upper: float | None) -> None:
+    costs = made_up().costs
+    everything = np.array(list(enumerate_space(FOUR)))
+    milliseconds = costs.of_many(everything)
+    low, high = (
+        None if share is None else float(np.quantile(milliseconds, share))
+        for share in (lower, upper)
+    )
+    budget = Budget("latency_ms", low, high, SIZE)
+    sampler = BudgetSampler(FOUR, [budget], [costs])
+    (step,) = sampler.steps
+    admitted = np.array([sampler.contains(row) for row in everything])
+    assert all(budget.contains(value) for value in milliseconds[admitted].tolist())
+    margin = (FOUR.num_blocks + 1) * step
+    inner = np.ones(len(everything), dtype=bool)
+    if low is not None and low > milliseconds.min():
+        inner &= milliseconds >= low + margin
+    if high is not None:
+        inner &= milliseconds <= high - margin
+    assert admitted[inner].all()
+    assert sampler.count == admitted.sum() > 0
+
+
+def test_a_stated_cost_fits_an_architecture_file(tmp_path: Path) -> None:
+    table, architecture = made_up(), Architecture(FOUR, (3, 2, 1, 0))
+    stated = {"value": table.costs.of(architecture.choices), **table.stated_conditions}
+    assert stated["value"] == pytest.approx(table.costs.of((3, 2, 1, 0)))
+    assert stated["table_sha256"] == table.sha256
+    path = tmp_path / "architecture.json"
+    architecture.save(path, extra_costs={"latency_ms": stated})
+    assert Architecture.load(path) == architecture
