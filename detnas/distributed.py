@@ -52,7 +52,12 @@ def process_group(launcher: str, timeout: timedelta = timedelta(hours=1)) -> Ite
                 f"(counted from 0): start {devices} at most"
             )
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if on_cuda else "gloo", timeout=timeout)
+    # torchrun gives processes that it starts again the store of the ones before, addresses included.
+    store, rank, processes = next(distributed.rendezvous("env://", timeout=timeout))
+    store = distributed.PrefixStore(f"start_{restarts()}", store)
+    distributed.init_process_group(
+        "nccl" if on_cuda else "gloo", None, timeout, processes, rank, store
+    )
     yield get_rank() == 0
     distributed.destroy_process_group()  # after an error the launcher ends all of them
 
@@ -86,9 +91,9 @@ def _name_ranks_as_torchrun_does() -> None:
         os.environ["MASTER_ADDR"] = hosts.stdout.splitlines()[0]
 
 
-def was_restarted() -> bool:
-    """Whether torchrun started this process again, after one of the job had ended."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+def restarts() -> int:
+    """How often torchrun has started the job's processes again, after one of them had ended."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def on_rank_0(work: Callable[[], Result]) -> Result:

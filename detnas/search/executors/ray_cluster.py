@@ -7,6 +7,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -97,8 +98,9 @@ class RayPool:
             local = {"num_cpus": workers * self._threads, "include_dashboard": False}
         with _own_sigterm():
             try:
+                _require_listener(self._address)
                 ray.init(address=self._address or "local", log_to_driver=True, **local)
-            except (ConnectionError, OSError) as error:
+            except OSError as error:
                 raise ValueError(
                     f"search.executor.address {self._address!r}: no Ray cluster answers ({error}); "
                     "start one with `ray start --head`, or leave the address out"
@@ -159,7 +161,7 @@ class RayPool:
         try:
             message = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
-            return self._lose(worker, " ".join(str(error).split()))
+            return self._lose(worker, _first_line(error))
         if what == "evaluate":
             return Answer(worker, message.get("metrics"), message.get("error"))
         if "ready" not in message:
@@ -217,6 +219,18 @@ class RayPool:
                 *(self._share, self._resource),
                 self._ray.cluster_resources().get(self._resource, 0),
             )
+
+
+def _require_listener(address: str | None) -> None:
+    """Raise OSError where nobody listens at host:port, which Ray would take minutes to say."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def _first_line(error: BaseException) -> str:
+    """Ray's errors go on for a page."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 @contextmanager

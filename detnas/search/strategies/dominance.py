@@ -22,7 +22,7 @@ def require_moocore() -> ModuleType:
             raise
         raise ModuleNotFoundError(
             "search.strategy 'pareto' needs moocore, which is not installed: "
-            "run `pip install moocore`",
+            "run `pip install 'detnas[pareto]'`",
             name="moocore",
         ) from None
     module: ModuleType = moocore

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,20 @@ def test_whole_backbones_are_timed_and_nothing_is_left_changed() -> None:
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), state)
     assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no mallopt")
+def test_feature_maps_are_not_fetched_from_the_system_again_and_again() -> None:
+    import resource
+
+    latency._keep_freed_memory()
+    faults = []
+    for _ in range(6):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        maps = [torch.ones(1 << 21) for _ in range(3)]  # 8 MiB, 2,048 pages each
+        del maps
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    assert max(faults[2:]) < 500
 
 
 def test_what_does_not_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,5 +212,5 @@ def test_unknown_objective_is_refused_with_the_known_ones() -> None:
 
 def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "moocore", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install moocore"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install .detnas\[pareto\]"):
         build(ParetoSettings())

@@ -149,14 +149,19 @@ def main() -> None:
         _kill_before(point, int(call))
     make = MakeToy(options.seconds, unlucky_sum=7)
     if options.executor == "distributed":
-        import torch
-
+        from detnas.distributed import process_group
         from detnas.search.executors.ranks import serve_rank
 
-        torch.distributed.init_process_group("gloo")
-        if torch.distributed.get_rank() > 0:
-            serve_rank()
-            return
+        with process_group("pytorch") as is_first:
+            if is_first:
+                _search(options, make)
+            else:
+                serve_rank()
+    else:
+        _search(options, make)
+
+
+def _search(options: argparse.Namespace, make: MakeToy) -> None:
     settings = ExecutorSettings(
         options.executor, 2, workers=options.workers, timeout=options.timeout
     )

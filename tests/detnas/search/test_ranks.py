@@ -1,0 +1,88 @@
+"""The executor over a launcher's ranks, with torchrun: one trajectory, a killed rank, going on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import toy_search as toy
+from toy_search import noisy, trajectory
+
+from detnas.search.records import read_history
+
+MARK = "DETNAS_TEST_HISTORY"  # in the environment of the processes that a test started
+
+
+def launch(path: Path, ranks: int, *options: str, restarts: int = 0) -> "subprocess.Popen[str]":
+    """The toy's search in the ranks of torchrun."""
+    folder = Path(toy.__file__).parent
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc-per-node", str(ranks), "--max-restarts", str(restarts)),
+            *(str(folder / "toy_search.py"), str(path), "--executor", "distributed", *options),
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), MARK: str(path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def processes_of(path: Path, rank: int | None = None) -> list[int]:
+    """Those that `launch` started for a history, or that these started; of one rank only."""
+    wanted = {f"{MARK}={path}".encode()} | (
+        {f"RANK={rank}".encode()} if rank is not None else set()
+    )
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if wanted <= set(environment.read_bytes().split(b"\0")):
+                found.append(int(environment.parent.name))
+        except OSError:  # it has ended
+            continue
+    return sorted(found)
+
+
+def wait_for_results(path: Path, count: int) -> None:
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        if path.exists() and sum(e.settled for e in read_history(path)) >= count:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the search has no results yet")
+
+
+def test_ranks_find_what_one_process_finds_though_one_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "ranks.db"
+    launcher = launch(path, 2, "--seconds", "0.2", restarts=1)
+    wait_for_results(path, 6)
+    workers = {e.worker for e in read_history(path) if e.worker}
+    assert len(workers) == 2, "both ranks evaluate"
+    os.kill(processes_of(path, rank=1)[0], signal.SIGKILL)
+    output, _ = launcher.communicate(timeout=120)
+    assert launcher.returncode == 0, output[-9000:]
+    toy.toy_search(tmp_path / "local.db", evaluate=noisy, baseline=3)
+    rows = read_history(path)
+    assert trajectory(rows) == trajectory(read_history(tmp_path / "local.db"))
+    assert len({e.worker for e in rows} - workers) == 2, "the launcher started both again"
+    assert not processes_of(path)
+
+
+def test_all_ranks_end_with_the_launcher_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "ranks.db"
+    launcher = launch(path, 2, "--seconds", "0.2")
+    wait_for_results(path, 3)
+    launcher.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    launcher.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    deadline = time.monotonic() + 5
+    while processes_of(path) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not processes_of(path)
+    toy.toy_search(path, evaluate=noisy, baseline=3)  # another executor, another number of workers
+    toy.toy_search(tmp_path / "local.db", evaluate=noisy, baseline=3)
+    assert trajectory(read_history(path)) == trajectory(read_history(tmp_path / "local.db"))
