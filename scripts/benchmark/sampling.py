@@ -18,7 +18,7 @@ from search_space.spaces import SPACES, SearchSpace
 
 BUDGETS = (("small", 250e6), ("small", 260e6), ("small", 300e6), ("large", 1.0e9), ("large", 1.1e9))
 BATCH = 10_000
-LINE = "{:<7}{:>9}{:>11}{:>9}{:>11}{:>12}{:>16}"
+LINE = "{:<7}{:>9}{:>11}{:>9}{:>11}{:>12}{:>19}"
 
 
 def rejection_rate(space: SearchSpace, upper: float, seconds: float, seed: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+import statistics
 from pathlib import Path
 
 import numpy as np
@@ -102,12 +103,11 @@ def test_feature_maps_are_not_fetched_from_the_system_again_and_again() -> None:
 
     latency._keep_freed_memory()
     faults = []
-    for _ in range(6):
+    for _ in range(7):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        maps = [torch.ones(1 << 21) for _ in range(3)]  # 8 MiB, 2,048 pages each
-        del maps
+        torch.ones(10 << 20)  # 40 MiB, 10,240 pages: by itself glibc returns that much every time
         faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-    assert max(faults[2:]) < 500
+    assert statistics.median(faults) < 500
 
 
 def test_what_does_not_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

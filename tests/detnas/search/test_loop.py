@@ -1,10 +1,6 @@
-"""The search as a whole: its end, its failures, its baseline, and that a kill leaves no trace."""
+"""The search as a whole, in one process: its end, its failures, its baseline, its progress."""
 
 import math
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -146,67 +142,6 @@ def test_progress_counts_to_the_total(path: Path) -> None:
     assert (seen[-1].best_score, seen[-1].best_choices) == (result.score, result.choices)
     assert seen[-1].eta == 0 < seen[0].eta
     assert [p.best_score or 0 for p in seen] == sorted(p.best_score or 0 for p in seen)
-
-
-def start(path: Path, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, str(Path(toy.__file__)), str(path), *arguments],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
-def resume(path: Path) -> list[tuple[object, ...]]:
-    toy.toy_search(path, EVOLUTION, evaluate=noisy, baseline=3)
-    return trajectory(read_history(path))
-
-
-@pytest.mark.parametrize(
-    "kill_at",
-    [
-        "History.create:1",
-        "Strategy.ask:2",  # while proposing
-        "History.record_generation:1",
-        "History.record_generation:3",
-        "Strategy.tell:2",
-        "History.mark_running:1",  # while evaluating
-        "History.mark_running:9",
-        "History.record_done:8",
-        "History.record_failed:1",
-        "COMMIT:3",  # while writing: the first generation, a result, a failure
-        "COMMIT:11",
-        "COMMIT:16",
-        "History.evaluation:14",
-        "History.backup:2",  # between generations
-        "History.record_generation:5",
-        "History.backup:5",
-    ],
-)
-def test_a_killed_search_resumes_to_the_same_trajectory(path: Path, kill_at: str) -> None:
-    expected = resume(path.with_name("whole.db"))
-    killed = start(path, "--kill-at", kill_at)
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
-    assert resume(path) == expected
-
-
-def test_killed_from_outside_while_another_is_refused(path: Path) -> None:
-    running = start(path, "--seconds", "0.06")
-    assert running.stdout is not None
-    for _ in range(10):
-        running.stdout.readline()
-    with pytest.raises(ValueError, match=f"in use by another search .process {running.pid} "):
-        resume(path)
-    running.kill()
-    running.communicate()
-    rows = read_history(path)
-    assert 10 <= sum(e.settled for e in rows) < 24
-    assert resume(path) == resume(path.with_name("whole.db"))
-    assert (
-        sum(e.attempts for e in read_history(path) if e.status == "done")
-        <= len([e for e in read_history(path) if e.status == "done"]) + 1
-    )
 
 
 def test_killed_while_the_file_is_made(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

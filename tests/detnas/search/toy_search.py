@@ -8,8 +8,11 @@ before the seventh call of that method, `--kill-at COMMIT:9` just before the nin
 
 import argparse
 import os
+import resource
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -99,6 +102,17 @@ def noisy(choices: Choices) -> dict[str, float]:
     return MakeToy(unlucky_sum=7)()(choices)
 
 
+def start(path: Path, *options: str) -> "subprocess.Popen[str]":
+    """This program in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, __file__, str(path), *options],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def _kill_before(point: str, call: int) -> None:
     """Have this process end by SIGKILL before the `call`-th time of a point."""
     calls = 0
@@ -139,6 +153,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int)
     parser.add_argument("--timeout", type=float, default=60.0)
     parser.add_argument("--generations", type=int, default=4)
+    parser.add_argument("--file-limit", type=int, help="bytes that a file may have")
+    parser.add_argument("--fail", action="store_true", help="every candidate")
     return parser.parse_args()
 
 
@@ -147,7 +163,10 @@ def main() -> None:
     if options.kill_at:
         point, call = options.kill_at.split(":")
         _kill_before(point, int(call))
-    make = MakeToy(options.seconds, unlucky_sum=7)
+    if options.file_limit:  # writes beyond it fail as on a full disk
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (options.file_limit, resource.RLIM_INFINITY))
+    make = MakeToy(options.seconds, unlucky_sum=1 if options.fail else 7)
     if options.executor == "distributed":
         from detnas.distributed import process_group
         from detnas.search.executors.ranks import serve_rank
