@@ -2,11 +2,7 @@
 
 import json
 import multiprocessing
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +24,6 @@ from search_space.architecture import Architecture
 
 MINIATURE = Path(__file__).parents[1] / "miniature"
 COUNTS = DigitCounts(train_crops=24, val_crops=10, train_scenes=8, search_scenes=4, val_scenes=4)
-
-
-@pytest.fixture(scope="module")
-def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished RetinaNet experiment."""
-    folder = tmp_path_factory.mktemp("retinanet")
-    write_digits(folder / "data", counts=COUNTS)
-    assert main(["run", str(MINIATURE / "retinanet"), "--work-dir", str(folder), "--quiet"]) == 0
-    return folder
 
 
 def test_run_leaves_what_it_promises(experiment: Path) -> None:
@@ -201,41 +188,8 @@ def _copy_search(experiment: Path, folder: Path) -> list[str]:
     ]
 
 
-def test_a_killed_search_resumes_to_the_same_trajectory(experiment: Path, tmp_path: Path) -> None:
-    arguments = _copy_search(experiment, tmp_path / "killed")
-    history = tmp_path / "killed" / "history.db"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "detnas.cli", *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "2"},
-    )
-    deadline = time.monotonic() + 120
-    while process.poll() is None and time.monotonic() < deadline:
-        if history.exists() and any(row.settled for row in read_history(history)):
-            break
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    settled = [row for row in read_history(history) if row.settled]
-    assert 1 <= len(settled) < 6, "the search was not killed in its middle"
-    assert main([*arguments, "--resume"]) == 0
-    uninterrupted = read_history(experiment / "search" / "history.db")
-    assert _trajectory(read_history(history)) == _trajectory(uninterrupted)
-
-
 def _trajectory(rows: list[Any]) -> list[tuple[Any, ...]]:
     return [(r.role, r.generation, r.position, r.choices, r.score, r.status) for r in rows]
-
-
-def test_resuming_with_something_changed_is_refused(
-    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = _copy_search(experiment, experiment / "search")
-    assert main(arguments) == 2
-    assert "--resume" in capsys.readouterr().err
-    assert main([*arguments, "--resume", "--seed", "3"]) == 2
-    assert "seed = 0, this search has 3" in capsys.readouterr().err
 
 
 def test_faster_rcnn_goes_the_same_way(tmp_path: Path) -> None:

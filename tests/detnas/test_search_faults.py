@@ -1,0 +1,188 @@
+"""Searches with a real detector: one trajectory on all executors, kills, stops, changed inputs."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from detnas.cli import main
+from detnas.search.history import FILE_NAME
+from detnas.search.records import Evaluation, read_history
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "tests/miniature/retinanet/search.py"
+SIZE = ["search.strategy.generations=3", "search.strategy.population=4", "search.random_baseline=1"]
+PROCESSES = ["search.executor.type=processes"]
+
+
+def search(experiment: Path, folder: Path, *options: str) -> list[str]:
+    """Arguments of a search of its own in `folder` on the experiment's supernet."""
+    return [
+        *("search", str(CONFIG), "--work-dir", str(folder), "--cfg-options"),
+        f"data_root={experiment}/data/detection",
+        f"search.supernet={experiment}/finetune/final.pth",
+        *options,
+    ]
+
+
+def start(arguments: list[str], *command: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [*(command or (sys.executable, "-m", "detnas.cli")), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=os.environ | {"OMP_NUM_THREADS": "2", "PYTHON": sys.executable},
+        cwd=ROOT,
+        text=True,
+    )
+
+
+def rows(folder: Path) -> list[Evaluation]:
+    return read_history(folder / FILE_NAME) if (folder / FILE_NAME).exists() else []
+
+
+def trajectory(folder: Path) -> list[tuple[Any, ...]]:
+    return [
+        (r.role, r.generation, r.position, r.choices, r.score, r.metrics, r.status)
+        for r in rows(folder)
+    ]
+
+
+def wait_for_results(process: "subprocess.Popen[str]", folder: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while sum(row.settled for row in rows(folder)) < count:
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def whole(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
+    """The trajectory of a search in one process, without interruption."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert main(search(experiment, folder, *SIZE)) == 0
+    assert len(rows(folder)) == 13
+    return trajectory(folder)
+
+
+def test_1_a_killed_search_resumes_to_the_same_trajectory(
+    experiment: Path, tmp_path: Path, whole: list[tuple[Any, ...]]
+) -> None:
+    arguments = search(experiment, tmp_path, *SIZE)
+    process = start(arguments)
+    wait_for_results(process, tmp_path, 2)
+    process.kill()
+    process.communicate()
+    assert sum(row.settled for row in rows(tmp_path)) < 13, "it was not killed in its middle"
+    assert main([*arguments, "--resume"]) == 0
+    assert trajectory(tmp_path) == whole
+
+
+def test_2_8_9_a_killed_worker_a_stopped_search_and_fewer_workers(
+    experiment: Path, tmp_path: Path, whole: list[tuple[Any, ...]]
+) -> None:
+    arguments = search(experiment, tmp_path, *SIZE, *PROCESSES)
+    process = start([*arguments, "search.executor.workers=2"])
+    wait_for_results(process, tmp_path, 1)
+    running = next(row for row in rows(tmp_path) if row.status == "running")
+    assert running.worker is not None
+    os.kill(int(running.worker.split(":")[1]), signal.SIGKILL)
+    wait_for_results(process, tmp_path, 3)
+    process.terminate()
+    began = time.monotonic()
+    output, _ = process.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    assert process.returncode == 130
+    assert f"results are in {tmp_path / FILE_NAME}" in output
+    assert f"detnas search {CONFIG} --work-dir {tmp_path} --resume" in output
+    assert "was lost: killed by signal 9" in output
+    settled = [row for row in rows(tmp_path) if row.settled]
+    assert 3 <= len(settled) < 13
+    resumed = start([*arguments, "search.executor.workers=1", "--resume"])
+    output, _ = resumed.communicate(timeout=200)
+    assert resumed.returncode == 0, output[-3000:]
+    assert trajectory(tmp_path) == whole
+
+
+def test_ray_and_ranks_score_as_one_process(
+    experiment: Path, tmp_path: Path, whole: list[tuple[Any, ...]]
+) -> None:
+    launches = {
+        "ray": ["search.executor.type=ray", "search.executor.workers=2"],
+        "ranks": [],
+    }
+    for name, options in launches.items():
+        arguments = search(experiment, tmp_path / name, *SIZE, *options)
+        command = [str(ROOT / "scripts/dist_search.sh"), arguments[1], "2"]
+        process = start(arguments[2:], *command) if name == "ranks" else start(arguments)
+        output, _ = process.communicate(timeout=200)
+        assert process.returncode == 0, output[-3000:]
+        assert trajectory(tmp_path / name) == whole
+        assert len({row.worker for row in rows(tmp_path / name) if row.worker}) == 2
+        assert output.count("written: ") == 1
+
+
+CHANGED = {
+    # what: (options, what the line must name)
+    "space": (["model.backbone.space=small"], "space"),
+    "budget": (["search.budgets=[{'cost':'macs','upper':5e7}]"], "budgets.0.upper"),
+    "strategy": (["search.strategy.mutations=0"], "strategy.mutations = 1, this search has 0"),
+    "seed": (["--seed", "3"], "seed = 0, this search has 3"),
+    "calibration images": (["search.evaluator.calibration_images=5"], "calibration_images"),
+    "threads": (["search.evaluator.threads=1"], "evaluator.threads = 2, this search has 1"),
+    "data": (["val_dataloader.dataset.ann_file={annotations}"], "data.search"),
+    "pipeline": (["train_dataloader.dataset.filter_cfg.min_size=1"], "data.train"),
+    "weights": (["search.supernet={weights}"], "supernet_sha256"),
+    "metric": (["val_evaluator.proposal_nums=(1,10,100)"], "metrics_sha256"),
+    "head": (["model.test_cfg.score_thr=0.5"], "model_sha256"),
+    "score": (["search.score=coco/bbox_mAP_50"], "score"),
+    "start": (["search.start_from=['tiny:0,0,0,0,0,0,0,0,0,0']"], "start"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_7_resuming_with_something_changed_is_refused(
+    what: str, experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(experiment / "search", tmp_path / "search")
+    options, named = CHANGED[what]
+    if "{annotations}" in options[0]:
+        source = experiment / "data/detection/annotations/instances_search.json"
+        changed = tmp_path / "changed.json"
+        changed.write_text(source.read_text() + " ")
+        options = [options[0].format(annotations=changed)]
+    elif "{weights}" in options[0]:
+        import torch
+
+        checkpoint = torch.load(experiment / "finetune/final.pth", weights_only=True)
+        next(iter(checkpoint["state_dict"].values())).add_(1e-3)
+        torch.save(checkpoint, tmp_path / "changed.pth")
+        options = [options[0].format(weights=tmp_path / "changed.pth")]
+    before = trajectory(tmp_path / "search")
+    assert main([*search(experiment, tmp_path / "search"), *options, "--resume"]) == 2
+    error = capsys.readouterr().err
+    assert named in error
+    assert len(error.strip().splitlines()) == 1
+    assert trajectory(tmp_path / "search") == before
+
+
+def test_7_executor_and_logging_may_change_and_generations_may_grow(
+    experiment: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(experiment / "search", tmp_path / "search")
+    options = ["search.strategy.generations=3", "log_level=WARNING", "search.evaluator.cache_mb=0"]
+    options += ["search.executor.attempts=3", "search.random_baseline=3"]
+    assert main([*search(experiment, tmp_path / "search", *options), "--resume"]) == 0
+    assert len(rows(tmp_path / "search")) == 3 * 2 + 3
+
+
+def test_a_history_that_exists_is_not_written_anew(
+    experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(search(experiment, experiment / "search")) == 2
+    assert "--resume" in capsys.readouterr().err
