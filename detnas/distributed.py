@@ -52,7 +52,7 @@ def process_group(launcher: str, timeout: timedelta = timedelta(hours=1)) -> Ite
                 f"(counted from 0): start {devices} at most"
             )
         torch.cuda.set_device(device)
-    # torchrun gives processes that it starts again the store of the ones before, addresses included.
+    # Processes that torchrun starts again find the addresses of the ones before in its store.
     store, rank, processes = next(distributed.rendezvous("env://", timeout=timeout))
     store = distributed.PrefixStore(f"start_{restarts()}", store)
     distributed.init_process_group(
@@ -89,6 +89,13 @@ def _name_ranks_as_torchrun_does() -> None:
             check=True,
         )
         os.environ["MASTER_ADDR"] = hosts.stdout.splitlines()[0]
+
+
+def local_gpu() -> int | None:
+    """Index of the device of this process in the group; None without group or device."""
+    if not (distributed.is_initialized() and torch.cuda.is_available()):
+        return None
+    return torch.cuda.current_device()
 
 
 def restarts() -> int:

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.dist import get_rank, is_distributed
 
 from detnas.config import save_config
+from detnas.distributed import local_gpu
 from detnas.evaluation.metrics import metrics_that_round
 from detnas.search.best import BEST_FILE, CONFIG_FILE, write_best
 from detnas.search.executors.base import Executor, MissingScoreError
@@ -53,7 +54,7 @@ def search(
     if get_rank() > 0:
         from detnas.search.executors.ranks import serve_rank
 
-        serve_rank()
+        serve_rank(local_gpu())
         return None
     threads = torch.get_num_threads()
     try:
@@ -126,7 +127,7 @@ def _executor(config: Config, prepared: Prepared) -> Executor:
         versions(),
         str(Path.cwd()),
     )
-    machine = Machine(torch.cuda.device_count(), threads)
+    machine = Machine(torch.cuda.device_count(), threads, local_gpu())
     return build_executor(_placed(settings.executor), make_evaluate, settings.score, machine)
 
 

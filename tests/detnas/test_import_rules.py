@@ -33,6 +33,7 @@ MAY_IMPORT = {
         "detnas.evaluation",
         "detnas.export",
         "detnas.config",
+        "detnas.distributed",
         "detnas.preflight",
     },
     "detnas.report": {"detnas.search"},

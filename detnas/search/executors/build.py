@@ -14,10 +14,17 @@ START_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class Machine:
-    """What this machine has for workers: devices it sees, and CPUs a worker takes."""
+    """What this machine has for workers.
+
+    Attributes:
+        gpus: devices it sees.
+        threads: CPUs that a worker takes.
+        own_gpu: index of this process's device, where a launcher gave each one its own.
+    """
 
     gpus: int
     threads: int
+    own_gpu: int | None = None
 
 
 def build_executor(
@@ -44,8 +51,7 @@ def _pool(settings: ExecutorSettings, make_evaluate: MakeEvaluate, machine: Mach
     if settings.type == "distributed":
         from detnas.search.executors.ranks import RankPool
 
-        gpu = int(os.environ["LOCAL_RANK"]) if machine.gpus else None
-        return RankPool(make_evaluate, gpu, start_timeout)
+        return RankPool(make_evaluate, machine.own_gpu, start_timeout)
     from detnas.search.executors.connections import ConnectionPool
     from detnas.search.executors.processes import ProcessWorker
 

@@ -31,6 +31,9 @@ class Remote(Protocol):
     def start(self) -> Connection | None:
         """Start it, or start it anew: the connection to it; None where it cannot be restarted."""
 
+    def renew(self) -> bool:
+        """Replace what hangs behind the connection, which stays; False where that cannot be."""
+
     def ended(self) -> str | None:
         """How it ended ("killed by signal 9"); None while it runs, as far as can be seen."""
 
@@ -105,7 +108,16 @@ class ConnectionPool:
 
     def replace(self, worker: int) -> None:
         """See `Pool.replace`."""
-        self._end(worker, "it hung", failed_start=False)
+        slot = self._slots[worker]
+        if slot.remote.renew():
+            self._expect(slot)
+        else:
+            self._end(worker, "it hung", failed_start=False)
+
+    def _expect(self, slot: _Slot) -> None:
+        """Wait for a worker to become ready; what came from the one before is not listened to."""
+        slot.ready = False
+        slot.start_by = time.monotonic() + self._start_timeout
 
     def wait(self, seconds: float) -> list[Event]:
         """See `Pool.wait`."""
@@ -124,7 +136,7 @@ class ConnectionPool:
             if slot.connection is not None or slot.given_up or slot.start_at > now:
                 continue
             slot.connection = slot.remote.start()
-            slot.start_by = now + self._start_timeout
+            self._expect(slot)
             slot.given_up = slot.connection is None
 
     def _events(self, seconds: float) -> list[Event]:
@@ -167,6 +179,11 @@ class ConnectionPool:
         if "refused" in message or "broken" in message:
             slot.given_up = "refused" in message
             return self._end(worker, message.get("refused") or message["broken"], True)
+        if not slot.ready:  # an answer of one that has been replaced
+            return None
+        if "lost" in message:
+            self._expect(slot)
+            return Lost(worker, message["lost"])
         return Answer(worker, message.get("metrics"), message.get("error"))
 
     def _end(self, worker: int, reason: str, failed_start: bool) -> Lost | None:

@@ -38,6 +38,10 @@ class ProcessWorker:
         theirs.close()
         return ours
 
+    def renew(self) -> bool:
+        """See `Remote.renew`."""
+        return False
+
     def ended(self) -> str | None:
         """See `Remote.ended`."""
         if self._process is None or self._process.exitcode is None:

@@ -1,9 +1,10 @@
 """Workers as the ranks of one job that torchrun or srun started: rank 0 coordinates, all evaluate.
 
-Rank 0 evaluates in a process of its own, so that it can answer the others, and be interrupted, at
-any moment. The others connect to it; they cannot be started again from here: where the launcher
-ends all ranks with the first that ends, the search goes on with `--resume` (dist_search.sh does so
-by itself).
+Every rank, the first one too, evaluates in a process of its own: outside of the process group, in
+whose collectives a lone evaluation would wait, and where one that ends or hangs can be replaced.
+The other ranks connect to rank 0 and pass messages on. A rank that ends itself cannot be started
+from here: where the launcher then ends all, the search goes on with `--resume` (dist_search.sh does
+so by itself).
 """
 
 import os
@@ -11,6 +12,7 @@ import pickle
 import secrets
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, answer_challenge, deliver_challenge
@@ -18,12 +20,14 @@ from typing import Any, Self
 
 from mmengine.dist import broadcast_object_list, get_world_size
 
-from detnas.search.executors.base import MakeEvaluate
+from detnas.search.executors.base import ExecutorError, MakeEvaluate
 from detnas.search.executors.connections import ConnectionPool, Remote
+from detnas.search.executors.pool import Answer, Ready
 from detnas.search.executors.processes import ProcessWorker
-from detnas.search.executors.serve import serve
+from detnas.search.executors.serve import COORDINATOR_ENDED, receive, send
 
 JOIN_SECONDS = 300.0  # for the other ranks to connect, which they do at once
+PASS_ON_SECONDS = 0.05  # at most, until a rank sees what rank 0 has sent
 
 
 @dataclass(frozen=True)
@@ -33,25 +37,35 @@ class Invitation:
     address: tuple[str, int]
     key: bytes
     payload: bytes
+    start_timeout: float
 
 
 class RankWorker:
     """Another rank, once it has connected; see `connections.Remote`."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection: Connection | None = connection
+        self._connection = connection
+        self._started = False
 
     def start(self) -> Connection | None:
-        """The connection, once: a rank cannot be started again from here."""
-        connection, self._connection = self._connection, None
-        return connection
+        """The connection, once."""
+        if self._started:
+            return None
+        self._started = True
+        return self._connection
+
+    def renew(self) -> bool:
+        """Have the rank replace its process."""
+        with suppress(OSError):
+            send(self._connection, {"renew": True})
+        return True
 
     def ended(self) -> str | None:
         """A rank's end shows in its connection only."""
         return None
 
     def kill(self) -> None:
-        """Its connection is closed, which ends it."""
+        """Closing its connection ends it."""
 
     def join(self, seconds: float) -> None:
         """It is the launcher's to wait for."""
@@ -77,7 +91,8 @@ class RankPool(ConnectionPool):
         host = os.environ.get("MASTER_ADDR", "") if several_machines else "127.0.0.1"
         key = secrets.token_bytes(32)
         payload = pickle.dumps(self._make_evaluate)
-        invite(Invitation((host, listening.getsockname()[1]), key, payload))
+        port = listening.getsockname()[1]
+        invite(Invitation((host, port), key, payload, self._start_timeout))
         with listening:
             self.add([RankWorker(c) for c in _accept(listening, key, get_world_size() - 1)])
         return super().__enter__()
@@ -88,22 +103,54 @@ def invite(invitation: Invitation | None) -> None:
     broadcast_object_list([invitation])
 
 
-def serve_rank() -> None:
+def serve_rank(gpu: int | None = None) -> None:
     """The other ranks' side of a search: evaluate until rank 0 has done.
 
+    Args:
+        gpu: as `ProcessWorker` takes it.
+
     Raises:
-        SystemExit: rank 0 has failed, or refused this rank; it says why.
+        SystemExit: rank 0 has failed, or this rank cannot evaluate; rank 0 says why.
     """
     message: list[Any] = [None]
     broadcast_object_list(message)
     invitation: Invitation | None = message[0]
     if invitation is None:
         raise SystemExit(1)
-    connection = Client(invitation.address, authkey=invitation.key)
-    _keep_alive(connection)
-    # The launcher's environment says who has which device; rank 0 is ours and trusted.
-    if not serve(connection, pickle.loads(invitation.payload)):
-        raise SystemExit(1)
+    with Client(invitation.address, authkey=invitation.key) as coordinator:
+        _keep_alive(coordinator)
+        worker = ProcessWorker(pickle.loads(invitation.payload), gpu)  # rank 0 is ours
+        pool = ConnectionPool([worker], invitation.start_timeout)
+        try:
+            with pool:
+                _pass_on(coordinator, pool)
+        except ExecutorError as error:
+            with suppress(OSError):
+                send(coordinator, {"refused": str(error)})
+            raise SystemExit(1) from None
+        except (EOFError, OSError):
+            raise SystemExit(COORDINATOR_ENDED) from None
+
+
+def _pass_on(coordinator: Connection, pool: ConnectionPool) -> None:
+    """Between rank 0 and the one worker of a pool, until told to stop."""
+    while True:
+        while coordinator.poll():
+            message = receive(coordinator)
+            if "stop" in message:
+                return
+            if "renew" in message:
+                pool.replace(0)
+            else:
+                pool.send(0, message["choices"])
+        for event in pool.wait(PASS_ON_SECONDS):
+            if isinstance(event, Ready):
+                send(coordinator, {"ready": event.name, "notes": list(event.notes)})
+            elif isinstance(event, Answer):
+                answer = {"metrics": event.metrics} if event.error is None else {}
+                send(coordinator, answer or {"error": event.error})
+            else:
+                send(coordinator, {"lost": event.reason})
 
 
 def _accept(listening: socket.socket, key: bytes, count: int) -> Sequence[Connection]:

@@ -1,8 +1,9 @@
-"""What a worker does, in a process of its own or as a rank: answers candidates with metrics.
+"""What a worker does in its process: answers candidates with metrics.
 
 Messages are JSON, never pickles. To the worker: {"choices": [...]} or {"stop": true}. From it,
 first {"ready": name, "notes": [...]}, {"refused": reason} or {"broken": reason}; then, for each
-candidate, {"metrics": {...}} or {"error": "Type: message"}.
+candidate, {"metrics": {...}} or {"error": "Type: message"}. Ranks that pass messages on are also
+told {"renew": true}, and say {"lost": reason}; see `ranks`.
 """
 
 import json

@@ -71,6 +71,23 @@ def test_ranks_find_what_one_process_finds_though_one_is_killed(tmp_path: Path) 
     assert not processes_of(path)
 
 
+def test_processes_of_ranks_that_end_or_hang_are_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "ranks.db"
+    launcher = launch(path, 2, "--seconds", "0.2", "--timeout", "2")
+    wait_for_results(path, 6)
+    first, second = sorted({e.worker or "" for e in read_history(path) if e.worker})
+    os.kill(int(first.split(":")[1]), signal.SIGKILL)
+    wait_for_results(path, 10)
+    os.kill(int(second.split(":")[1]), signal.SIGSTOP)
+    output, _ = launcher.communicate(timeout=120)
+    assert launcher.returncode == 0, output[-9000:]
+    assert f"worker {first} was lost: killed by signal 9" in output
+    assert f"worker {second} hangs and is ended" in output
+    toy.toy_search(tmp_path / "local.db", evaluate=noisy, baseline=3)
+    assert trajectory(read_history(path)) == trajectory(read_history(tmp_path / "local.db"))
+    assert not processes_of(path)
+
+
 def test_all_ranks_end_with_the_launcher_and_the_next_run_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "ranks.db"
     launcher = launch(path, 2, "--seconds", "0.2")
