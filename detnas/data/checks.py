@@ -116,6 +116,18 @@ def check_disjoint(splits: Sequence[Split], by_content: bool = True) -> None:
         _refuse_shared(splits, _digests(by_path))
 
 
+def sizes_digest(split: Split) -> str:
+    """SHA-256 of the images' names and sizes in order, which most replaced images change.
+
+    Images inside archives count by name alone.
+    """
+    digest = hashlib.sha256()
+    for image in split.images:
+        size = image.stat().st_size if image.is_file() else ""
+        digest.update(f"{image.name} {size}\n".encode())
+    return digest.hexdigest()
+
+
 def listed(names: Sequence[str]) -> str:
     """Names as messages quote them."""
     return ", ".join(repr(name) for name in names)

@@ -13,13 +13,15 @@ from detnas.data.checks import Split, check_categories, check_disjoint, coco_spl
 from detnas.data.voc import check_voc_classes, voc_split
 
 
-def check_splits(config: Config, names: Mapping[str, str]) -> None:
+def check_splits(config: Config, names: Mapping[str, str]) -> list[Split]:
     """Check the data of some dataloaders of a config, and that their images are disjoint.
 
     Args:
         config: an OpenMMLab config.
         names: what each dataloader's split is called, as {"train_dataloader": "train"}; absent
             ones are passed over.
+    Returns:
+        Their splits, with all images.
     """
     splits = []
     detection = True
@@ -38,6 +40,7 @@ def check_splits(config: Config, names: Mapping[str, str]) -> None:
                 images += _check_folder(config, dataset, name)
         splits.append(Split(name, tuple(images)))
     check_disjoint(splits, by_content=detection)
+    return splits
 
 
 def _check_coco(config: Config, dataset: dict[str, Any], name: str) -> Split:

@@ -6,6 +6,8 @@ from typing import Any
 
 # The only part of a fingerprint that a resumed search may change: it may grow.
 GENERATIONS = "strategy.generations"
+# What histories of version 1 do not know yet; it is recorded when one is gone on with.
+ADDED_LATER = "images."
 
 
 def normalised(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,6 +31,8 @@ def check_fingerprint(path: object, recorded: Mapping[str, Any], asked: Mapping[
     for key in [*before, *(key for key in now if key not in before)]:
         old, new = before.get(key), now.get(key)
         if old == new and (key in before) == (key in now):
+            continue
+        if key.startswith(ADDED_LATER) and key not in before:
             continue
         if key == GENERATIONS and old is not None and new is not None:
             if new >= old:

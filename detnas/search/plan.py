@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
+from detnas.data.checks import sizes_digest
 from detnas.preflight import backbone_kind, check_splits, check_weights
 from detnas.search.costs import candidate_costs, named_costs
 from detnas.search.inputs import SPLITS, input_hashes, model_hashes
@@ -30,6 +31,7 @@ class Plan:
         start: what the first generation begins with, as texts.
         costs: of a candidate.
         strategy: new.
+        images: a digest of each split's image files.
     """
 
     settings: SearchSettings
@@ -38,6 +40,7 @@ class Plan:
     start: Sequence[str]
     costs: Costs
     strategy: Strategy
+    images: Mapping[str, str]
 
 
 def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Plan:
@@ -73,8 +76,9 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Pl
     strategy = settings.strategy.build(
         sampler, costs, config.randomness["seed"], list(map(choices_from_text, start))
     )
-    check_splits(config, {**SPLITS, "test_dataloader": "test"})
-    return Plan(settings, sampler, measured, start, costs, strategy)
+    splits = check_splits(config, {**SPLITS, "test_dataloader": "test"})
+    images = {split.name: sizes_digest(split) for split in splits if split.name != "test"}
+    return Plan(settings, sampler, measured, start, costs, strategy, images)
 
 
 def _start(
@@ -125,6 +129,7 @@ def prepare(config: Config, recorded: Mapping[str, Any] | None = None) -> Prepar
         "channel_shuffle": config.model.backbone.get("channel_shuffle", "even_odd"),
         "seed": config.randomness["seed"],
         **hashes,
+        "images": plan.images,
         **model_hashes(config),
         **_of_measured_costs(plan),
         **_of_start(plan),

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     },
     "detnas.export": {"detnas.models"},
     "detnas.search": {
+        "detnas.data",
         "detnas.models",
         "detnas.evaluation",
         "detnas.export",

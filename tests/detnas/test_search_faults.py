@@ -140,6 +140,7 @@ CHANGED = {
     "calibration images": (["search.evaluator.calibration_images=5"], "calibration_images"),
     "threads": (["search.evaluator.threads=1"], "evaluator.threads = 2, this search has 1"),
     "data": (["val_dataloader.dataset.ann_file={annotations}"], "data.search"),
+    "image": (["data_root={images}"], "images.search"),
     "pipeline": (["train_dataloader.dataset.filter_cfg.min_size=1"], "data.train"),
     "weights": (["search.supernet={weights}"], "supernet_sha256"),
     "metric": (["val_evaluator.proposal_nums=(1,10,100)"], "metrics_sha256"),
@@ -160,6 +161,11 @@ def test_7_resuming_with_something_changed_is_refused(
         changed = tmp_path / "changed.json"
         changed.write_text(source.read_text() + " ")
         options = [options[0].format(annotations=changed)]
+    elif "{images}" in options[0]:
+        shutil.copytree(experiment / "data/detection", tmp_path / "images")
+        one = next((tmp_path / "images/images/search").iterdir())
+        one.write_bytes(one.read_bytes() + b" ")  # readers of images do not mind
+        options = [options[0].format(images=tmp_path / "images")]
     elif "{weights}" in options[0]:
         import torch
 
