@@ -3,6 +3,7 @@
 import argparse
 import ast
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +34,8 @@ def search(options: Options) -> None:
     from detnas.distributed import process_group, restarts
     from detnas.search.stage import search as run
 
-    resume = options.resume or restarts() > 0
-    with process_group(options.launcher) as is_first:
+    resume = options.resume or (restarts() > 0 and _begun_by_this_launch(Path(config.work_dir)))
+    with process_group(options.launcher, computes=False) as is_first:
         try:
             found = run(config, resume=resume, progress=print_progress)
         except KeyboardInterrupt:
@@ -44,6 +45,16 @@ def search(options: Options) -> None:
     if found is not None:
         print(search_table(*found))
         print(f"written: {Path(config.work_dir) / 'best_architecture.json'}")
+
+
+def _begun_by_this_launch(work_dir: Path) -> bool:
+    """Whether the history there is of the launch that has started this process again."""
+    from detnas.search.history import FILE_NAME
+    from detnas.search.records import read_created
+
+    history = work_dir / FILE_NAME
+    launched = float(os.environ.get("DETNAS_LAUNCHED", "0"))
+    return history.is_file() and read_created(history) >= launched
 
 
 def _say_how_to_go_on(options: Options, work_dir: Path) -> None:

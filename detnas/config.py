@@ -19,6 +19,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import detnas.models  # noqa: F401 - says what to install where OpenMMLab is missing
+from detnas.files import replacing
 
 _REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
 _OWN_KEYS = ("amp", "console_level", "find_unused_parameters", "sync_bn")
@@ -169,6 +170,5 @@ def unwrap_dataset(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def save_config(config: Config, path: Path | str) -> None:
     """Write the resolved config beside a stage's results."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    config.dump(str(path))
+    with replacing(path) as temporary:
+        config.dump(str(temporary))

@@ -2,6 +2,7 @@
 
 import statistics
 import sys
+from contextlib import suppress
 
 from detnas.search.loop import SearchResult
 from detnas.search.progress import Progress
@@ -28,12 +29,12 @@ def print_progress(progress: Progress) -> None:
     )
     score = "failed" if progress.score is None else f"{progress.score:.4f}"
     best = "none yet" if progress.best_score is None else f"{progress.best_score:.4f}"
-    print(
+    line = (
         f"    search  {where}  {progress.done}/{progress.total}  score {score}  best {best}  "
-        f"{duration(progress.elapsed)}, {duration(progress.eta)} left",
-        file=sys.stderr,
-        flush=True,
+        f"{duration(progress.elapsed)}, {duration(progress.eta)} left"
     )
+    with suppress(OSError):  # a terminal that is gone does not end a search
+        print(line, file=sys.stderr, flush=True)
 
 
 def search_table(architecture: Architecture, result: SearchResult) -> str:

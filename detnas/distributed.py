@@ -17,7 +17,9 @@ SLURM_PORTS = (20000, 12000)  # the first, how many: below those that systems gi
 
 
 @contextmanager
-def process_group(launcher: str, timeout: timedelta = timedelta(hours=1)) -> Iterator[bool]:
+def process_group(
+    launcher: str, timeout: timedelta = timedelta(hours=1), computes: bool = True
+) -> Iterator[bool]:
     """Within the block, the processes that torchrun ("pytorch") or srun ("slurm") started are one.
 
     NCCL where there is a CUDA device, of which each process takes the one of its local rank; gloo
@@ -26,6 +28,8 @@ def process_group(launcher: str, timeout: timedelta = timedelta(hours=1)) -> Ite
     Args:
         launcher: one of `LAUNCHERS`.
         timeout: how long a process waits for the others.
+        computes: whether these processes use their devices. Those of a search do not: they start
+            others that do, and talk over gloo.
     Yields:
         Whether this process is the first, which prints and writes.
     Raises:
@@ -51,12 +55,13 @@ def process_group(launcher: str, timeout: timedelta = timedelta(hours=1)) -> Ite
                 f"this machine has {devices} GPUs, and was given a process for GPU {device} "
                 f"(counted from 0): start {devices} at most"
             )
-        torch.cuda.set_device(device)
+        if computes:
+            torch.cuda.set_device(device)
     # Processes that torchrun starts again find the addresses of the ones before in its store.
     store, rank, processes = next(distributed.rendezvous("env://", timeout=timeout))
     store = distributed.PrefixStore(f"start_{restarts()}", store)
     distributed.init_process_group(
-        "nccl" if on_cuda else "gloo", None, timeout, processes, rank, store
+        "nccl" if on_cuda and computes else "gloo", None, timeout, processes, rank, store
     )
     yield get_rank() == 0
     distributed.destroy_process_group()  # after an error the launcher ends all of them
@@ -95,7 +100,7 @@ def local_gpu() -> int | None:
     """Index of the device of this process in the group; None without group or device."""
     if not (distributed.is_initialized() and torch.cuda.is_available()):
         return None
-    return torch.cuda.current_device()
+    return int(os.environ["LOCAL_RANK"])
 
 
 def restarts() -> int:

@@ -17,14 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 
 from detnas.config import load_config, unknown_options
 from detnas.console import duration, print_progress
 from detnas.distributed import on_rank_0
 from detnas.evaluation.testing import score_checkpoint
 from detnas.files import file_sha256, write_text
+from detnas.search.history import FILE_NAME
 from detnas.search.plan import plan_search
+from detnas.search.records import read_fingerprint
 from detnas.search.stage import search
 from detnas.summary import METRICS, SUMMARY, illustrate, summarise
 from detnas.training.hooks import FINAL_WEIGHTS
@@ -93,7 +95,8 @@ def check_experiment(experiment: Experiment, stages: Sequence[str] | None = None
         config = experiment.config(stage)
         _check_foreign_inputs(experiment, stage, config)
         if stage == "search":
-            plan_search(config)
+            history = Path(config.work_dir) / FILE_NAME
+            plan_search(config, read_fingerprint(history) if history.is_file() else None)
         elif stage != "test":
             check_training(config)
         states[stage] = UNFINISHED if experiment.seconds(stage) is None else FINISHED
@@ -175,6 +178,7 @@ def _run_stage(experiment: Experiment, stage: str, title: str, quiet: bool) -> N
         write_text(folder / STAGE_FILE, json.dumps(state, indent=2) + "\n")
     began = time.monotonic()
     _work(experiment, stage, config, quiet)
+    barrier()  # what the next stage begins from is there
     state["seconds"] = time.monotonic() - began
     if is_main_process():
         write_text(folder / STAGE_FILE, json.dumps(state, indent=2) + "\n")

@@ -24,7 +24,13 @@ several_processes() {
         exit 2
     fi
     local where=(--standalone)
-    if [ "${NNODES:-1}" -gt 1 ] || [ -n "${PORT:-}" ]; then
+    if [ "${NNODES:-1}" -gt 1 ] && [ "${restarts:-0}" -gt 0 ]; then
+        # This meeting place tells all machines to start again where one process has ended.
+        where=(
+            --nnodes "$NNODES" --rdzv-backend c10d --rdzv-id "${RDZV_ID:-detnas}"
+            --rdzv-endpoint "${MASTER_ADDR:-127.0.0.1}:${PORT:-29500}"
+        )
+    elif [ "${NNODES:-1}" -gt 1 ] || [ -n "${PORT:-}" ]; then
         where=(
             --nnodes "${NNODES:-1}" --node-rank "${NODE_RANK:-0}"
             --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}"
@@ -32,7 +38,8 @@ several_processes() {
     fi
     # shellcheck disable=SC2034 # for the script that sources this
     command=(
-        env "OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}" "$python" -m torch.distributed.run "${where[@]}"
+        env "OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}" "DETNAS_LAUNCHED=$(date +%s)"
+        "$python" -m torch.distributed.run "${where[@]}"
         --nproc-per-node "$processes" --max-restarts "${restarts:-0}"
         -m detnas.cli "$@" --launcher pytorch
     )

@@ -80,12 +80,20 @@ class CachedBatches:
         for batch in self._loader:
             size += _tensor_bytes(batch["inputs"])
             if size <= self._limit:
-                batches.append(batch)
+                batches.append(self._to_keep(batch))
             else:
                 batches.clear()
             yield _fresh(batch)
         if size <= self._limit:
             self._kept = batches
+
+    def _to_keep(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A copy in this process's memory: what a loader's worker sends holds open files."""
+        if self._loader.num_workers == 0:
+            return batch
+        inputs = batch["inputs"]
+        kept = inputs.clone() if isinstance(inputs, torch.Tensor) else [i.clone() for i in inputs]
+        return {**batch, "inputs": kept, "data_samples": deepcopy(batch["data_samples"])}
 
 
 def _tensor_bytes(inputs: Any) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 # The only part of a fingerprint that a resumed search may change: it may grow.
 GENERATIONS = "strategy.generations"
 # What histories of version 1 do not know yet; it is recorded when one is gone on with.
-ADDED_LATER = "images."
+ADDED_LATER = ("images.", "data.metrics")
 
 
 def normalised(fingerprint: Mapping[str, Any]) -> dict[str, Any]:

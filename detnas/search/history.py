@@ -5,6 +5,7 @@ disk before the search goes on. To read a history only, see `detnas.search.recor
 """
 
 import json
+import logging
 import math
 import sqlite3
 import time
@@ -17,6 +18,7 @@ from typing import IO, Any
 from detnas.search.fingerprint import check_fingerprint, normalised
 from detnas.search.history_file import (
     HistoryWriteError,
+    backup_path,
     create_file,
     enable_wal,
     leave_wal,
@@ -35,9 +37,12 @@ from detnas.search.records import (
     Evaluation,
     choices_to_text,
     evaluation_from_row,
+    failed_together,
     read_rows,
     recorded_fingerprint,
 )
+
+logger = logging.getLogger(__name__)
 
 FILE_NAME = "history.db"
 
@@ -79,8 +84,9 @@ class History:
     def open(cls, path: str | Path, fingerprint: Mapping[str, Any]) -> "History":
         """Continue the history of an interrupted search, or of one that is to grow.
 
-        Candidates that were running when it ended are proposed again. So are all of them where
-        every one had failed: nothing has been learnt from, and what failed them may be mended.
+        Candidates that were running when it ended are proposed again. So are those of a last
+        generation that failed as a whole, or all where every one had failed: nothing has been
+        learnt from them, and what failed them may be mended.
 
         Raises:
             ValueError: there is none, its version is unknown, another search writes it, or its
@@ -107,6 +113,14 @@ class History:
             statuses = {row[0] for row in execute("SELECT DISTINCT status FROM evaluations")}
             if statuses == {FAILED}:
                 execute("UPDATE evaluations SET status = ?, error = NULL", PROPOSED)
+            last = execute("SELECT MAX(generation) FROM evaluations WHERE role = ?", SEARCH)
+            number = last.fetchone()[0]
+            if number is not None and failed_together(self.generation(number)):
+                execute(
+                    "UPDATE evaluations SET status = ?, error = NULL "
+                    "WHERE role = ? AND generation = ?",
+                    *(PROPOSED, SEARCH, number),
+                )
 
     def close(self) -> None:
         """Close the file and let another search write it; closing again does nothing."""
@@ -197,11 +211,12 @@ class History:
     def backup(self) -> None:
         """Copy the history to its backup file, which nobody reads unless the user asks.
 
-        Raises:
-            HistoryWriteError: the backup could not be written; the one before is still there.
+        Where it cannot be written, the log says so, and the one before is still there.
         """
-        with self._explained():
+        try:
             write_backup(self._connection, self.path)
+        except (sqlite3.OperationalError, OSError) as error:
+            logger.warning("%s cannot be written (%s); going on", backup_path(self.path), error)
 
     def _update(self, key: int, assignments: str, *values: object) -> None:
         with self._transaction() as execute:

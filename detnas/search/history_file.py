@@ -47,6 +47,12 @@ CREATE UNIQUE INDEX no_candidate_twice ON evaluations (choices) WHERE role = 'se
 UPGRADES = {1: "ALTER TABLE evaluations ADD COLUMN proposed REAL"}
 """What makes a history of each older version one of the next; it is read without that, too."""
 
+NETWORK_FILESYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "9p"}
+    | {"fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.juicefs", "afs", "orangefs"}
+)
+"""Where processes of several machines do not share memory, so that WAL is not safe."""
+
 ORPHANS_SECONDS = 15.0
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -113,6 +119,9 @@ def open_checked(path: Path, mode: str) -> sqlite3.Connection:
     """
     require_history(path)
     connection = connect(path, mode)
+    if mode == "ro" and _must_be_rolled_back(connection):
+        connection.close()
+        connection = connect(path, "rw")  # which does so, under SQLite's own locks
     try:
         version = _check_integrity(connection, path)
         if mode == "rw":
@@ -121,6 +130,17 @@ def open_checked(path: Path, mode: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _must_be_rolled_back(connection: sqlite3.Connection) -> bool:
+    """Whether a kill left half a transaction in a rollback journal, which no reader may undo."""
+    try:
+        connection.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError as error:
+        return "readonly" in str(error)
+    except sqlite3.DatabaseError:
+        return False
+    return False
 
 
 def _upgrade(connection: sqlite3.Connection, path: Path, version: int) -> None:
@@ -177,14 +197,37 @@ def enable_wal(connection: sqlite3.Connection, path: Path) -> None:
     Every transaction is synced to the disk in both.
     """
     connection.execute("PRAGMA synchronous = FULL")
+    if filesystem_of(path) in NETWORK_FILESYSTEMS:  # SQLite does not see that its log fails there
+        _use_journal(connection, path)
+        return
     # Without WAL's shared memory SQLite either answers the old mode or reports a locking error.
     with suppress(sqlite3.OperationalError):
         if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
             return
+    _use_journal(connection, path)
+
+
+def _use_journal(connection: sqlite3.Connection, path: Path) -> None:
     mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
     logger.warning(
         "%s: its filesystem has no write-ahead log, using the rollback journal (%s)", path, mode
     )
+
+
+def filesystem_of(path: Path) -> str:
+    """The type of the filesystem that a path lies on, as "ext4"; empty where it is not known."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    absolute = path.resolve()
+    found, deepest = "", 0
+    for line in mounts:
+        before, _, after = line.partition(" - ")
+        point = Path(before.split()[4].replace("\\040", " "))
+        if absolute.is_relative_to(point) and len(point.parts) >= deepest:
+            found, deepest = after.split()[0], len(point.parts)
+    return found
 
 
 def leave_wal(connection: sqlite3.Connection) -> None:

@@ -30,7 +30,10 @@ def input_hashes(config: Config, supernet: str) -> dict[str, Any]:
         raise FileNotFoundError(f"checkpoint {supernet} does not exist")
     return {
         "supernet_sha256": file_sha256(supernet),
-        "data": {name: _data_digest(config[key]) for key, name in SPLITS.items()},
+        "data": {
+            **{name: _data_digest(config[key]) for key, name in SPLITS.items()},
+            "metrics": _metrics_digest(config.get("val_evaluator") or ()),
+        },
     }
 
 
@@ -60,6 +63,13 @@ def _without_paths(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_paths(item) for item in value]
     return value
+
+
+def _metrics_digest(evaluator: Any) -> str:
+    """Of the annotations that metrics read for themselves."""
+    metrics = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
+    files = [Path(metric["ann_file"]) for metric in metrics if metric.get("ann_file")]
+    return _digest([file_sha256(file) for file in files if file.is_file()])
 
 
 def _data_digest(dataloader: Mapping[str, Any]) -> str:

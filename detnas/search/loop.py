@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from detnas.search.executors.base import Executor, Job, JobResult
 from detnas.search.history import History
 from detnas.search.progress import ProgressCallback, Tracker
-from detnas.search.records import FAILED, RANDOM, SEARCH, Evaluation, best_of
+from detnas.search.records import FAILED, RANDOM, SEARCH, Evaluation, best_of, failed_together
 from detnas.search.strategies import Choices, Costs, Result, Strategy
 
 
 class SearchFailedError(RuntimeError):
-    """No candidate could be evaluated."""
+    """No candidate of a generation could be evaluated."""
 
 
 class ReplayError(ValueError):
@@ -63,7 +63,8 @@ def run_search(
         progress: called after each result.
 
     Raises:
-        SearchFailedError: a generation ended and no candidate has ever had a score.
+        SearchFailedError: a whole generation failed, of `FEWEST_TOGETHER` candidates at least or
+            while none has ever had a score.
         ReplayError: the history was made by another strategy, or by another version of it.
         MissingScoreError: the evaluator's metrics lack the score.
         HistoryWriteError: the history cannot be written.
@@ -73,12 +74,13 @@ def run_search(
     run = _Run(executor, history, costs, tracker)
     sign = 1.0 if greater_is_better else -1.0
     while evaluations := run.generation(strategy.generation, strategy.ask()):
-        strategy.tell([_result(evaluation, sign) for evaluation in evaluations])
-        if tracker.best is None:
+        if tracker.best is None or failed_together(evaluations):
+            which = "every candidate" if tracker.best is None else "every candidate of a generation"
             raise SearchFailedError(
-                f"every candidate failed, the last one with {evaluations[-1].error}; "
+                f"{which} failed, the last one with {evaluations[-1].error}; "
                 f"mend that, then try them again with --resume"
             )
+        strategy.tell([_result(evaluation, sign) for evaluation in evaluations])
     compared = run.baseline(baseline)
     history.backup()
     evaluations = [e for e in history.rows() if e.role == SEARCH]

@@ -119,7 +119,8 @@ def prepare(config: Config, recorded: Mapping[str, Any] | None = None) -> Prepar
     settings = plan.settings
     check_weights(config, settings.supernet)
     if settings.evaluator.threads is None:
-        evaluator = replace(settings.evaluator, threads=torch.get_num_threads())
+        before = (recorded or {}).get("evaluator", {}).get("threads")
+        evaluator = replace(settings.evaluator, threads=before or torch.get_num_threads())
         settings = replace(settings, evaluator=evaluator)
     hashes = input_hashes(config, settings.supernet)
     fingerprint = {

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,9 @@ PROPOSED = "proposed"
 RUNNING = "running"
 DONE = "done"
 FAILED = "failed"
+
+FEWEST_TOGETHER = 4
+"""Candidates of a generation that have to fail before the search ends for it."""
 
 FINGERPRINT = "fingerprint"
 """Key of the table `meta`: what the search depends on, as `detnas.search.fingerprint` says."""
@@ -82,6 +85,13 @@ def read_fingerprint(path: str | Path) -> dict[str, Any]:
         return recorded_fingerprint(connection)
 
 
+def read_created(path: str | Path) -> float:
+    """When a history was begun, in seconds since 1970 (UTC); errors as `read_history`."""
+    with closing(open_checked(Path(path), "ro")) as connection:
+        row = connection.execute("SELECT value FROM meta WHERE key = 'created'").fetchone()
+        return float(json.loads(row["value"]))
+
+
 def read_rows(connection: sqlite3.Connection) -> list[Evaluation]:
     """All evaluations of an open history, generation by generation, the baseline's last."""
     rows = connection.execute(
@@ -113,6 +123,11 @@ def choices_to_text(choices: Iterable[int]) -> str:
 def choices_from_text(text: str) -> tuple[int, ...]:
     """The reverse of `choices_to_text`."""
     return tuple(map(int, text.split(",")))
+
+
+def failed_together(evaluations: Sequence[Evaluation]) -> bool:
+    """Whether a generation failed as a whole, which is hardly its candidates' doing."""
+    return len(evaluations) >= FEWEST_TOGETHER and all(e.status == FAILED for e in evaluations)
 
 
 def best_of(

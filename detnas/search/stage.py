@@ -25,7 +25,7 @@ from detnas.search.inputs import versions
 from detnas.search.loop import SearchResult, run_search
 from detnas.search.plan import Prepared, prepare
 from detnas.search.progress import ProgressCallback
-from detnas.search.records import read_fingerprint
+from detnas.search.records import DONE, read_fingerprint, read_history
 from detnas.search.settings import ExecutorSettings
 from detnas.search.strategies.random_search import draw_baseline
 from detnas.search.workers import MakeCandidateEvaluator
@@ -78,7 +78,7 @@ def _search(
             if going_on:
                 lock_writer(history_file).close()  # refused now, not once the workers are there
             prepared = prepare(config, read_fingerprint(history_file) if going_on else None)
-            executor = _executor(config, prepared)
+            executor = _executor(config, prepared, going_on and _has_score(history_file))
         stack.enter_context(executor)  # before there is a history, for it may be refused
         _note(config, executor)
         history_file.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ def _run(
     )
 
 
-def _executor(config: Config, prepared: Prepared) -> Executor:
+def _executor(config: Config, prepared: Prepared, has_scored: bool) -> Executor:
     settings = prepared.plan.settings
     threads = settings.evaluator.threads
     assert threads is not None, "prepare has decided it"
@@ -128,7 +128,9 @@ def _executor(config: Config, prepared: Prepared) -> Executor:
         str(Path.cwd()),
     )
     machine = Machine(torch.cuda.device_count(), threads, local_gpu())
-    return build_executor(_placed(settings.executor), make_evaluate, settings.score, machine)
+    return build_executor(
+        _placed(settings.executor), make_evaluate, settings.score, machine, has_scored
+    )
 
 
 def _placed(settings: ExecutorSettings) -> ExecutorSettings:
@@ -156,13 +158,17 @@ def _others_sent_away_on_error() -> Iterator[None]:
         raise
 
 
+def _has_score(history_file: Path) -> bool:
+    return any(row.status == DONE for row in read_history(history_file))
+
+
 @contextmanager
 def _without_a_history_of_nothing(history_file: Path, going_on: bool) -> Iterator[None]:
     """Remove a new history whose `search.score` no candidate can have: it would block the mend."""
     try:
         yield
     except MissingScoreError:
-        if not going_on:
+        if not going_on and not _has_score(history_file):
             for file in history_file.parent.glob(f"{history_file.name}*"):
                 file.unlink(missing_ok=True)
         raise

@@ -187,6 +187,7 @@ def test_7_executor_and_logging_may_change_and_generations_may_grow(
     shutil.copytree(experiment / "search", tmp_path / "search")
     options = ["search.strategy.generations=3", "log_level=WARNING", "search.evaluator.cache_mb=0"]
     options += ["search.executor.attempts=3", "search.random_baseline=3"]
+    options += ["search.evaluator.threads=None"]  # stays what it was
     assert main([*search(experiment, tmp_path / "search", *options), "--resume"]) == 0
     assert len(rows(tmp_path / "search")) == 3 * 2 + 3
 

@@ -18,13 +18,16 @@ attribute `notes`, lines that the user should read once."""
 MakeEvaluate = Callable[[], Evaluate]
 """Builds the scorer where it will work; sent to workers, so it can be pickled.
 
-A ValueError or OSError refuses the worker for good (another supernet, say); what else it raises may
-pass, and the worker is started again.
+A ValueError or FileNotFoundError refuses the worker for good (another supernet, say); what else it
+raises may pass, and the worker is started again.
 """
 
 
 class MissingScoreError(ValueError):
-    """The evaluator's metrics lack the key that ranks candidates: no candidate's fault."""
+    """The evaluator's metrics lack the key that ranks candidates.
+
+    No candidate's fault, unless another had it: some metrics leave it out where nothing is found.
+    """
 
 
 class ScoreNotFiniteError(ValueError):
@@ -100,7 +103,7 @@ def finite_score(metrics: Mapping[str, float], score: str) -> float:
     if score not in metrics:
         raise MissingScoreError(
             f"search.score '{score}' is not among the evaluator's metrics; "
-            f"set it to one of: {', '.join(metrics)}"
+            f"set it to one of: {', '.join(metrics) or 'it gave none'}"
         )
     if not math.isfinite(metrics[score]):
         raise ScoreNotFiniteError(f"{score} is {metrics[score]}")

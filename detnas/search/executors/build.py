@@ -9,7 +9,7 @@ from detnas.search.executors.pool import Pool, PoolExecutor
 from detnas.search.settings import ExecutorSettings
 
 START_SECONDS = 900.0
-"""What a worker has at least to start in: it imports, reads annotations and weights."""
+"""What a worker has to start in: it imports, reads annotations and weights."""
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,32 @@ class Machine:
 
 
 def build_executor(
-    settings: ExecutorSettings, make_evaluate: MakeEvaluate, score: str, machine: Machine
+    settings: ExecutorSettings,
+    make_evaluate: MakeEvaluate,
+    score: str,
+    machine: Machine,
+    has_scored: bool = False,
 ) -> Executor:
     """The executor of a config, to be entered.
+
+    Args:
+        settings: the section `search.executor`.
+        make_evaluate: builds the scorer, here or in each worker.
+        score: the key of the metrics that ranks candidates.
+        machine: what there is for workers.
+        has_scored: whether the metrics are known to have the score, as from an earlier run.
 
     Raises:
         ModuleNotFoundError: "ray" without the package.
         Exception: under "local", whatever `make_evaluate` raises.
     """
     if settings.type == "local":
-        return LocalExecutor(make_evaluate(), score, settings.attempts)
+        return LocalExecutor(make_evaluate(), score, settings.attempts, has_scored)
     pool = _pool(settings, make_evaluate, machine)
-    return PoolExecutor(pool, score, settings.attempts, settings.timeout)
+    return PoolExecutor(pool, score, settings.attempts, settings.timeout, has_scored)
 
 
 def _pool(settings: ExecutorSettings, make_evaluate: MakeEvaluate, machine: Machine) -> Pool:
-    start_timeout = max(settings.timeout, START_SECONDS)
     if settings.type == "ray":
         from detnas.search.executors.ray_cluster import RayPool
 
@@ -51,11 +61,11 @@ def _pool(settings: ExecutorSettings, make_evaluate: MakeEvaluate, machine: Mach
     if settings.type == "distributed":
         from detnas.search.executors.ranks import RankPool
 
-        return RankPool(make_evaluate, machine.own_gpu, start_timeout)
+        return RankPool(make_evaluate, machine.own_gpu, START_SECONDS)
     from detnas.search.executors.connections import ConnectionPool
     from detnas.search.executors.processes import ProcessWorker
 
     cpus = len(os.sched_getaffinity(0))
     workers = settings.workers or machine.gpus or max(cpus // machine.threads, 1)
     devices = [i % machine.gpus if machine.gpus else None for i in range(workers)]
-    return ConnectionPool([ProcessWorker(make_evaluate, gpu) for gpu in devices], start_timeout)
+    return ConnectionPool([ProcessWorker(make_evaluate, gpu) for gpu in devices], START_SECONDS)

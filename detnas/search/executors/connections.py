@@ -1,7 +1,8 @@
 """A pool of workers behind connections: processes of this machine, and ranks that joined.
 
-Workers that end are started again where that is possible, after a pause that grows; one that cannot
-be started `MAX_FAILED_STARTS` times in a row, or is refused, is given up.
+Workers that end are started again where that is possible, after a pause that grows. A place whose
+first worker is refused, or cannot be started `MAX_FAILED_STARTS` times in a row, is given up; one
+that has served is not, for what stops it now may pass.
 """
 
 import logging
@@ -21,12 +22,17 @@ logger = logging.getLogger(__name__)
 
 MAX_FAILED_STARTS = 3
 FIRST_PAUSE = 1.0  # seconds, doubled with each failed start
+LONGEST_PAUSE = 600.0
 POLL_SECONDS = 0.5  # how soon the end of a process is seen whose children hold its connection
 GRACE_SECONDS = 3.0  # for workers to stop by themselves
 
 
 class Remote(Protocol):
     """A worker's process as its pool sees it."""
+
+    @property
+    def starts(self) -> int:
+        """How many starts it makes by itself before it says that none has worked."""
 
     def start(self) -> Connection | None:
         """Start it, or start it anew: the connection to it; None where it cannot be restarted."""
@@ -51,6 +57,8 @@ class _Slot:
     remote: Remote
     connection: Connection | None = None
     ready: bool = False
+    served: bool = False  # it has been ready at some time
+    number: int = 0  # of the last candidate sent; answers to others are of no interest
     failed_starts: int = 0
     start_at: float = 0.0  # by time.monotonic(); no process runs before
     start_by: float = field(default=float("inf"))
@@ -101,10 +109,15 @@ class ConnectionPool:
 
     def send(self, worker: int, choices: Choices) -> None:
         """See `Pool.send`."""
-        connection = self._slots[worker].connection
-        assert connection is not None, "only a ready worker is given a candidate"
+        slot = self._slots[worker]
+        assert slot.connection is not None, "only a ready worker is given a candidate"
+        slot.number += 1
         with suppress(OSError):  # `wait` meets the same end
-            send(connection, {"choices": list(choices)})
+            send(slot.connection, {"choices": list(choices), "number": slot.number})
+
+    def is_ready(self, worker: int) -> bool:
+        """Whether it can be sent a candidate."""
+        return self._slots[worker].ready
 
     def replace(self, worker: int) -> None:
         """See `Pool.replace`."""
@@ -117,7 +130,7 @@ class ConnectionPool:
     def _expect(self, slot: _Slot) -> None:
         """Wait for a worker to become ready; what came from the one before is not listened to."""
         slot.ready = False
-        slot.start_by = time.monotonic() + self._start_timeout
+        slot.start_by = time.monotonic() + self._start_timeout * slot.remote.starts
 
     def wait(self, seconds: float) -> list[Event]:
         """See `Pool.wait`."""
@@ -143,7 +156,7 @@ class ConnectionPool:
         by_connection = {
             slot.connection: worker
             for worker, slot in enumerate(self._slots)
-            if slot.connection is not None
+            if slot.connection is not None and not slot.given_up
         }
         if not by_connection:
             time.sleep(seconds)
@@ -174,17 +187,31 @@ class ConnectionPool:
             end = slot.remote.ended() or "its connection broke"
             return self._end(worker, end, failed_start=not slot.ready)
         if "ready" in message:
-            slot.ready, slot.failed_starts = True, 0
+            slot.ready, slot.served, slot.failed_starts = True, True, 0
             return Ready(worker, message["ready"], tuple(message["notes"]))
+        if "refused" in message and slot.remote.starts > 1:
+            return self._let_sit_out(worker, message["refused"])
         if "refused" in message or "broken" in message:
-            slot.given_up = "refused" in message
+            slot.given_up = "refused" in message and not slot.served
             return self._end(worker, message.get("refused") or message["broken"], True)
-        if not slot.ready:  # an answer of one that has been replaced
+        if not slot.ready:  # of one that has been replaced
             return None
         if "lost" in message:
             self._expect(slot)
             return Lost(worker, message["lost"])
+        if message["number"] != slot.number:
+            return None
         return Answer(worker, message.get("metrics"), message.get("error"))
+
+    def _let_sit_out(self, worker: int, reason: str) -> Lost | None:
+        """Give up a rank, which stays connected to hear when all stop."""
+        slot = self._slots[worker]
+        was_ready, slot.ready, slot.given_up = slot.ready, False, True
+        self._reason = f"the last one gave up: {reason}"
+        if was_ready:
+            return Lost(worker, reason)
+        logger.warning("worker %d sits out: %s", worker, reason)
+        return None
 
     def _end(self, worker: int, reason: str, failed_start: bool) -> Lost | None:
         """End a worker's process and plan the next one."""
@@ -195,10 +222,10 @@ class ConnectionPool:
             slot.connection = None
         slot.remote.kill()
         slot.failed_starts += failed_start
-        slot.given_up = slot.given_up or slot.failed_starts >= MAX_FAILED_STARTS
-        slot.start_at = time.monotonic() + (
-            FIRST_PAUSE * 2**slot.failed_starts if failed_start else 0.0
-        )
+        if not slot.served and slot.failed_starts >= MAX_FAILED_STARTS:
+            slot.given_up = True
+        pause = min(FIRST_PAUSE * 2 ** min(slot.failed_starts, 20), LONGEST_PAUSE)
+        slot.start_at = time.monotonic() + (pause if failed_start else 0.0)
         if not was_ready:
             self._reason = f"the last one could not start: {reason}"
             what = "is given up" if slot.given_up else "is tried again"

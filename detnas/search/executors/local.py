@@ -24,12 +24,16 @@ class LocalExecutor:
         evaluate: scores a candidate.
         score: the key of its metrics that ranks candidates.
         attempts: tries of a candidate before it counts as failed.
+        has_scored: whether the metrics are known to have the score.
     """
 
-    def __init__(self, evaluate: Evaluate, score: str, attempts: int = 2) -> None:
+    def __init__(
+        self, evaluate: Evaluate, score: str, attempts: int = 2, has_scored: bool = False
+    ) -> None:
         self._evaluate = evaluate
         self._score = score
         self._attempts = attempts
+        self._has_scored = has_scored
         self.notes: Sequence[str] = getattr(evaluate, "notes", ())
 
     def __enter__(self) -> Self:
@@ -50,12 +54,15 @@ class LocalExecutor:
             try:
                 metrics = self._evaluate(job.choices)
                 score = finite_score(metrics, self._score)
-            except MissingScoreError:
-                raise
+            except MissingScoreError as failure:
+                if not self._has_scored:
+                    raise
+                error = describe(failure)
             except Exception as failure:  # any error of a candidate is a result of the search
                 error = describe(failure)
                 if spoils_the_process(failure):
                     raise ExecutorError(f"{error}; go on with --resume") from failure
             else:
+                self._has_scored = True
                 return JobResult(job.id, score, metrics)
         return JobResult(job.id, None, error=error)

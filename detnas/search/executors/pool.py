@@ -8,12 +8,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from detnas.search.executors.base import (
     Job,
     JobResult,
+    MissingScoreError,
     OnResult,
     OnStart,
     ScoreNotFiniteError,
@@ -81,10 +82,14 @@ class Pool(Protocol):
         """End a worker that hangs; no `Lost` comes of it."""
 
 
+MAX_ERRORS_IN_A_ROW = 3
+"""A worker that answers so often with nothing but errors is replaced: it may be what fails."""
+
+
 @dataclass
 class _Task:
     job: Job
-    failures: int = 0
+    failed_on: list[int] = field(default_factory=list)  # the workers, one entry a failed try
     losses: int = 0
 
 
@@ -103,14 +108,19 @@ class PoolExecutor:
         attempts: tries of a candidate that raise, have no finite score or take too long before it
             counts as failed.
         timeout: seconds for one try; a worker that takes longer is replaced.
+        has_scored: whether the metrics are known to have the score.
     """
 
-    def __init__(self, pool: Pool, score: str, attempts: int, timeout: float) -> None:
+    def __init__(
+        self, pool: Pool, score: str, attempts: int, timeout: float, has_scored: bool = False
+    ) -> None:
         self._pool = pool
         self._score = score
         self._attempts = attempts
         self._timeout = timeout
         self._names: dict[int, str] = {}
+        self._errors_in_a_row: dict[int, int] = {}
+        self._has_scored = has_scored
         self.notes: Sequence[str] = ()
 
     def __enter__(self) -> Self:
@@ -131,18 +141,40 @@ class PoolExecutor:
         waiting = deque(_Task(job) for job in jobs)
         running: dict[int, _Try] = {}
         while waiting or running:
-            for worker in sorted(self._names.keys() - running.keys())[: len(waiting)]:
-                task = waiting.popleft()
+            for worker in sorted(self._names.keys() - running.keys()):
+                task = self._take(waiting, worker)
+                if task is None:
+                    continue
                 on_start(task.job.id, self._names[worker])
                 running[worker] = _Try(task, time.monotonic() + self._timeout)
                 self._pool.send(worker, task.job.choices)
             for worker, outcome in self._outcomes(running):
                 task = running.pop(worker).task
                 result = self._result(task, outcome)
+                self._watch(worker, failed=result is None or result.score is None)
                 if result is None:
                     waiting.append(task)
                 else:
                     on_result(result)
+
+    def _take(self, waiting: "deque[_Task]", worker: int) -> _Task | None:
+        """The next task for a worker: one that it has failed is for another, if there is one."""
+        for task in waiting:
+            if worker not in task.failed_on or len(self._names) == 1:
+                waiting.remove(task)
+                return task
+        return None
+
+    def _watch(self, worker: int, failed: bool) -> None:
+        """Replace a worker that does nothing but fail."""
+        self._errors_in_a_row[worker] = self._errors_in_a_row.get(worker, 0) + 1 if failed else 0
+        if self._errors_in_a_row[worker] >= MAX_ERRORS_IN_A_ROW and worker in self._names:
+            self._errors_in_a_row[worker] = 0
+            logger.warning(
+                "worker %s gave %d errors in a row and is replaced",
+                *(self._names.pop(worker), MAX_ERRORS_IN_A_ROW),
+            )
+            self._pool.replace(worker)
 
     def _outcomes(self, running: Mapping[int, _Try]) -> list[tuple[int, Answer | Lost]]:
         """What came of running tries, waiting for the next event or the next deadline."""
@@ -191,11 +223,14 @@ class PoolExecutor:
         if outcome.metrics is not None:
             try:
                 score = finite_score(outcome.metrics, self._score)
-            except ScoreNotFiniteError as failure:
+            except (ScoreNotFiniteError, MissingScoreError) as failure:
+                if isinstance(failure, MissingScoreError) and not self._has_scored:
+                    raise
                 error = describe(failure)
             else:
+                self._has_scored = True
                 return JobResult(task.job.id, score, outcome.metrics)
-        task.failures += 1
-        if task.failures < self._attempts:
+        task.failed_on.append(outcome.worker)
+        if len(task.failed_on) < self._attempts:
             return None
         return JobResult(task.job.id, None, error=error)

@@ -3,6 +3,7 @@
 They are spawned, not forked: neither CUDA nor torch's threads survive a fork.
 """
 
+import logging
 import multiprocessing
 import os
 import pickle
@@ -12,6 +13,13 @@ from multiprocessing.connection import Connection
 from detnas.search.executors.base import MakeEvaluate
 from detnas.search.executors.serve import serve
 
+logger = logging.getLogger(__name__)
+
+KILL_SECONDS = 3.0  # a process that hangs in a driver or on a dead share outlives SIGKILL
+
+# A launcher's variables, by which libraries choose devices and log files; no rank evaluates here.
+LAUNCHER = ("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+
 
 class ProcessWorker:
     """A worker in a process of its own; see `connections.Remote`.
@@ -20,6 +28,8 @@ class ProcessWorker:
         make_evaluate: builds the scorer there.
         gpu: index among the devices that this process sees; None leaves them all visible.
     """
+
+    starts = 1
 
     def __init__(self, make_evaluate: MakeEvaluate, gpu: int | None = None) -> None:
         self._payload = pickle.dumps(make_evaluate)
@@ -51,9 +61,14 @@ class ProcessWorker:
 
     def kill(self) -> None:
         """See `Remote.kill`."""
-        if self._process is not None and self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        if self._process is None or not self._process.is_alive():
+            return
+        self._process.kill()
+        self._process.join(KILL_SECONDS)
+        if self._process.is_alive():
+            logger.warning("process %s does not end, and is left behind", self._process.pid)
+            # Else this process could not end before it does.
+            multiprocessing.process._children.discard(self._process)  # type: ignore[attr-defined]
 
     def join(self, seconds: float) -> None:
         """See `Remote.join`."""
@@ -72,6 +87,10 @@ def _visible_device(index: int | None) -> str | None:
 def _main(connection: Connection, payload: bytes, device: str | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for name in LAUNCHER:
+        os.environ.pop(name, None)
+    # Threads of several workers on the same CPUs do not spin while they wait for each other.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if device is not None:  # before anything imports torch
         os.environ["CUDA_VISIBLE_DEVICES"] = device
     make_evaluate: MakeEvaluate = pickle.loads(payload)  # from our own parent

@@ -11,6 +11,7 @@ import os
 import pickle
 import secrets
 import socket
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,12 +22,13 @@ from typing import Any, Self
 from mmengine.dist import broadcast_object_list, get_world_size
 
 from detnas.search.executors.base import ExecutorError, MakeEvaluate
-from detnas.search.executors.connections import ConnectionPool, Remote
+from detnas.search.executors.connections import MAX_FAILED_STARTS, ConnectionPool, Remote
 from detnas.search.executors.pool import Answer, Ready
 from detnas.search.executors.processes import ProcessWorker
 from detnas.search.executors.serve import COORDINATOR_ENDED, receive, send
 
 JOIN_SECONDS = 300.0  # for the other ranks to connect, which they do at once
+HANDSHAKE_SECONDS = 10.0
 PASS_ON_SECONDS = 0.05  # at most, until a rank sees what rank 0 has sent
 
 
@@ -42,6 +44,8 @@ class Invitation:
 
 class RankWorker:
     """Another rank, once it has connected; see `connections.Remote`."""
+
+    starts = MAX_FAILED_STARTS + 1
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -110,7 +114,7 @@ def serve_rank(gpu: int | None = None) -> None:
         gpu: as `ProcessWorker` takes it.
 
     Raises:
-        SystemExit: rank 0 has failed, or this rank cannot evaluate; rank 0 says why.
+        SystemExit: rank 0 has failed; it says why.
     """
     message: list[Any] = [None]
     broadcast_object_list(message)
@@ -125,15 +129,14 @@ def serve_rank(gpu: int | None = None) -> None:
             with pool:
                 _pass_on(coordinator, pool)
         except ExecutorError as error:
-            with suppress(OSError):
-                send(coordinator, {"refused": str(error)})
-            raise SystemExit(1) from None
+            _sit_out(coordinator, str(error))
         except (EOFError, OSError):
             raise SystemExit(COORDINATOR_ENDED) from None
 
 
 def _pass_on(coordinator: Connection, pool: ConnectionPool) -> None:
     """Between rank 0 and the one worker of a pool, until told to stop."""
+    number = 0
     while True:
         while coordinator.poll():
             message = receive(coordinator)
@@ -141,16 +144,28 @@ def _pass_on(coordinator: Connection, pool: ConnectionPool) -> None:
                 return
             if "renew" in message:
                 pool.replace(0)
-            else:
+            elif pool.is_ready(0):
+                number = message["number"]
                 pool.send(0, message["choices"])
+            else:
+                send(coordinator, {"lost": "its process had ended"})
         for event in pool.wait(PASS_ON_SECONDS):
             if isinstance(event, Ready):
                 send(coordinator, {"ready": event.name, "notes": list(event.notes)})
             elif isinstance(event, Answer):
-                answer = {"metrics": event.metrics} if event.error is None else {}
-                send(coordinator, answer or {"error": event.error})
+                said = {"metrics": event.metrics, "error": event.error}
+                said = {key: value for key, value in said.items() if value is not None}
+                send(coordinator, {**said, "number": number})
             else:
                 send(coordinator, {"lost": event.reason})
+
+
+def _sit_out(coordinator: Connection, reason: str) -> None:
+    """Let the others search on: a rank that ended would take them along."""
+    with suppress(EOFError, OSError):
+        send(coordinator, {"refused": reason})
+    while "stop" not in receive(coordinator):
+        pass
 
 
 def _accept(listening: socket.socket, key: bytes, count: int) -> Sequence[Connection]:
@@ -159,15 +174,28 @@ def _accept(listening: socket.socket, key: bytes, count: int) -> Sequence[Connec
     while len(accepted) < count:
         peer, _ = listening.accept()
         connection = Connection(peer.detach())
-        try:
-            deliver_challenge(connection, key)
-            answer_challenge(connection, key)
-        except (AuthenticationError, EOFError, OSError):  # a stranger
+        if not _knows(connection, key):  # a stranger
             connection.close()
             continue
         _keep_alive(connection)
         accepted.append(connection)
     return accepted
+
+
+def _knows(connection: Connection, key: bytes) -> bool:
+    """Whether who has connected has the key; one who says nothing for a while has not."""
+    known: list[bool] = []
+
+    def ask() -> None:
+        with suppress(AuthenticationError, EOFError, OSError):
+            deliver_challenge(connection, key)
+            answer_challenge(connection, key)
+            known.append(True)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(HANDSHAKE_SECONDS)
+    return bool(known)
 
 
 def _keep_alive(connection: Connection) -> None:

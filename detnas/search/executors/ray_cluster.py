@@ -22,7 +22,7 @@ from detnas.search.strategies import Choices
 
 logger = logging.getLogger(__name__)
 
-MAX_FAILED_STARTS = 3  # in a row, of all workers together, while none is ready
+MAX_FAILED_STARTS = 3  # in a row, where no worker is there or on its way
 LOOK_SECONDS = 5.0  # between looks at the cluster's size
 MAX_PAUSE_DOUBLINGS = 7  # of that, where workers cannot start
 TELL_SECONDS = 60.0  # between messages that no worker is there yet
@@ -95,6 +95,7 @@ class RayPool:
         local: dict[str, Any] = {}
         if self._address is None:
             workers = self._workers or max((os.cpu_count() or 1) // self._threads, 1)
+            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `processes`
             local = {"num_cpus": workers * self._threads, "include_dashboard": False}
         with _own_sigterm():
             try:
@@ -180,8 +181,7 @@ class RayPool:
             return Lost(worker, reason)
         self._failed_starts += 1
         logger.warning("a worker could not start: %s", reason)
-        nobody = not any(slot.ready for slot in self._slots.values())
-        if nobody and self._failed_starts >= MAX_FAILED_STARTS:
+        if not self._slots and self._failed_starts >= MAX_FAILED_STARTS:
             raise ExecutorError(f"no worker is left; the last one could not start: {reason}")
         pause = LOOK_SECONDS * 2 ** min(self._failed_starts, MAX_PAUSE_DOUBLINGS)
         self._look_at = time.monotonic() + pause  # and start another

@@ -1,9 +1,9 @@
 """What a worker does in its process: answers candidates with metrics.
 
-Messages are JSON, never pickles. To the worker: {"choices": [...]} or {"stop": true}. From it,
-first {"ready": name, "notes": [...]}, {"refused": reason} or {"broken": reason}; then, for each
-candidate, {"metrics": {...}} or {"error": "Type: message"}. Ranks that pass messages on are also
-told {"renew": true}, and say {"lost": reason}; see `ranks`.
+Messages are JSON, never pickles. To the worker: {"choices": [...], "number": n} or {"stop": true}.
+From it, first {"ready": name, "notes": [...]}, {"refused": reason} or {"broken": reason}; then, for
+each candidate, {"metrics": {...}, "number": n} or {"error": "Type: message", "number": n}. Ranks
+that pass messages on are also told {"renew": true}, and say {"lost": reason}; see `ranks`.
 """
 
 import json
@@ -58,7 +58,8 @@ def serve(connection: Connection, make_evaluate: MakeEvaluate) -> bool:
     if evaluate is None:
         return False
     while "stop" not in (message := asked.get()):
-        _reply(connection, answer(evaluate, tuple(message["choices"])))
+        said = answer(evaluate, tuple(message["choices"]))
+        _reply(connection, {**said, "number": message["number"]})
     return True
 
 
@@ -67,7 +68,7 @@ def build(make_evaluate: MakeEvaluate) -> tuple[Evaluate | None, dict[str, Any]]
     try:
         evaluate = make_evaluate()
     except Exception as error:
-        kind = "refused" if isinstance(error, ValueError | OSError) else "broken"
+        kind = "refused" if isinstance(error, ValueError | FileNotFoundError) else "broken"
         return None, {kind: describe(error)}
     return evaluate, {"ready": worker_name(), "notes": list(getattr(evaluate, "notes", ()))}
 

@@ -13,11 +13,13 @@ import pytest
 from toy_search import noisy, toy_sampler, toy_search, trajectory
 from toy_workers import MakeToy
 
-from detnas.search.executors.base import ExecutorError, Job, JobResult
+from detnas.search.executors.base import ExecutorError, Job, JobResult, MissingScoreError
 from detnas.search.executors.build import Machine, build_executor
-from detnas.search.executors.pool import MAX_LOSSES
+from detnas.search.executors.local import LocalExecutor
+from detnas.search.executors.pool import MAX_ERRORS_IN_A_ROW, MAX_LOSSES
 from detnas.search.records import Evaluation, read_history
 from detnas.search.settings import ExecutorSettings
+from detnas.search.strategies import Choices
 from detnas.search.strategies.unseen import draw_tuples
 
 JOBS = [
@@ -155,6 +157,38 @@ def test_workers_that_never_start_end_the_search(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("detnas.search.executors.connections.FIRST_PAUSE", 0.05)
     with pytest.raises(ExecutorError, match=r"no worker is left; .*could not start: RuntimeErr"):
         processes(MakeToy(at_start="raise")).__enter__()
+
+
+def test_a_bad_worker_does_not_fail_what_others_can_do(tmp_path: Path) -> None:
+    many = [Job(10 * i + job.id, job.choices) for i in range(5) for job in JOBS]
+    results, begun = evaluate(MakeToy(0.05, once=tmp_path, bad_worker=True), many, workers=3)
+    assert all(result.score is not None for result in results.values())
+    assert sum(begun.values()) == len(many) + MAX_ERRORS_IN_A_ROW  # then it was replaced
+
+
+def test_a_lone_bad_worker_is_replaced_too(tmp_path: Path) -> None:
+    make = MakeToy(once=tmp_path, bad_worker=True)
+    results, _ = evaluate(make, workers=1, attempts=MAX_ERRORS_IN_A_ROW + 1)
+    assert all(result.score is not None for result in results.values())
+
+
+def test_workers_are_no_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By LOCAL_RANK mmengine would choose among devices of which they see only one."""
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    results, _ = evaluate(MakeToy())
+    assert {result.metrics["launched"] for result in results.values()} == {0.0}
+
+
+def test_a_metric_that_is_missing_later_is_the_candidates_failure(tmp_path: Path) -> None:
+    def evaluate_one(choices: Choices) -> dict[str, float]:
+        return {} if choices == JOBS[1].choices else {"score": 1.0}
+
+    results: list[JobResult] = []
+    LocalExecutor(evaluate_one, "score").run(JOBS, lambda *_: None, results.append)
+    assert [result.score for result in results] == [1.0, None, 1.0, 1.0, 1.0, 1.0]
+    assert "set it to one of: it gave none" in (results[1].error or "")
+    with pytest.raises(MissingScoreError):
+        LocalExecutor(evaluate_one, "score").run(JOBS[1:], lambda *_: None, results.append)
 
 
 def test_an_interrupt_ends_all_workers_at_once() -> None:

@@ -307,3 +307,48 @@ def test_csv_and_json_hold_everything(tmp_path: Path) -> None:
     table = listing.history_table(rows).splitlines()
     assert len(table) == 28
     assert "RuntimeError: unlucky" in "".join(table)
+
+
+def test_half_a_transaction_in_a_rollback_journal_is_undone_by_readers_too(
+    history: History, path: Path, tmp_path: Path
+) -> None:
+    """What a kill in mid-commit leaves where there is no write-ahead log."""
+    history.close()
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("PRAGMA journal_mode = DELETE")
+    writer.execute("PRAGMA cache_size = 1")
+    writer.execute("BEGIN")
+    for i in range(3000):  # more than the cache holds, so that pages reach the file uncommitted
+        writer.execute(
+            "INSERT INTO evaluations (role, generation, position, choices, status, costs) "
+            "VALUES ('search', 7, ?, ?, 'proposed', '{}')",
+            (i, f"{i}"),
+        )
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    for file in (path, Path(f"{path}-journal")):
+        shutil.copy(file, killed)
+    writer.close()
+    assert [e.choices for e in read_history(killed / path.name)] == [(0, 1), (1, 1), (2, 3)]
+    assert not (killed / f"{path.name}-journal").exists()
+
+
+def test_on_a_network_filesystem_the_rollback_journal_is_used(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kind = history_file.filesystem_of(path)
+    assert kind
+    assert history_file.filesystem_of(Path("/proc/self")) == "proc"
+    monkeypatch.setattr(history_file, "NETWORK_FILESYSTEMS", {kind})
+    with History.create(path, FINGERPRINT) as history:
+        history.record_generation(0, CANDIDATES)
+        assert not Path(f"{path}-wal").exists()
+    assert "rollback journal (delete)" in caplog.text
+
+
+def test_a_backup_that_cannot_be_written_ends_nothing(
+    history: History, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    backup_path(path).mkdir()
+    history.backup()
+    assert "history.backup.db cannot be written" in caplog.text

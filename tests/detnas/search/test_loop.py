@@ -78,6 +78,24 @@ def test_scores_that_are_not_finite_fail_the_search_if_all_are(path: Path, score
     )
 
 
+def test_a_generation_that_fails_as_a_whole_ends_the_search_and_is_tried_again(path: Path) -> None:
+    evaluated = 0
+
+    def outage(choices: Choices) -> dict[str, float]:
+        nonlocal evaluated
+        evaluated += 1
+        if evaluated > 12:
+            raise OSError("the data's share is gone")
+        return toy_evaluate(choices)
+
+    with pytest.raises(SearchFailedError, match=r"of a generation failed.*share is gone.*--resume"):
+        toy.toy_search(path, evaluate=outage)
+    assert [e.status for e in read_history(path)] == ["done"] * 12 + ["failed"] * 6
+    assert trajectory(list(toy.toy_search(path).evaluations)) == trajectory(
+        list(toy.toy_search(path.with_name("whole.db")).evaluations)
+    )
+
+
 def test_missing_score_is_no_fault_of_the_candidate(path: Path) -> None:
     with pytest.raises(MissingScoreError, match=r"'mAP' is not among .* one of: score, nan"):
         toy.toy_search(path, executor=LocalExecutor(toy_evaluate, "mAP"))

@@ -4,12 +4,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from multiprocessing import Pipe
 from pathlib import Path
 
 import toy_search as toy
+from test_executors import JOBS
 from toy_search import noisy, trajectory
+from toy_workers import MakeToy, noisy_score
 
+from detnas.search.executors.base import JobResult
+from detnas.search.executors.connections import ConnectionPool
+from detnas.search.executors.pool import PoolExecutor
+from detnas.search.executors.processes import ProcessWorker
+from detnas.search.executors.ranks import RankWorker, _pass_on
 from detnas.search.records import read_history
 
 MARK = "DETNAS_TEST_HISTORY"  # in the environment of the processes that a test started
@@ -86,6 +95,27 @@ def test_processes_of_ranks_that_end_or_hang_are_replaced(tmp_path: Path) -> Non
     toy.toy_search(tmp_path / "local.db", evaluate=noisy, baseline=3)
     assert trajectory(read_history(path)) == trajectory(read_history(tmp_path / "local.db"))
     assert not processes_of(path)
+
+
+def test_answers_stay_with_their_candidates_where_a_process_ends_unseen() -> None:
+    """A rank's process ends between two runs, so that the next candidate crosses its message."""
+    ours, theirs = Pipe()
+    inner = ConnectionPool([ProcessWorker(MakeToy())], 60.0)
+    with inner:
+        passing = threading.Thread(target=_pass_on, args=(theirs, inner), daemon=True)
+        passing.start()
+        pool = ConnectionPool([RankWorker(ours)], 60.0)
+        with PoolExecutor(pool, "score", 2, 60.0) as executor:
+            for jobs in (JOBS[:2], JOBS[2:4], JOBS[4:]):
+                results: list[JobResult] = []
+                names: list[str] = []
+                executor.run(jobs, lambda _, name, to=names: to.append(name), results.append)  # type: ignore[misc]
+                expected = {job.id: noisy_score(job.choices) for job in jobs}
+                assert {result.id: result.score for result in results} == expected
+                os.kill(int(names[-1].split(":")[1]), signal.SIGKILL)
+                time.sleep(0.7)  # the rank has seen it, and started another
+        passing.join(5)
+        assert not passing.is_alive()
 
 
 def test_all_ranks_end_with_the_launcher_and_the_next_run_goes_on(tmp_path: Path) -> None:

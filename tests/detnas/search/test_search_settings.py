@@ -61,7 +61,16 @@ def test_defaults_are_the_authors() -> None:
             {"evaluator": {"thread": 3}},
             "unknown key 'thread' under search.evaluator; did you mean 'threads'?",
         ),
-        ({"executor": {"workers": 3}}, "unknown key 'workers' under search.executor; known: "),
+        ({"executor": {"worker": 3}}, "unknown key 'worker' under search.executor; did you mean"),
+        ({"executor": {"workers": 3}}, "workers is for type 'processes' and 'ray', not 'local'"),
+        (
+            {"executor": {"type": "processes", "address": "auto"}},
+            "address is for type 'ray', not 'processes': leave it out",
+        ),
+        ({"executor": {"type": "processes", "workers": 0}}, "workers must be an integer >= 1"),
+        ({"executor": {"timeout": 0}}, "search.executor.timeout must be above 0 seconds"),
+        ({"start_from": 3}, "search.start_from must be a list of texts"),
+        ({"cost_tables": [""]}, "search.cost_tables[0] must be a non-empty string"),
         (
             {"strategy": {"type": "evolutoin"}},
             "unknown search.strategy.type 'evolutoin'; did you mean 'evolution'?",

@@ -36,6 +36,7 @@ class MakeToy:
         once: a folder where the first time of each fault is marked, so that the next try succeeds;
             without one it happens every time.
         unlucky_sum: candidates whose choices' sum it divides raise, always; 0 for none.
+        bad_worker: whether the first worker to start fails all candidates, at once.
         at_start: the same for building the scorer: "raise", "refuse", "kill", "hang".
     """
 
@@ -43,6 +44,7 @@ class MakeToy:
     faults: Mapping[Choices, str] = field(default_factory=dict)
     once: Path | None = None
     unlucky_sum: int = 0
+    bad_worker: bool = False
     at_start: str = ""
 
     def __call__(self) -> "Toy":
@@ -50,7 +52,7 @@ class MakeToy:
             raise ValueError("supernet_sha256 is a on this worker and b at the coordinator")
         if self.at_start and not self._happened("start"):
             happen(self.at_start)
-        return Toy(self)
+        return Toy(self, bad=self.bad_worker and not self._happened("bad"))
 
     def _happened(self, what: str) -> bool:
         """Whether it has happened before, and note that it has now."""
@@ -79,10 +81,18 @@ class Toy:
     """The scorer."""
 
     make: MakeToy
+    bad: bool = False
     notes: tuple[str, ...] = ("a toy",)
 
     def __call__(self, choices: Choices) -> dict[str, float]:
-        return {"score": self.make.score(tuple(choices)), "pid": os.getpid()}
+        if self.bad:
+            raise RuntimeError("out of GPU memory")
+        launched = float("LOCAL_RANK" in os.environ)
+        return {
+            "score": self.make.score(tuple(choices)),
+            "pid": os.getpid(),
+            "launched": launched,
+        }
 
 
 class AcceleratorError(RuntimeError):
