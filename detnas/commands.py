@@ -49,8 +49,8 @@ def search(options: Options) -> None:
 
 def _begun_by_this_launch(work_dir: Path) -> bool:
     """Whether the history there is of the launch that has started this process again."""
-    from detnas.search.history import FILE_NAME
-    from detnas.search.records import read_created
+    from detnas.search.history.file import FILE_NAME
+    from detnas.search.history.records import read_created
 
     history = work_dir / FILE_NAME
     launched = float(os.environ.get("DETNAS_LAUNCHED", "0"))
@@ -58,8 +58,8 @@ def _begun_by_this_launch(work_dir: Path) -> bool:
 
 
 def _say_how_to_go_on(options: Options, work_dir: Path) -> None:
-    from detnas.search.history import FILE_NAME
-    from detnas.search.records import read_history
+    from detnas.search.history.file import FILE_NAME
+    from detnas.search.history.records import read_history
 
     history = work_dir / FILE_NAME
     if not history.is_file():
@@ -96,8 +96,8 @@ def test(options: Options) -> None:
 def export(options: Options) -> None:
     """`detnas export WORK_DIR`."""
     from detnas.search.best import CONFIG_FILE, find_best, write_best
-    from detnas.search.history import FILE_NAME
-    from detnas.search.records import read_fingerprint
+    from detnas.search.history.file import FILE_NAME
+    from detnas.search.history.records import read_fingerprint
     from search_space.architecture import Architecture, parse_architecture
     from search_space.spaces import SearchSpace
 
@@ -210,9 +210,9 @@ def split(options: Options) -> None:
 
 def history(options: Options) -> None:
     """`detnas history WORK_DIR`."""
-    from detnas.search import listing
-    from detnas.search.history import FILE_NAME
-    from detnas.search.records import read_fingerprint, read_history
+    from detnas.search.history import listing
+    from detnas.search.history.file import FILE_NAME
+    from detnas.search.history.records import read_fingerprint, read_history
 
     file = options.work_dir / FILE_NAME
     rows = read_history(file)

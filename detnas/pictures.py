@@ -7,8 +7,8 @@ from detnas.evaluation.predict import Prediction
 from detnas.report.architecture import draw_architecture
 from detnas.report.curves import draw_cost_scatter, draw_search
 from detnas.report.detections import DetectionSample, draw_detections
-from detnas.search.history import FILE_NAME
-from detnas.search.records import read_fingerprint, read_history
+from detnas.search.history.file import FILE_NAME
+from detnas.search.history.records import read_fingerprint, read_history
 from search_space.architecture import Architecture
 
 

@@ -24,9 +24,9 @@ from detnas.console import duration, print_progress
 from detnas.distributed import on_rank_0
 from detnas.evaluation.testing import score_checkpoint
 from detnas.files import file_sha256, write_text
-from detnas.search.history import FILE_NAME
+from detnas.search.history.file import FILE_NAME
+from detnas.search.history.records import read_fingerprint
 from detnas.search.plan import plan_search
-from detnas.search.records import read_fingerprint
 from detnas.search.stage import search
 from detnas.summary import METRICS, SUMMARY, illustrate, summarise
 from detnas.training.hooks import FINAL_WEIGHTS

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detnas.files import replacing
-from detnas.search.history import FILE_NAME
-from detnas.search.records import RANDOM, best_of, read_fingerprint, read_history
+from detnas.search.history.file import FILE_NAME
+from detnas.search.history.records import RANDOM, best_of, read_fingerprint, read_history
 from detnas.training.hooks import FINAL_WEIGHTS
 from search_space.architecture import Architecture
 from search_space.cost import macs, params

@@ -36,7 +36,7 @@ from detnas.report.style import (
     themed,
 )
 from detnas.search.front import pareto_front
-from detnas.search.records import DONE, FAILED, RANDOM, SEARCH, Evaluation, best_of
+from detnas.search.history.records import DONE, FAILED, RANDOM, SEARCH, Evaluation, best_of
 
 _GENERATION_LABELS = 12
 

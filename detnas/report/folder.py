@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detnas.search.history import FILE_NAME as HISTORY_FILE
-from detnas.search.records import (
+from detnas.search.history.file import FILE_NAME as HISTORY_FILE
+from detnas.search.history.records import (
     SEARCH,
     Evaluation,
     best_of,

@@ -10,7 +10,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import ArrayLike
 
 from detnas.report.style import Theme, generation_colours, readable_score
-from detnas.search.records import Evaluation
+from detnas.search.history.records import Evaluation
 
 DASHED, DOTTED = (0, (4, 3)), (0, (1, 2))
 _SIZE = (9.6, 4.5)

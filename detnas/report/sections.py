@@ -11,7 +11,7 @@ from detnas.report.embedding import embedded, picture
 from detnas.report.folder import BEST_FILE, SearchFolder
 from detnas.report.style import CHOICE_STYLES, TIMES, cost_name, readable_cost, readable_score
 from detnas.search.front import pareto_front
-from detnas.search.records import DONE, FAILED, RANDOM, best_of
+from detnas.search.history.records import DONE, FAILED, RANDOM, best_of
 from search_space.budget import Budget
 from search_space.cost import DEFAULT_INPUT_SIZE
 

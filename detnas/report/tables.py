@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from detnas.report.style import CHOICE_STYLES, cost_name, readable_cost, readable_score
-from detnas.search.records import DONE, FAILED, RANDOM, SEARCH, Evaluation, best_of
+from detnas.search.history.records import DONE, FAILED, RANDOM, SEARCH, Evaluation, best_of
 from search_space.spaces import SearchSpace
 
 TOP = 10

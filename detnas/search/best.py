@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from detnas.files import file_sha256
-from detnas.search.records import Evaluation, best_of, read_fingerprint, read_history
+from detnas.search.history.records import Evaluation, best_of, read_fingerprint, read_history
 from detnas.version import __version__
 from search_space.architecture import Architecture
 from search_space.spaces import SearchSpace

@@ -8,7 +8,7 @@ import numpy as np
 
 from detnas.files import write_text
 from detnas.search.best import found
-from detnas.search.records import DONE, SEARCH, Evaluation, read_fingerprint, read_history
+from detnas.search.history.records import DONE, SEARCH, Evaluation, read_fingerprint, read_history
 from detnas.search.strategies.dominance import nondominated
 from search_space.architecture import Architecture
 

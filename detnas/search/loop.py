@@ -9,9 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detnas.search.executors.base import Executor, Job, JobResult
-from detnas.search.history import History
+from detnas.search.history.records import (
+    FAILED,
+    RANDOM,
+    SEARCH,
+    Evaluation,
+    best_of,
+    failed_together,
+)
+from detnas.search.history.writer import History
 from detnas.search.progress import ProgressCallback, Tracker
-from detnas.search.records import FAILED, RANDOM, SEARCH, Evaluation, best_of, failed_together
 from detnas.search.strategies import Choices, Costs, Result, Strategy
 
 

@@ -10,9 +10,9 @@ from mmengine.config import Config
 from detnas.data.checks import sizes_digest
 from detnas.preflight import backbone_kind, check_splits, check_weights
 from detnas.search.costs import candidate_costs, named_costs
+from detnas.search.history.records import choices_from_text, choices_to_text
 from detnas.search.inputs import SPLITS, input_hashes, model_hashes
 from detnas.search.measured import MeasuredCosts, read_measured
-from detnas.search.records import choices_from_text, choices_to_text
 from detnas.search.settings import SearchSettings
 from detnas.search.start import read_start
 from detnas.search.strategies import Costs, Strategy

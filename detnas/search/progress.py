@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from detnas.search.records import Evaluation, best_of
+from detnas.search.history.records import Evaluation, best_of
 from detnas.search.strategies import Choices
 
 

@@ -19,13 +19,13 @@ from detnas.search.best import BEST_FILE, CONFIG_FILE, write_best
 from detnas.search.executors.base import Executor, MissingScoreError
 from detnas.search.executors.build import Machine, build_executor
 from detnas.search.front import FRONT_FILE, write_front
-from detnas.search.history import FILE_NAME, History
-from detnas.search.history_file import lock_writer
+from detnas.search.history.file import FILE_NAME, lock_writer
+from detnas.search.history.records import DONE, read_fingerprint, read_history
+from detnas.search.history.writer import History
 from detnas.search.inputs import versions
 from detnas.search.loop import SearchResult, run_search
 from detnas.search.plan import Prepared, prepare
 from detnas.search.progress import ProgressCallback
-from detnas.search.records import DONE, read_fingerprint, read_history
 from detnas.search.settings import ExecutorSettings
 from detnas.search.strategies.random_search import draw_baseline
 from detnas.search.workers import MakeCandidateEvaluator

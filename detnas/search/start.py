@@ -8,8 +8,8 @@ from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 from detnas.search.costs import candidate_costs
-from detnas.search.history import FILE_NAME
-from detnas.search.records import DONE, SEARCH, best_of, read_fingerprint, read_history
+from detnas.search.history.file import FILE_NAME
+from detnas.search.history.records import DONE, SEARCH, best_of, read_fingerprint, read_history
 from detnas.search.strategies import Choices
 from detnas.search.strategies.base import require_inside
 from search_space.architecture import parse_architecture

@@ -11,7 +11,7 @@ from mmdet.datasets import VOCDataset
 from detnas.cli import main
 from detnas.data.digits import DigitCounts, write_digits
 from detnas.models.checkpoints import read_checkpoint
-from detnas.search.records import read_history
+from detnas.search.history.records import read_history
 from search_space.architecture import Architecture
 
 MINIATURE = Path(__file__).parents[1] / "miniature"

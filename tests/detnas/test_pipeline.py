@@ -18,7 +18,7 @@ from detnas.data.digits import DigitCounts, write_digits
 from detnas.evaluation.evaluator import CandidateEvaluator
 from detnas.models import DetNASNet
 from detnas.models.checkpoints import load_backbone_weights, read_checkpoint
-from detnas.search.records import RANDOM, SEARCH, read_history
+from detnas.search.history.records import RANDOM, SEARCH, read_history
 from detnas.search.settings import EvaluatorSettings
 from search_space.architecture import Architecture
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from detnas.cli import main
-from detnas.search.history import FILE_NAME
-from detnas.search.records import Evaluation, read_history
+from detnas.search.history.file import FILE_NAME
+from detnas.search.history.records import Evaluation, read_history
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "tests/miniature/retinanet/search.py"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from detnas.cli import main
-from detnas.search.history import FILE_NAME
-from detnas.search.records import SEARCH, Evaluation, choices_to_text, read_history
+from detnas.search.history.file import FILE_NAME
+from detnas.search.history.records import SEARCH, Evaluation, choices_to_text, read_history
 from search_space.architecture import Architecture
 from search_space.latency import LatencySettings, LatencyTable, latency_costs
 from search_space.spaces import get_space

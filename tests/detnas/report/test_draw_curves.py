@@ -9,7 +9,7 @@ from PIL import Image
 
 from detnas.report.curves import draw_cost_scatter, draw_search
 from detnas.report.style import DARK, LIGHT, Theme
-from detnas.search.records import Evaluation
+from detnas.search.history.records import Evaluation
 
 
 def row(

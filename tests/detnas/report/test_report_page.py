@@ -15,8 +15,8 @@ from PIL import Image
 
 from detnas.report.page import write_report
 from detnas.search.front import pareto_front
-from detnas.search.history import History
-from detnas.search.records import read_history
+from detnas.search.history.records import read_history
+from detnas.search.history.writer import History
 from search_space import Architecture, get_space, macs_table, params_table
 
 TINY = get_space("tiny")

@@ -17,7 +17,7 @@ from detnas.search.executors.base import ExecutorError, Job, JobResult, MissingS
 from detnas.search.executors.build import Machine, build_executor
 from detnas.search.executors.local import LocalExecutor
 from detnas.search.executors.pool import MAX_ERRORS_IN_A_ROW, MAX_LOSSES
-from detnas.search.records import Evaluation, read_history
+from detnas.search.history.records import Evaluation, read_history
 from detnas.search.settings import ExecutorSettings
 from detnas.search.strategies import Choices
 from detnas.search.strategies.unseen import draw_tuples

@@ -16,8 +16,8 @@ import pytest
 import toy_search as toy
 from toy_search import noisy, start, toy_search, trajectory
 
-from detnas.search.history_file import DamagedHistoryError
-from detnas.search.records import Evaluation, read_history
+from detnas.search.history.file import DamagedHistoryError
+from detnas.search.history.records import Evaluation, read_history
 
 Trajectory = list[tuple[object, ...]]
 

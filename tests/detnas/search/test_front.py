@@ -9,8 +9,8 @@ import pytest
 from toy_search import STRATEGIES, TINY, toy_search
 
 from detnas.search.front import pareto_front, write_front
-from detnas.search.history import History
-from detnas.search.records import Evaluation, read_history
+from detnas.search.history.records import Evaluation, read_history
+from detnas.search.history.writer import History
 from search_space.architecture import Architecture
 
 SETTINGS: dict[str, Any] = {

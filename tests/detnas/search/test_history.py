@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from toy_search import noisy, toy_search, trajectory
 
-from detnas.search import history_file, listing
-from detnas.search.history import History
-from detnas.search.history_file import DamagedHistoryError, HistoryWriteError, backup_path
-from detnas.search.records import best_of, choices_to_text, read_fingerprint, read_history
+from detnas.search.history import file as history_file
+from detnas.search.history import listing
+from detnas.search.history.file import DamagedHistoryError, HistoryWriteError, backup_path
+from detnas.search.history.records import best_of, choices_to_text, read_fingerprint, read_history
+from detnas.search.history.writer import History
 
 FINGERPRINT: dict[str, Any] = {
     "space": "tiny",

@@ -9,10 +9,10 @@ from toy_search import MINI, STRATEGIES, noisy, toy_evaluate, toy_sampler, traje
 
 from detnas.search.executors.base import MissingScoreError
 from detnas.search.executors.local import LocalExecutor
-from detnas.search.history import History
+from detnas.search.history.records import read_history
+from detnas.search.history.writer import History
 from detnas.search.loop import ReplayError, SearchFailedError
 from detnas.search.progress import Progress
-from detnas.search.records import read_history
 from detnas.search.strategies import Choices
 from detnas.search.strategies.random_search import RandomSettings
 

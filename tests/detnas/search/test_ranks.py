@@ -19,7 +19,7 @@ from detnas.search.executors.connections import ConnectionPool
 from detnas.search.executors.pool import PoolExecutor
 from detnas.search.executors.processes import ProcessWorker
 from detnas.search.executors.ranks import RankWorker, _pass_on
-from detnas.search.records import read_history
+from detnas.search.history.records import read_history
 
 MARK = "DETNAS_TEST_HISTORY"  # in the environment of the processes that a test started
 

@@ -12,7 +12,7 @@ from toy_workers import MakeToy
 
 from detnas.search.executors.base import ExecutorError, JobResult
 from detnas.search.executors.build import Machine, build_executor
-from detnas.search.records import read_history
+from detnas.search.history.records import read_history
 from detnas.search.settings import ExecutorSettings
 
 cluster_utils = pytest.importorskip("ray.cluster_utils")

@@ -9,8 +9,9 @@ import pytest
 from toy_search import MINI, STRATEGIES, TINY, toy_sampler
 
 from detnas.search.costs import candidate_costs
-from detnas.search.history import FILE_NAME, History
-from detnas.search.records import best_of, choices_to_text, read_history
+from detnas.search.history.file import FILE_NAME
+from detnas.search.history.records import best_of, choices_to_text, read_history
+from detnas.search.history.writer import History
 from detnas.search.start import read_start
 from detnas.search.strategies import Choices
 from search_space.architecture import Architecture

@@ -20,14 +20,14 @@ from typing import Any
 
 from toy_workers import MakeToy, toy_score
 
-from detnas.search import history_file
 from detnas.search.costs import candidate_costs
 from detnas.search.executors.base import Executor
 from detnas.search.executors.build import Machine, build_executor
 from detnas.search.executors.local import LocalExecutor
-from detnas.search.history import History
+from detnas.search.history import file as history_file
+from detnas.search.history.records import Evaluation
+from detnas.search.history.writer import History
 from detnas.search.loop import SearchResult, run_search
-from detnas.search.records import Evaluation
 from detnas.search.settings import ExecutorSettings
 from detnas.search.strategies import Choices, StrategySettings
 from detnas.search.strategies.base import GenerationStrategy

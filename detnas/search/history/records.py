@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detnas.search.history_file import open_checked
+from detnas.search.history.file import open_checked
 
 SEARCH = "search"
 RANDOM = "random"
@@ -22,7 +22,7 @@ FEWEST_TOGETHER = 4
 """Candidates of a generation that have to fail before the search ends for it."""
 
 FINGERPRINT = "fingerprint"
-"""Key of the table `meta`: what the search depends on, as `detnas.search.fingerprint` says."""
+"""Key of the table `meta`: what the search depends on; see `fingerprint`."""
 
 
 @dataclass(frozen=True)

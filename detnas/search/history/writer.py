@@ -1,7 +1,7 @@
 """The history of a search in one SQLite file: its only checkpoint, with one writer at a time.
 
 Every generation's proposals and every result are written in one transaction each, synced to the
-disk before the search goes on. To read a history only, see `detnas.search.records`.
+disk before the search goes on. To read a history only, see `detnas.search.history.records`.
 """
 
 import json
@@ -15,8 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from detnas.search.fingerprint import check_fingerprint, normalised
-from detnas.search.history_file import (
+from detnas.search.history.file import (
     HistoryWriteError,
     backup_path,
     create_file,
@@ -27,7 +26,8 @@ from detnas.search.history_file import (
     require_history,
     write_backup,
 )
-from detnas.search.records import (
+from detnas.search.history.fingerprint import check_fingerprint, normalised
+from detnas.search.history.records import (
     DONE,
     FAILED,
     FINGERPRINT,
@@ -43,8 +43,6 @@ from detnas.search.records import (
 )
 
 logger = logging.getLogger(__name__)
-
-FILE_NAME = "history.db"
 
 
 class History:

@@ -17,6 +17,9 @@ from detnas.files import replacing
 
 logger = logging.getLogger(__name__)
 
+FILE_NAME = "history.db"
+"""In a search's work directory."""
+
 APPLICATION_ID = 0x44654E41  # "DeNA"
 SCHEMA_VERSION = 2
 SCHEMA = """

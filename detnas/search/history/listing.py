@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from detnas.search.records import Evaluation, choices_to_text
+from detnas.search.history.records import Evaluation, choices_to_text
 
 PLAIN = ("role", "generation", "position", "choices", "status", "score")
 RECORD = ("error", "attempts", "worker", "proposed", "started", "finished")
