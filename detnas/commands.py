@@ -31,10 +31,10 @@ def search(options: Options) -> None:
     """`detnas search CONFIG`."""
     config = _config(options)
     from detnas.console import print_progress, search_table
-    from detnas.distributed import process_group, restarts
+    from detnas.distributed import process_group
     from detnas.search.stage import search as run
 
-    resume = options.resume or (restarts() > 0 and _begun_by_this_launch(Path(config.work_dir)))
+    resume = options.resume or _begun_by_this_launch(Path(config.work_dir))
     with process_group(options.launcher, computes=False) as is_first:
         try:
             found = run(config, resume=resume, progress=print_progress)
@@ -48,13 +48,18 @@ def search(options: Options) -> None:
 
 
 def _begun_by_this_launch(work_dir: Path) -> bool:
-    """Whether the history there is of the launch that has started this process again."""
+    """Whether the history there is of the launch that has started this process again.
+
+    DETNAS_LAUNCHED is when, in seconds since 1970, as scripts/lib.sh says. How often torchrun has
+    started processes again does not tell: its count is each machine's own.
+    """
     from detnas.search.history.file import FILE_NAME
     from detnas.search.history.records import read_created
 
     history = work_dir / FILE_NAME
-    launched = float(os.environ.get("DETNAS_LAUNCHED", "0"))
-    return history.is_file() and read_created(history) >= launched
+    if "DETNAS_LAUNCHED" not in os.environ or not history.is_file():
+        return False
+    return read_created(history) >= float(os.environ["DETNAS_LAUNCHED"])
 
 
 def _say_how_to_go_on(options: Options, work_dir: Path) -> None:

@@ -57,9 +57,12 @@ def process_group(
             )
         if computes:
             torch.cuda.set_device(device)
-    # Processes that torchrun starts again find the addresses of the ones before in its store.
     store, rank, processes = next(distributed.rendezvous("env://", timeout=timeout))
-    store = distributed.PrefixStore(f"start_{restarts()}", store)
+    if os.environ.get("LOCAL_WORLD_SIZE") == str(processes):
+        # Those that torchrun starts again find the addresses of the ones before in its store. Of
+        # several machines, which count differently, scripts/lib.sh has it make a new store.
+        starts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = distributed.PrefixStore(f"start_{starts}", store)
     distributed.init_process_group(
         "nccl" if on_cuda and computes else "gloo", None, timeout, processes, rank, store
     )
@@ -101,11 +104,6 @@ def local_gpu() -> int | None:
     if not (distributed.is_initialized() and torch.cuda.is_available()):
         return None
     return int(os.environ["LOCAL_RANK"])
-
-
-def restarts() -> int:
-    """How often torchrun has started the job's processes again, after one of them had ended."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 def on_rank_0(work: Callable[[], Result]) -> Result:

@@ -25,7 +25,9 @@ several_processes() {
     fi
     local where=(--standalone)
     if [ "${NNODES:-1}" -gt 1 ] && [ "${restarts:-0}" -gt 0 ]; then
-        # This meeting place tells all machines to start again where one process has ended.
+        # This meeting place tells all machines to start again where one process has ended; they then
+        # need a store without the addresses of the processes before.
+        export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
         where=(
             --nnodes "$NNODES" --rdzv-backend c10d --rdzv-id "${RDZV_ID:-detnas}"
             --rdzv-endpoint "${MASTER_ADDR:-127.0.0.1}:${PORT:-29500}"

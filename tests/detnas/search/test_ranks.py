@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -24,16 +25,27 @@ from detnas.search.history.records import read_history
 MARK = "DETNAS_TEST_HISTORY"  # in the environment of the processes that a test started
 
 
-def launch(path: Path, ranks: int, *options: str, restarts: int = 0) -> "subprocess.Popen[str]":
-    """The toy's search in the ranks of torchrun."""
+ONE_MACHINE = ("--standalone",)
+OF_TWO_MACHINES = ("--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-id", "test")
+
+
+def launch(
+    path: Path, ranks: int, *options: str, restarts: int = 0, where: tuple[str, ...] = ONE_MACHINE
+) -> "subprocess.Popen[str]":
+    """The toy's search in the ranks of torchrun; `where` as scripts/lib.sh says it."""
     folder = Path(toy.__file__).parent
     return subprocess.Popen(
         [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *(sys.executable, "-m", "torch.distributed.run", *where),
             *("--nproc-per-node", str(ranks), "--max-restarts", str(restarts)),
             *(str(folder / "toy_search.py"), str(path), "--executor", "distributed", *options),
         ],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), MARK: str(path)},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            MARK: str(path),
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": str(int(where != ONE_MACHINE)),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -78,6 +90,22 @@ def test_ranks_find_what_one_process_finds_though_one_is_killed(tmp_path: Path) 
     assert trajectory(rows) == trajectory(read_history(tmp_path / "local.db"))
     assert len({e.worker for e in rows} - workers) == 2, "the launcher started both again"
     assert not processes_of(path)
+
+
+def test_two_machines_start_again_where_a_rank_of_one_is_killed(tmp_path: Path) -> None:
+    """Both are this one, which two launchers take for two."""
+    path = tmp_path / "ranks.db"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        endpoint = f"127.0.0.1:{free.getsockname()[1]}"
+    where = (*OF_TWO_MACHINES, "--rdzv-endpoint", endpoint)
+    launchers = [launch(path, 1, "--seconds", "0.3", restarts=2, where=where) for _ in range(2)]
+    wait_for_results(path, 4)
+    os.kill(processes_of(path, rank=1)[0], signal.SIGKILL)
+    for launcher in launchers:
+        output, _ = launcher.communicate(timeout=120)
+        assert launcher.returncode == 0, output[-9000:]
+    toy.toy_search(tmp_path / "local.db", evaluate=noisy, baseline=3)
+    assert trajectory(read_history(path)) == trajectory(read_history(tmp_path / "local.db"))
 
 
 def test_processes_of_ranks_that_end_or_hang_are_replaced(tmp_path: Path) -> None:
