@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from detnas.data.digits import DigitCounts, write_digits
+from detnas.search.history.records import read_history
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -26,14 +27,17 @@ OPTIONS = ["max_iters=40", "checkpoint_interval=4", "path_warmup_iters=6"]
 def test_scripts_are_clean_shell() -> None:
     shellcheck = Path(sys.executable).with_name("shellcheck")
     scripts = sorted(map(str, SCRIPTS.glob("*.sh")))
-    assert len(scripts) >= 5
+    assert len(scripts) >= 7
     done = subprocess.run(
         [str(shellcheck), "-x", *scripts], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("name", ["dist_train", "dist_test", "slurm_train", "run_experiment"])
+@pytest.mark.parametrize(
+    "name",
+    ["dist_train", "dist_test", "dist_search", "slurm_train", "slurm_search", "run_experiment"],
+)
 def test_scripts_say_how_they_are_used(name: str) -> None:
     done = subprocess.run([str(SCRIPTS / f"{name}.sh")], capture_output=True, text=True)
     assert done.returncode == 2
@@ -168,8 +172,7 @@ def test_two_processes_score_as_one(experiment: Path, tmp_path: Path) -> None:
 def test_run_experiment_skips_what_is_finished(tmp_path: Path) -> None:
     folder = tmp_path / "configs"
     shutil.copytree(MINIATURE, folder)
-    for name in ("search.py", "retrain.py"):
-        (folder / name).unlink()
+    (folder / "retrain.py").unlink()
     for file in folder.glob("*.py"):
         text = file.read_text().replace("../../../configs", str(ROOT / "configs"))
         file.write_text(text)
@@ -183,7 +186,10 @@ def test_run_experiment_skips_what_is_finished(tmp_path: Path) -> None:
     second = subprocess.run(command, env=_environment(), capture_output=True, text=True)
     assert second.returncode == 0, second.stderr[-3000:]
     assert [path.stat().st_mtime_ns for path in weights] == before
-    assert second.stderr.count("finished before") == 2
+    assert second.stderr.count("finished before") == 3
+    rows = read_history(tmp_path / "work/search/history.db")
+    assert {row.status for row in rows} == {"done"}
+    assert len({row.worker for row in rows if row.worker}) == 2, "both processes evaluated"
     refused = subprocess.run(
         [*command, "--cfg-options", "data_root=nowhere"],
         env=_environment(),
