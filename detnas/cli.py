@@ -25,6 +25,7 @@ _OWN_CODE = (Path(__file__).parent, Path(__file__).parent.parent / "search_space
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 2 for the user's mistakes, 130 interrupted."""
     options = _parser().parse_args(arguments)
+    options.arguments = list(sys.argv[1:] if arguments is None else arguments)
     warnings.filterwarnings("ignore", message="faster_coco_eval is not installed")
     _end_on_sigterm()
     try:
@@ -46,13 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _end_on_sigterm() -> None:
-    """Make SIGTERM end this process as Ctrl-C does, and its forked workers as ever.
+    """Make SIGTERM, and the end of the terminal, end this process as Ctrl-C does.
+
+    Its forked workers end by it as ever.
 
     Pools end their workers by it: a worker that raised instead might never end.
     """
     if signal.getsignal(signal.SIGTERM) is _interrupt:
         return
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup has it ignored
+        signal.signal(signal.SIGHUP, _interrupt)
     os.register_at_fork(after_in_child=_default_on_sigterm)
 
 
@@ -103,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
 
     search = command("search", commands.search, "search the best path of a fine-tuned supernet")
     _stage_arguments(search)
-    search.add_argument("--resume", action="store_true", help="go on from the history")
+    search.add_argument(
+        "--resume", action="store_true", help="go on from the history; begin where there is none"
+    )
     _launcher_argument(search)
 
     test = command("test", commands.test, "score a checkpoint on the test split")

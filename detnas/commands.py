@@ -4,6 +4,7 @@ import argparse
 import ast
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,12 +72,12 @@ def _say_how_to_go_on(options: Options, work_dir: Path) -> None:
         print("detnas search: stopped before there was anything to keep", file=sys.stderr)
         return
     rows = read_history(history)
-    print(
-        f"detnas search: stopped; {sum(row.settled for row in rows)} results are in {history}. "
-        f"The same command with --resume goes on: detnas search {options.config} "
-        f"--work-dir {work_dir} --resume",
-        file=sys.stderr,
-    )
+    again = "start the same with --resume to go on"
+    if options.launcher == "none":
+        arguments = [*options.arguments, *(() if options.resume else ("--resume",))]
+        again = f"go on with: detnas {shlex.join(arguments)}"
+    settled = sum(row.settled for row in rows)
+    print(f"detnas search: stopped; {settled} results are in {history}; {again}", file=sys.stderr)
 
 
 def test(options: Options) -> None:
@@ -101,12 +102,12 @@ def test(options: Options) -> None:
 def export(options: Options) -> None:
     """`detnas export WORK_DIR`."""
     from detnas.search.best import CONFIG_FILE, find_best, write_best
-    from detnas.search.history.file import FILE_NAME
+    from detnas.search.history.file import find_history
     from detnas.search.history.records import read_fingerprint
     from search_space.architecture import Architecture, parse_architecture
     from search_space.spaces import SearchSpace
 
-    history = options.work_dir / FILE_NAME
+    history = find_history(options.work_dir)
     fingerprint = read_fingerprint(history)
     if options.architecture:
         if options.output is None:
@@ -124,10 +125,10 @@ def export(options: Options) -> None:
         from detnas.config import load_config
         from detnas.export.weights import export_weights
 
-        supernet = options.supernet or load_config(options.work_dir / CONFIG_FILE).search.supernet
+        supernet = options.supernet or load_config(history.parent / CONFIG_FILE).search.supernet
         export_weights(supernet, architecture, options.weights, fingerprint["supernet_sha256"])
         print(f"weights: {options.weights}")
-    output = options.output or options.work_dir / "best_architecture.json"
+    output = options.output or history.parent / "best_architecture.json"
     if options.architecture:
         architecture.save(output)
     else:
@@ -216,19 +217,24 @@ def split(options: Options) -> None:
 def history(options: Options) -> None:
     """`detnas history WORK_DIR`."""
     from detnas.search.history import listing
-    from detnas.search.history.file import FILE_NAME
+    from detnas.search.history.file import find_history
     from detnas.search.history.records import read_fingerprint, read_history
 
-    file = options.work_dir / FILE_NAME
+    file = find_history(options.work_dir)
     rows = read_history(file)
+    greater_is_better = read_fingerprint(file)["greater_is_better"]
     if options.front:
         from detnas.search.front import pareto_front
 
-        rows = pareto_front(rows, options.front, read_fingerprint(file)["greater_is_better"])
+        rows = pareto_front(rows, options.front, greater_is_better)
     if options.csv:
         print(listing.history_csv(rows), end="")
     else:
-        print(listing.history_json(rows) if options.json else listing.history_table(rows))
+        print(
+            listing.history_json(rows)
+            if options.json
+            else listing.history_table(rows, greater_is_better)
+        )
 
 
 def report(options: Options) -> None:

@@ -44,8 +44,8 @@ def process_group(
         _name_ranks_as_torchrun_does()
     elif "RANK" not in os.environ:
         raise ValueError(
-            "--launcher pytorch is for processes that torchrun starts: use scripts/dist_train.sh, "
-            "or leave it out"
+            "--launcher pytorch is for processes that torchrun starts: use scripts/dist_train.sh "
+            "and its like, or leave it out"
         )
     on_cuda = torch.cuda.is_available()
     if on_cuda:
@@ -78,7 +78,7 @@ def _name_ranks_as_torchrun_does() -> None:
         if of_slurm not in os.environ:
             raise ValueError(
                 f"--launcher slurm is for processes that srun starts ({of_slurm} is not set): use "
-                "scripts/slurm_train.sh, or leave it out"
+                "scripts/slurm_train.sh and its like, or leave it out"
             )
     os.environ.update({name: os.environ[of_slurm] for name, of_slurm in names.items()})
     devices = torch.cuda.device_count()

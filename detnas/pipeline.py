@@ -25,8 +25,9 @@ from detnas.distributed import on_rank_0
 from detnas.evaluation.testing import score_checkpoint
 from detnas.files import file_sha256, write_text
 from detnas.search.history.file import FILE_NAME
-from detnas.search.history.records import read_fingerprint
+from detnas.search.history.records import RANDOM, read_fingerprint, read_history
 from detnas.search.plan import plan_search
+from detnas.search.settings import SearchSettings
 from detnas.search.stage import search
 from detnas.summary import METRICS, SUMMARY, illustrate, summarise
 from detnas.training.hooks import FINAL_WEIGHTS
@@ -154,7 +155,7 @@ def _run_stage(experiment: Experiment, stage: str, title: str, quiet: bool) -> N
                 "makes it first, or name another by --cfg-options"
             )
     state: dict[str, Any] = {
-        "config_sha256": _config_digest(config, experiment.work_dir),
+        "config_sha256": _config_digest(_without_what_may_change(config), experiment.work_dir),
         "inputs_sha256": {name: file_sha256(file) for name, file in inputs.items()},
         "seconds": None,
     }
@@ -170,7 +171,7 @@ def _run_stage(experiment: Experiment, stage: str, title: str, quiet: bool) -> N
                     f"{folder} was begun {what}: remove it to run the stage anew, or choose "
                     "another --work-dir"
                 )
-        if before["seconds"] is not None:
+        if before["seconds"] is not None and not _has_grown(config, folder):
             _say(f"{title}: finished before, in {duration(before['seconds'])}")
             return
     _say(title)
@@ -210,9 +211,32 @@ def _read_state(folder: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def _config_digest(config: "Config", experiment: Path) -> str:
+def _without_what_may_change(config: "Config") -> dict[str, Any]:
+    """A stage's config less what a search's history lets change, and watches over by itself."""
+    what = config.to_dict()
+    search = what.get("search")
+    if search is not None:
+        search.pop("executor", None)
+        search.pop("random_baseline", None)
+        search.get("strategy", {}).pop("generations", None)
+        search.get("evaluator", {}).pop("cache_mb", None)
+    return what
+
+
+def _has_grown(config: "Config", folder: Path) -> bool:
+    """Whether a finished search is to have more generations or a longer baseline."""
+    history = folder / FILE_NAME
+    if config.get("search") is None or not history.is_file():
+        return False
+    settings = SearchSettings.from_dict(config.search.to_dict())
+    generations = read_fingerprint(history)["strategy"]["generations"]
+    baseline = sum(row.role == RANDOM for row in read_history(history))
+    return settings.strategy.generations > generations or settings.random_baseline > baseline
+
+
+def _config_digest(config: Mapping[str, Any], experiment: Path) -> str:
     """Of what a stage does; where the experiment lies is left out, so that it may be moved."""
-    what = {key: value for key, value in config.to_dict().items() if key != "work_dir"}
+    what = {key: value for key, value in config.items() if key != "work_dir"}
     text = json.dumps(what, sort_keys=True, default=str)
     return hashlib.sha256(text.replace(str(experiment), "{experiment}").encode()).hexdigest()
 

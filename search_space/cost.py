@@ -200,7 +200,8 @@ def cost_table(
         given = ", ".join("x".join(map(str, other)) for other in others if other)
         note = f" or the budget the input size of the one given, {given}" if given else ""
         raise ValueError(
-            f"cost 'latency_ms' at input {size} is measured: give its latency table{note}"
+            f"cost 'latency_ms' at input {size} is measured: give its latency table "
+            f"(search.cost_tables in a config, --latency-table){note}"
         )
     raise ValueError(f"unknown cost {name!r}: known are {', '.join(COMPUTED_COSTS)}, latency_ms")
 

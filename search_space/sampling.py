@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
 
@@ -245,13 +246,23 @@ def _mend(costs: CostTable, bounds: IntegerBudget, others: Sequence[IntegerBudge
     below, above = nearest_outside(bounds, others)
     where = f"within the others, by {costs.name}, " if others else ""
     note = f"; counted in steps of {bounds.step:.3g} {costs.unit}" if bounds.step else ""
-    if below is not None and above is not None:
-        pair = f"{readable(costs.of(below))} and {readable(costs.of(above))}"
-        return f"{where}the nearest have {pair} (widen the bounds to one of them{note})"
-    if above is not None:
-        value = readable(costs.of(above))
-        return f"{where}the smallest has {value} (raise the upper bound to at least that{note})"
-    if below is not None:
-        value = readable(costs.of(below))
-        return f"{where}the largest has {value} (lower the lower bound to at most that{note})"
+    slack = bounds.step * len(bounds.offsets)
+    down = "" if below is None else _outwards(costs.of(below), -slack)
+    up = "" if above is None else _outwards(costs.of(above), slack)
+    if down and up:
+        return f"{where}the nearest have {down} and {up} (widen the bounds to one of them{note})"
+    if up:
+        return f"{where}the smallest has {up} (raise the upper bound to at least that{note})"
+    if down:
+        return f"{where}the largest has {down} (lower the lower bound to at most that{note})"
     return "loosen one of the bounds"
+
+
+def _outwards(cost: float, slack: float) -> str:
+    """A cost as a bound that admits it: `slack` is added, and rounded in its direction."""
+    if cost == int(cost) and not slack:
+        return readable(cost)
+    bound = Decimal(cost) + Decimal(slack)
+    digit = Decimal(1).scaleb(bound.adjusted() - 5)
+    rounding = ROUND_FLOOR if slack < 0 else ROUND_CEILING
+    return readable(float((bound / digit).to_integral_value(rounding) * digit))

@@ -89,7 +89,10 @@ def _start(
     before = (recorded or {}).get("start")
     if before is not None and before["from"] == list(settings.start_from):
         return list(before["choices"])
-    start = read_start(settings.start_from, sampler, settings.strategy.population)
+    try:
+        start = read_start(settings.start_from, sampler, settings.strategy.population)
+    except ValueError as error:
+        raise ValueError(f"search.start_from: {error}") from error
     return list(map(choices_to_text, start))
 
 

@@ -204,7 +204,10 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
 
 def _budgets(section: object) -> tuple[Budget, ...]:
     if not isinstance(section, list | tuple):
-        raise ValueError(f"search.budgets must be a list of dicts, not {section!r}")
+        raise ValueError(
+            f"search.budgets must be a list of dicts, not {section!r}; on the command line write "
+            """search.budgets=[{'cost':'macs','upper':3e8}]"""
+        )
     return tuple(_budget(item, f"search.budgets[{i}]") for i, item in enumerate(section))
 
 

@@ -4,6 +4,7 @@ Supplies the loop with what the config describes: strategy, budget, executor, an
 the executor's workers build.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -30,6 +31,8 @@ from detnas.search.settings import ExecutorSettings
 from detnas.search.strategies.random_search import draw_baseline
 from detnas.search.workers import MakeCandidateEvaluator
 from search_space.architecture import Architecture
+
+LOG_FILE = "search.log"
 
 
 def search(
@@ -79,9 +82,10 @@ def _search(
                 lock_writer(history_file).close()  # refused now, not once the workers are there
             prepared = prepare(config, read_fingerprint(history_file) if going_on else None)
             executor = _executor(config, prepared, going_on and _has_score(history_file))
+        history_file.parent.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(_logging_to(history_file.parent / LOG_FILE))
         stack.enter_context(executor)  # before there is a history, for it may be refused
         _note(config, executor)
-        history_file.parent.mkdir(parents=True, exist_ok=True)
         stack.enter_context(_without_a_history_of_nothing(history_file, going_on))
         open_history = History.open if going_on else History.create
         history = stack.enter_context(open_history(history_file, prepared.fingerprint))
@@ -156,6 +160,25 @@ def _others_sent_away_on_error() -> Iterator[None]:
 
             invite(None)
         raise
+
+
+@contextmanager
+def _logging_to(file: Path) -> Iterator[None]:
+    """What happens to workers and the history goes to a file and to standard error, with times."""
+    logger = logging.getLogger("detnas")
+    level = logger.level
+    handlers: list[logging.Handler] = [logging.FileHandler(file), logging.StreamHandler()]
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
 
 
 def _has_score(history_file: Path) -> bool:

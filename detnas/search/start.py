@@ -8,7 +8,7 @@ from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 from detnas.search.costs import candidate_costs
-from detnas.search.history.file import FILE_NAME
+from detnas.search.history.file import FILE_NAME, find_history
 from detnas.search.history.records import DONE, SEARCH, best_of, read_fingerprint, read_history
 from detnas.search.strategies import Choices
 from detnas.search.strategies.base import require_inside
@@ -55,10 +55,10 @@ def _history_file(source: str) -> Path | None:
         return None
     if not path.is_dir():
         return path
-    for file in (path / FILE_NAME, path / "search" / FILE_NAME):  # a search's, an experiment's
-        if file.is_file():
-            return file
-    raise ValueError(f"{source}: holds no {FILE_NAME}; give the work directory of a search")
+    file = find_history(path)
+    if not file.is_file():
+        raise ValueError(f"{source}: holds no {FILE_NAME}; give the work directory of a search")
+    return file
 
 
 def _architecture(source: str, sampler: BudgetSampler) -> Choices:

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,26 @@ def test_running_again_does_nothing_and_another_config_is_refused(
     assert "under another config" in capsys.readouterr().err
 
 
+def test_what_a_search_lets_change_may_change_in_run_too(experiment: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(experiment, copy)
+    command = ["run", str(MINIATURE / "retinanet"), "--work-dir", str(copy), "--quiet"]
+    command += ["--stages", "search", "--cfg-options", "search.executor.attempts=3"]
+    before = read_history(copy / "search/history.db")
+    assert main(command) == 0
+    assert read_history(copy / "search/history.db") == before
+    assert main([*command, "search.strategy.generations=3"]) == 0
+    grown = [row for row in read_history(copy / "search/history.db") if row.role == SEARCH]
+    assert len(grown) == 6
+    assert main([*command, "search.strategy.mutations=0"]) == 2
+
+
 def test_history_is_listed(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["history", str(experiment / "search"), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert [row["status"] for row in rows] == ["done"] * 6
     assert main(["history", str(experiment / "search")]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 7
+    assert len(capsys.readouterr().out.splitlines()) == 8
     assert main(["history", str(experiment / "pretrain")]) == 2
     assert "no such history" in capsys.readouterr().err
 

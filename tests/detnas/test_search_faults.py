@@ -1,6 +1,7 @@
 """Searches with a real detector: one trajectory on all executors, kills, stops, changed inputs."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -103,7 +104,8 @@ def test_2_8_9_a_killed_worker_a_stopped_search_and_fewer_workers(
     assert time.monotonic() - began < 10
     assert process.returncode == 130
     assert f"results are in {tmp_path / FILE_NAME}" in output
-    assert f"detnas search {CONFIG} --work-dir {tmp_path} --resume" in output
+    again = shlex.join([*arguments, "search.executor.workers=2", "--resume"])
+    assert f"go on with: detnas {again}\n" in output
     assert "was lost: killed by signal 9" in output
     settled = [row for row in rows(tmp_path) if row.settled]
     assert 3 <= len(settled) < 13

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -335,3 +336,22 @@ def test_costs_without_a_table_are_refused() -> None:
         BudgetSampler(SIX, [Budget("flops", upper=1)])
     with pytest.raises(ValueError, match="give its latency table"):
         BudgetSampler(SIX, [Budget("latency_ms", upper=1)])
+
+
+@pytest.mark.parametrize(
+    ("budget", "side"),
+    [
+        (Budget("latency_ms", upper=0.001), "upper"),
+        (Budget("latency_ms", lower=1e3), "lower"),
+        (Budget("macs", upper=1), "upper"),
+        (Budget("macs", lower=1e12), "lower"),
+    ],
+    ids=str,
+)
+def test_the_bound_that_a_refusal_names_admits_something(budget: Budget, side: str) -> None:
+    with pytest.raises(InfeasibleBudgetError) as refusal:
+        BudgetSampler(SIX, [budget], [LATENCY])
+    named = re.search(r"has ([\d.,]+) \(", str(refusal.value))
+    assert named is not None
+    bound = float(named[1].replace(",", ""))
+    assert BudgetSampler(SIX, [Budget(budget.cost, **{side: bound})], [LATENCY]).count > 0

@@ -160,7 +160,7 @@ class PoolExecutor:
     def _take(self, waiting: "deque[_Task]", worker: int) -> _Task | None:
         """The next task for a worker: one that it has failed is for another, if there is one."""
         for task in waiting:
-            if worker not in task.failed_on or len(self._names) == 1:
+            if worker not in task.failed_on or self._names.keys() <= set(task.failed_on):
                 waiting.remove(task)
                 return task
         return None
@@ -203,6 +203,7 @@ class PoolExecutor:
         for event in events:
             if isinstance(event, Ready):
                 self._names[event.worker] = event.name
+                logger.info("worker %s is ready, %d in all", event.name, len(self._names))
                 self.notes = self.notes or event.notes
                 continue
             if isinstance(event, Lost):

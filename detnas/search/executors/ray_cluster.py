@@ -94,17 +94,18 @@ class RayPool:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         local: dict[str, Any] = {}
         if self._address is None:
-            workers = self._workers or max((os.cpu_count() or 1) // self._threads, 1)
+            workers = self._workers or max(len(os.sched_getaffinity(0)) // self._threads, 1)
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `processes`
             local = {"num_cpus": workers * self._threads, "include_dashboard": False}
         with _own_sigterm():
             try:
                 _require_listener(self._address)
                 ray.init(address=self._address or "local", log_to_driver=True, **local)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 raise ValueError(
                     f"search.executor.address {self._address!r}: no Ray cluster answers ({error}); "
-                    "start one with `ray start --head`, or leave the address out"
+                    "give HOST:PORT of one that `ray start --head` has started, ray://HOST:PORT "
+                    "or 'auto'; without an address Ray runs on this machine"
                 ) from error
         on_gpus = ray.cluster_resources().get("GPU", 0) > 0
         self._resource, self._share = ("GPU", 1) if on_gpus else ("CPU", self._threads)

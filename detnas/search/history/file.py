@@ -110,7 +110,13 @@ def create_file(path: Path, meta: Mapping[str, Any]) -> None:
 def require_history(path: Path) -> None:
     """Raise ValueError where there is no file at `path`."""
     if not path.is_file():
-        raise ValueError(f"{path}: no such history; start the search without --resume")
+        raise ValueError(f"{path}: no such history; name the work directory of a search")
+
+
+def find_history(folder: Path) -> Path:
+    """The history in a search's work directory, or in an experiment's; None there: the former."""
+    inside = folder / "search" / FILE_NAME
+    return inside if inside.is_file() and not (folder / FILE_NAME).is_file() else folder / FILE_NAME
 
 
 def open_checked(path: Path, mode: str) -> sqlite3.Connection:
@@ -176,12 +182,26 @@ def _check_integrity(connection: sqlite3.Connection, path: Path) -> int:
         raise DamagedHistoryError(_damage(path, problem.splitlines()[0]))
     if application != APPLICATION_ID:
         raise DamagedHistoryError(_damage(path, "it is no history of a DetNAS search"))
+    if version <= SCHEMA_VERSION and not _is_readable(connection):
+        raise DamagedHistoryError(_damage(path, "a row of it cannot be read"))
     if version != SCHEMA_VERSION and version not in UPGRADES:
         raise ValueError(
             f"{path} is a history of version {version}, this program reads versions up to "
             f"{SCHEMA_VERSION}; use the detnas that wrote it"
         )
     return int(version)
+
+
+def _is_readable(connection: sqlite3.Connection) -> bool:
+    try:
+        broken = connection.execute(
+            "SELECT (SELECT COUNT(*) FROM evaluations "
+            "WHERE NOT json_valid(costs) OR NOT json_valid(metrics) OR choices = '') + "
+            "(SELECT COUNT(*) FROM meta WHERE NOT json_valid(value))"
+        )
+        return bool(broken.fetchone()[0] == 0)
+    except sqlite3.DatabaseError:
+        return False
 
 
 def _damage(path: Path, problem: str) -> str:

@@ -3,10 +3,11 @@
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from detnas.search.history.records import Evaluation, choices_to_text
+from detnas.search.history.records import Evaluation, best_of, choices_to_text
 
 PLAIN = ("role", "generation", "position", "choices", "status", "score")
 RECORD = ("error", "attempts", "worker", "proposed", "started", "finished")
@@ -42,11 +43,24 @@ def history_csv(rows: Sequence[Evaluation]) -> str:
     return text.getvalue()
 
 
-def history_table(rows: Sequence[Evaluation]) -> str:
-    """Aligned columns: place, status, score, seconds, cost and choices, and the error if any."""
+def history_table(rows: Sequence[Evaluation], greater_is_better: bool = True) -> str:
+    """Aligned columns: place, status, score, seconds, cost and choices, and the error if any.
+
+    The last line counts them and names the best.
+    """
     cost = next(iter(rows[0].costs)) if rows else "macs"
     head = f"{'role':<7}{'gen':>4}{'pos':>5}  {'status':<9}{'score':>10}{'seconds':>9}{cost:>15}"
-    return "\n".join([f"{head}  choices", *(_line(row, cost) for row in rows)])
+    return "\n".join(
+        [f"{head}  choices", *(_line(row, cost) for row in rows), _summary(rows, greater_is_better)]
+    )
+
+
+def _summary(rows: Sequence[Evaluation], greater_is_better: bool) -> str:
+    counts = Counter(row.status for row in rows)
+    counted = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    best = best_of(rows, greater_is_better)
+    shown = f"; best {best.score:.5f}: {choices_to_text(best.choices)}" if best else ""
+    return f"{len(rows)} candidates: {counted or 'none'}{shown}"
 
 
 def _line(row: Evaluation, cost: str) -> str:
@@ -59,5 +73,5 @@ def _line(row: Evaluation, cost: str) -> str:
     return (
         f"{row.role:<7}{row.generation:>4}{row.position:>5}  {row.status:<9}{score:>10}"
         f"{seconds:>9}{shown:>15}  {choices_to_text(row.choices)}"
-        + (f"  {row.error}" if row.error else "")
+        + (f"  {' '.join(row.error.split())}" if row.error else "")
     )

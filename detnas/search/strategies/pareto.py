@@ -58,7 +58,8 @@ class ParetoSettings(BreedingSettings):
         for name in self.objectives:
             if name not in known:
                 raise ValueError(
-                    f"unknown cost {name!r} in {WHERE}; this search knows {', '.join(known)}"
+                    f"unknown cost {name!r} in {WHERE}; this search knows {', '.join(known)} "
+                    "(a measured one needs search.cost_tables)"
                 )
 
         def breed(

@@ -166,6 +166,13 @@ def test_a_bad_worker_does_not_fail_what_others_can_do(tmp_path: Path) -> None:
     assert sum(begun.values()) == len(many) + MAX_ERRORS_IN_A_ROW  # then it was replaced
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_there_may_be_more_attempts_than_workers(workers: int) -> None:
+    make = MakeToy(0.0, {JOBS[1].choices: "raise"})
+    results, begun = evaluate(make, workers=workers, attempts=5)
+    assert (results[2].error, begun[2]) == ("RuntimeError: unlucky", 5)
+
+
 def test_a_lone_bad_worker_is_replaced_too(tmp_path: Path) -> None:
     make = MakeToy(once=tmp_path, bad_worker=True)
     results, _ = evaluate(make, workers=1, attempts=MAX_ERRORS_IN_A_ROW + 1)

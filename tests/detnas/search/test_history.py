@@ -196,6 +196,21 @@ def test_damaged_file_is_refused_naming_its_backup(
             read(path)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE evaluations SET costs = '[\"macs'", "UPDATE meta SET value = 'x'", "DROP TABLE meta"],
+)
+def test_a_row_that_cannot_be_read_is_damage(history: History, path: Path, damage: str) -> None:
+    history.backup()
+    history.close()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(damage)
+    connection.close()
+    for read in (read_history, read_fingerprint, lambda p: History.open(p, FINGERPRINT)):
+        with pytest.raises(DamagedHistoryError, match=r"cannot be read.*history\.backup\.db"):
+            read(path)
+
+
 def test_backup_restores_the_search(history: History, path: Path) -> None:
     history.record_done(history.generation(0)[0].id, 1.0, {})
     history.backup()
@@ -306,7 +321,8 @@ def test_csv_and_json_hold_everything(tmp_path: Path) -> None:
     items = json.loads(listing.history_json(rows))
     assert [item["score"] for item in items] == [row.score for row in rows]
     table = listing.history_table(rows).splitlines()
-    assert len(table) == 28
+    assert len(table) == 29
+    assert table[-1].startswith("27 candidates: ")
     assert "RuntimeError: unlucky" in "".join(table)
 
 
