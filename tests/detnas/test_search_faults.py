@@ -88,7 +88,7 @@ def test_1_a_killed_search_resumes_to_the_same_trajectory(
     assert trajectory(tmp_path) == whole
 
 
-def test_2_8_9_a_killed_worker_a_stopped_search_and_fewer_workers(
+def test_2_8_9_a_killed_worker_a_stopped_search_and_one_rank_instead_of_two_workers(
     experiment: Path, tmp_path: Path, whole: list[tuple[Any, ...]]
 ) -> None:
     arguments = search(experiment, tmp_path, *SIZE, *PROCESSES)
@@ -109,28 +109,23 @@ def test_2_8_9_a_killed_worker_a_stopped_search_and_fewer_workers(
     assert "was lost: killed by signal 9" in output
     settled = [row for row in rows(tmp_path) if row.settled]
     assert 3 <= len(settled) < 13
-    resumed = start([*arguments, "search.executor.workers=1", "--resume"])
+    launcher = [str(ROOT / "scripts/dist_search.sh"), arguments[1], "1"]
+    resumed = start([*arguments[2:], "--resume"], *launcher)
     output, _ = resumed.communicate(timeout=200)
     assert resumed.returncode == 0, output[-3000:]
     assert trajectory(tmp_path) == whole
+    assert output.count("written: ") == 1
 
 
-def test_ray_and_ranks_score_as_one_process(
+def test_ray_scores_as_one_process(
     experiment: Path, tmp_path: Path, whole: list[tuple[Any, ...]]
 ) -> None:
-    launches = {
-        "ray": ["search.executor.type=ray", "search.executor.workers=2"],
-        "ranks": [],
-    }
-    for name, options in launches.items():
-        arguments = search(experiment, tmp_path / name, *SIZE, *options)
-        command = [str(ROOT / "scripts/dist_search.sh"), arguments[1], "2"]
-        process = start(arguments[2:], *command) if name == "ranks" else start(arguments)
-        output, _ = process.communicate(timeout=200)
-        assert process.returncode == 0, output[-3000:]
-        assert trajectory(tmp_path / name) == whole
-        assert len({row.worker for row in rows(tmp_path / name) if row.worker}) == 2
-        assert output.count("written: ") == 1
+    options = ["search.executor.type=ray", "search.executor.workers=2"]
+    process = start(search(experiment, tmp_path, *SIZE, *options))
+    output, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, output[-3000:]
+    assert trajectory(tmp_path) == whole
+    assert len({row.worker for row in rows(tmp_path) if row.worker}) == 2
 
 
 CHANGED = {

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +198,15 @@ def test_a_metric_that_is_missing_later_is_the_candidates_failure(tmp_path: Path
         LocalExecutor(evaluate_one, "score").run(JOBS[1:], lambda *_: None, results.append)
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C interrupts, also where the tests run in the background of a shell that ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_ends_all_workers_at_once() -> None:
     started: list[int] = []
 

@@ -48,10 +48,12 @@ def test_two_local_workers_find_what_one_process_finds(tmp_path: Path) -> None:
     assert len({e.worker for e in rows if e.worker}) >= 2
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A cluster of one machine with one CPU, of which more can be made."""
-    made = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        made = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     yield made
     made.shutdown()
 

@@ -160,6 +160,7 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = _arguments()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have ignored
     if options.kill_at:
         point, call = options.kill_at.split(":")
         _kill_before(point, int(call))
