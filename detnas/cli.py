@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from detnas import commands
-from detnas.cli_space import add_space_commands
+from detnas.cli_space import add_input_size, add_space_commands
 from detnas.version import __version__
 
 _OWN_CODE = (Path(__file__).parent, Path(__file__).parent.parent / "search_space")
@@ -155,14 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     cost.add_argument(
         "what", help="a JSON file, a published name, or choices such as small:2,1,2,0,..."
     )
-    cost.add_argument(
-        "--input-size",
-        type=int,
-        nargs=2,
-        default=(224, 224),
-        metavar=("H", "W"),
-        help="of the image (default: 224 224)",
-    )
+    add_input_size(cost)
     cost.add_argument("--json", action="store_true", help="print JSON")
 
     add_space_commands(command)

@@ -63,6 +63,11 @@ def _space_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _space_and_size_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("space", help="small, large, large-wide or tiny")
+    add_input_size(parser)
+
+
+def add_input_size(parser: argparse.ArgumentParser) -> None:
+    """The option `--input-size H W` of commands that tell costs."""
     parser.add_argument(
         "--input-size",
         type=int,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from search_space.cost import DEFAULT_INPUT_SIZE, InputSize, costs
+from search_space.documents import read_document
 from search_space.published import PUBLISHED
 from search_space.spaces import SPACES, SearchSpace, get_space
 
@@ -153,18 +154,12 @@ def load_document(path: str | Path) -> dict[str, Any]:
     Raises:
         ValueError: no such file, not JSON, or not a valid architecture; the message names the file.
     """
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+
+    def checked(data: Any) -> dict[str, Any]:
         Architecture.from_dict(data)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such architecture file") from None
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a JSON file ({error})") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    return data
+        return data
+
+    return read_document(path, "no such architecture file", checked)
 
 
 def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> Architecture:

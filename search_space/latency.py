@@ -16,6 +16,7 @@ from typing import Any
 
 from search_space.architecture import CHANNEL_SHUFFLES
 from search_space.cost import DEFAULT_INPUT_SIZE, CostTable, InputSize
+from search_space.documents import read_document
 from search_space.spaces import SearchSpace
 
 FORMAT = "detnas-latency"
@@ -215,18 +216,8 @@ def load_latency_table(path: str | Path, space: SearchSpace | None = None) -> La
         ValueError: no such file, not JSON, not a valid table, or another space's; the message names
             the file.
     """
-    try:
-        table = LatencyTable.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise ValueError(
-            f"{path}: no such latency table (make one with `detnas measure-latency`)"
-        ) from None
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a JSON file ({error})") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    absent = "no such latency table (make one with `detnas measure-latency`)"
+    table = read_document(path, absent, LatencyTable.from_dict)
     if space is not None and table.space != space:
         raise ValueError(
             f"{path}: a latency table of space {table.space.name!r}, not of {space.name!r} "

@@ -1,6 +1,6 @@
 """What a search found as the JSON that users pass around: the best architecture, or any other."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,26 +34,31 @@ class Found:
         self.architecture.save(path, self.score, self.provenance, self.measured)
 
 
-def found(history: Path | str, evaluation: Evaluation) -> Found:
-    """A candidate of a history that has a score; errors as `read_fingerprint`."""
-    fingerprint = read_fingerprint(history)
+def found(
+    history: Path | str, fingerprint: Mapping[str, Any], evaluations: Iterable[Evaluation]
+) -> list[Found]:
+    """Candidates of a history that have scores; `fingerprint` is the history's."""
     space = SearchSpace.from_dict(fingerprint["space"])
     config = Path(history).parent / CONFIG_FILE
-    return Found(
-        Architecture(space, evaluation.choices, fingerprint["channel_shuffle"]),
-        {"metric": fingerprint["score"], "value": evaluation.score, "split": "search"},
-        {
-            "seed": fingerprint["seed"],
-            "supernet_sha256": fingerprint["supernet_sha256"],
-            "config_sha256": file_sha256(config) if config.is_file() else None,
-            "detnas_version": __version__,
-        },
-        {
-            name: {"value": evaluation.costs[name], **conditions}
-            for name, conditions in fingerprint.get("measured_costs", {}).items()
-            if "@" not in name  # an architecture states one latency
-        },
-    )
+    provenance = {
+        "seed": fingerprint["seed"],
+        "supernet_sha256": fingerprint["supernet_sha256"],
+        "config_sha256": file_sha256(config) if config.is_file() else None,
+        "detnas_version": __version__,
+    }
+    return [
+        Found(
+            Architecture(space, evaluation.choices, fingerprint["channel_shuffle"]),
+            {"metric": fingerprint["score"], "value": evaluation.score, "split": "search"},
+            provenance,
+            {
+                name: {"value": evaluation.costs[name], **conditions}
+                for name, conditions in fingerprint.get("measured_costs", {}).items()
+                if "@" not in name  # an architecture states one latency
+            },
+        )
+        for evaluation in evaluations
+    ]
 
 
 def find_best(history: Path | str) -> Found:
@@ -62,10 +67,11 @@ def find_best(history: Path | str) -> Found:
     Raises:
         ValueError: there is no such history, it is damaged, or nothing in it has a score.
     """
-    best = best_of(read_history(history), read_fingerprint(history)["greater_is_better"])
+    fingerprint = read_fingerprint(history)
+    best = best_of(read_history(history), fingerprint["greater_is_better"])
     if best is None:
         raise ValueError(f"{history}: no candidate has a score yet; let the search go on first")
-    return found(history, best)
+    return found(history, fingerprint, [best])[0]
 
 
 def write_best(history: Path | str, path: Path | str) -> Architecture:

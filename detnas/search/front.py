@@ -76,7 +76,7 @@ def write_front(
     front = pareto_front(read_history(history), objectives, fingerprint["greater_is_better"])
     if not front:
         raise ValueError(f"{history}: no candidate has a score yet; let the search go on first")
-    candidates = [found(history, evaluation) for evaluation in front]
+    candidates = found(history, fingerprint, front)
     document = {
         "format": FORMAT,
         "version": VERSION,

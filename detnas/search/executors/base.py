@@ -93,13 +93,35 @@ class Executor(Protocol):
         """
 
 
-def finite_score(metrics: Mapping[str, float], score: str) -> float:
-    """The score among an evaluation's metrics.
+class ScoreReader:
+    """Takes the score out of each evaluation's metrics, and remembers that there has been one.
 
-    Raises:
-        MissingScoreError: `score` is not among them.
-        ScoreNotFiniteError: it is NaN or infinite.
+    Args:
+        score: its key.
+        has_scored: whether the metrics are known to have it.
     """
+
+    def __init__(self, score: str, has_scored: bool) -> None:
+        self._score = score
+        self._has_scored = has_scored
+
+    def read(self, metrics: Mapping[str, float]) -> tuple[float | None, str]:
+        """The score and ""; None and why this candidate has none.
+
+        Raises:
+            MissingScoreError: it is not among the metrics, and never was.
+        """
+        try:
+            score = _finite_score(metrics, self._score)
+        except (MissingScoreError, ScoreNotFiniteError) as failure:
+            if isinstance(failure, MissingScoreError) and not self._has_scored:
+                raise
+            return None, describe(failure)
+        self._has_scored = True
+        return score, ""
+
+
+def _finite_score(metrics: Mapping[str, float], score: str) -> float:
     if score not in metrics:
         raise MissingScoreError(
             f"search.score '{score}' is not among the evaluator's metrics; "

@@ -8,11 +8,10 @@ from detnas.search.executors.base import (
     ExecutorError,
     Job,
     JobResult,
-    MissingScoreError,
     OnResult,
     OnStart,
+    ScoreReader,
     describe,
-    finite_score,
     spoils_the_process,
 )
 
@@ -31,9 +30,8 @@ class LocalExecutor:
         self, evaluate: Evaluate, score: str, attempts: int = 2, has_scored: bool = False
     ) -> None:
         self._evaluate = evaluate
-        self._score = score
+        self._reader = ScoreReader(score, has_scored)
         self._attempts = attempts
-        self._has_scored = has_scored
         self.notes: Sequence[str] = getattr(evaluate, "notes", ())
 
     def __enter__(self) -> Self:
@@ -53,16 +51,12 @@ class LocalExecutor:
             on_start(job.id, "local")
             try:
                 metrics = self._evaluate(job.choices)
-                score = finite_score(metrics, self._score)
-            except MissingScoreError as failure:
-                if not self._has_scored:
-                    raise
-                error = describe(failure)
             except Exception as failure:  # any error of a candidate is a result of the search
                 error = describe(failure)
                 if spoils_the_process(failure):
                     raise ExecutorError(f"{error}; go on with --resume") from failure
-            else:
-                self._has_scored = True
+                continue
+            score, error = self._reader.read(metrics)
+            if score is not None:
                 return JobResult(job.id, score, metrics)
         return JobResult(job.id, None, error=error)

@@ -14,12 +14,9 @@ from typing import Protocol, Self
 from detnas.search.executors.base import (
     Job,
     JobResult,
-    MissingScoreError,
     OnResult,
     OnStart,
-    ScoreNotFiniteError,
-    describe,
-    finite_score,
+    ScoreReader,
 )
 from detnas.search.strategies import Choices
 
@@ -115,12 +112,11 @@ class PoolExecutor:
         self, pool: Pool, score: str, attempts: int, timeout: float, has_scored: bool = False
     ) -> None:
         self._pool = pool
-        self._score = score
+        self._reader = ScoreReader(score, has_scored)
         self._attempts = attempts
         self._timeout = timeout
         self._names: dict[int, str] = {}
         self._errors_in_a_row: dict[int, int] = {}
-        self._has_scored = has_scored
         self.notes: Sequence[str] = ()
 
     def __enter__(self) -> Self:
@@ -222,14 +218,8 @@ class PoolExecutor:
             return JobResult(task.job.id, None, error=error)
         error = outcome.error or ""
         if outcome.metrics is not None:
-            try:
-                score = finite_score(outcome.metrics, self._score)
-            except (ScoreNotFiniteError, MissingScoreError) as failure:
-                if isinstance(failure, MissingScoreError) and not self._has_scored:
-                    raise
-                error = describe(failure)
-            else:
-                self._has_scored = True
+            score, error = self._reader.read(outcome.metrics)
+            if score is not None:
                 return JobResult(task.job.id, score, outcome.metrics)
         task.failed_on.append(outcome.worker)
         if len(task.failed_on) < self._attempts:

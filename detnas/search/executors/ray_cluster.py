@@ -84,7 +84,6 @@ class RayPool:
         self._waited: dict[Any, tuple[int, str]] = {}  # by reference: worker, "build" and the like
         self._next = 0
         self._failed_starts = 0
-        self._reason = ""
         self._look_at = 0.0
         self._tell_at = time.monotonic() + TELL_SECONDS
         self._actor_type: Any = None
@@ -176,7 +175,6 @@ class RayPool:
     def _lose(self, worker: int, reason: str) -> Lost | None:
         was_ready = self._slots[worker].ready
         self._end(worker)
-        self._reason = reason
         if was_ready:
             self._start()
             return Lost(worker, reason)
