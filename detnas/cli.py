@@ -9,7 +9,6 @@ import argparse
 import os
 import signal
 import sys
-import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +16,8 @@ from typing import Any
 
 from detnas import commands
 from detnas.cli_space import add_input_size, add_space_commands
+from detnas.errors import UserError, user_input
 from detnas.version import __version__
-
-_OWN_CODE = (Path(__file__).parent, Path(__file__).parent.parent / "search_space")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", message="faster_coco_eval is not installed")
     _end_on_sigterm()
     try:
-        options.command(options)
+        with user_input():
+            options.command(options)
     except KeyboardInterrupt:
         print(
             f"detnas: stopped; `detnas {options.name}` goes on, with --resume where it has that",
@@ -38,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return commands.INTERRUPTED
     except BrokenPipeError:
         return 0
-    except (ValueError, OSError, ModuleNotFoundError, RuntimeError, NotImplementedError) as error:
-        if options.traceback or not _is_refusal(error):
+    except (UserError, OSError) as error:
+        is_defect = not isinstance(error, UserError) and error.filename is None
+        if options.traceback or is_defect:
             raise
         print(f"detnas {options.name}: error: {_one_line(error)}", file=sys.stderr)
         return commands.USER_ERROR
@@ -68,17 +68,6 @@ def _default_on_sigterm() -> None:
 
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
-
-
-def _is_refusal(error: BaseException) -> bool:
-    """Whether our own code raised it on purpose, or a file stood in the way.
-
-    Anything else is a defect and keeps its trace.
-    """
-    if isinstance(error, OSError) and error.filename is not None:
-        return True
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return any(Path(last.filename).is_relative_to(folder) for folder in _OWN_CODE)
 
 
 def _one_line(error: BaseException) -> str:

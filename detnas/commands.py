@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detnas.errors import UserError
+
 if TYPE_CHECKING:
     from mmengine.config import Config
 
@@ -111,11 +113,11 @@ def export(options: Options) -> None:
     fingerprint = read_fingerprint(history)
     if options.architecture:
         if options.output is None:
-            raise ValueError("--architecture needs -o: the default file is the best one's")
+            raise UserError("--architecture needs -o: the default file is the best one's")
         parsed = parse_architecture(options.architecture)
         space = SearchSpace.from_dict(fingerprint["space"])
         if parsed.space != space:
-            raise ValueError(
+            raise UserError(
                 f"--architecture is of space '{parsed.space.name}', the search of '{space.name}'"
             )
         architecture = Architecture(space, parsed.choices, fingerprint["channel_shuffle"])
@@ -255,10 +257,10 @@ def _overrides(options: Options) -> dict[str, Any]:
     for item in options.cfg_options:
         key, equals, value = item.partition("=")
         if not equals or not key:
-            raise ValueError(f"--cfg-options takes KEY=VALUE, not '{item}'")
+            raise UserError(f"--cfg-options takes KEY=VALUE, not '{item}'")
         for opening, closing in ("()", "[]", "{}"):
             if value.count(opening) != value.count(closing):
-                raise ValueError(f"--cfg-options {item}: its '{opening}{closing}' do not match")
+                raise UserError(f"--cfg-options {item}: its '{opening}{closing}' do not match")
         overrides[key] = _value(value)
     if getattr(options, "auto_scale_lr", False):
         overrides["auto_scale_lr.enable"] = True

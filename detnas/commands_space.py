@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from detnas.errors import UserError
 from search_space.architecture import Architecture
 from search_space.budget import Budget, parse_budget, readable
 from search_space.cost import CostTable, InputSize, macs_table, params_table
@@ -165,16 +166,16 @@ def _table(report: dict[str, Any]) -> str:
 
 def _at_least(value: int, least: int, option: str) -> None:
     if value < least:
-        raise ValueError(f"{option} is {value}, must be at least {least}")
+        raise UserError(f"{option} is {value}, must be at least {least}")
 
 
 def _check_writable(path: Path) -> None:
     """Refuse, before the work, a file that could not be written after it."""
     if path.is_dir():
-        raise ValueError(f"-o {path} is a folder: name a file")
+        raise UserError(f"-o {path} is a folder: name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"-o {path}: no right to write into {path.parent}")
+        raise UserError(f"-o {path}: no right to write into {path.parent}")
 
 
 def _progress() -> Callable[[int, int], None]:

@@ -19,6 +19,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import detnas.models  # noqa: F401 - says what to install where OpenMMLab is missing
+from detnas.errors import MissingFileError, UserError
 from detnas.files import replacing
 
 _REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
@@ -26,7 +27,7 @@ _OWN_KEYS = ("amp", "console_level", "find_unused_parameters", "sync_bn")
 _WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "MultiImageMixDataset", "SeededDataset")
 
 
-class UnknownOptionError(ValueError):
+class UnknownOptionError(UserError):
     """An override of a key that nobody reads."""
 
 
@@ -54,7 +55,7 @@ def load_config(
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"config {path} does not exist")
+        raise MissingFileError(f"config {path} does not exist")
     try:
         config = Config.fromfile(str(path))
         options = dict(options or {})
@@ -72,9 +73,7 @@ def load_config(
     except UnknownOptionError:
         raise
     except Exception as error:  # a config is code and may raise anything
-        raise ValueError(
-            f"config {path} cannot be read: {type(error).__name__}: {error}"
-        ) from error
+        raise UserError(f"config {path} cannot be read: {type(error).__name__}: {error}") from error
     if work_dir is not None:
         config.work_dir = str(work_dir)
     elif config.get("work_dir") is None:
@@ -129,7 +128,7 @@ def _resolved(config: Config, path: Path) -> Config:
     def value_of(match: re.Match[str], seen: tuple[str, ...]) -> Any:
         name = match[1]
         if name in seen:
-            raise ValueError(f"config {path}: reference '{{{name}}}' refers to itself")
+            raise UserError(f"config {path}: reference '{{{name}}}' refers to itself")
         if name not in values:
             return match[0]
         return _part(walk(values[name], (*seen, name)), match, path)
@@ -156,7 +155,7 @@ def _part(value: Any, match: re.Match[str], path: Path) -> Any:
             return value[int(index)]
         return value[int(start) if start else None : int(stop) if stop else None]
     except (TypeError, LookupError) as error:
-        raise ValueError(f"config {path}: reference {match[0]!r}: {error}") from None
+        raise UserError(f"config {path}: reference {match[0]!r}: {error}") from None
 
 
 def unwrap_dataset(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from detnas.console import duration, table
 from detnas.data.digits import write_digits
+from detnas.errors import MissingFileError
 from detnas.pipeline import Experiment, run_experiment
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "demo"
@@ -18,7 +19,7 @@ def run_demo(work_dir: Path, overrides: Mapping[str, Any], seed: int | None = No
         FileNotFoundError: DetNAS was installed without its repository's configs.
     """
     if not CONFIGS.is_dir():
-        raise FileNotFoundError(f"{CONFIGS} does not exist: run the demo from a checkout of DetNAS")
+        raise MissingFileError(f"{CONFIGS} does not exist: run the demo from a checkout of DetNAS")
     write_digits(work_dir / "data")
     summary = run_experiment(Experiment(CONFIGS, work_dir, overrides, seed), quiet=True)
     assert summary is not None, "without a choice of stages all of them are finished"

@@ -11,6 +11,8 @@ import torch
 from mmengine.dist import broadcast_object_list, get_rank
 from torch import distributed
 
+from detnas.errors import UserError
+
 Result = TypeVar("Result")
 LAUNCHERS = ("none", "pytorch", "slurm")
 SLURM_PORTS = (20000, 12000)  # the first, how many: below those that systems give to clients
@@ -36,14 +38,14 @@ def process_group(
         ValueError: an unknown launcher, or this process was not started by it.
     """
     if launcher not in LAUNCHERS:
-        raise ValueError(f"launcher {launcher!r} is unknown: it may be {', '.join(LAUNCHERS)}")
+        raise UserError(f"launcher {launcher!r} is unknown: it may be {', '.join(LAUNCHERS)}")
     if launcher == "none":
         yield True
         return
     if launcher == "slurm":
         _name_ranks_as_torchrun_does()
     elif "RANK" not in os.environ:
-        raise ValueError(
+        raise UserError(
             "--launcher pytorch is for processes that torchrun starts: use scripts/dist_train.sh "
             "and its like, or leave it out"
         )
@@ -51,7 +53,7 @@ def process_group(
     if on_cuda:
         device, devices = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if device >= devices:
-            raise ValueError(
+            raise UserError(
                 f"this machine has {devices} GPUs, and was given a process for GPU {device} "
                 f"(counted from 0): start {devices} at most"
             )
@@ -76,7 +78,7 @@ def _name_ranks_as_torchrun_does() -> None:
     # A batch script has all but those of a step, and would wait for tasks that nobody starts.
     for of_slurm in (*names.values(), "SLURM_STEP_ID", "SLURM_STEP_NODELIST"):
         if of_slurm not in os.environ:
-            raise ValueError(
+            raise UserError(
                 f"--launcher slurm is for processes that srun starts ({of_slurm} is not set): use "
                 "scripts/slurm_train.sh and its like, or leave it out"
             )

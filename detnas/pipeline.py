@@ -22,6 +22,7 @@ from mmengine.dist import barrier, is_main_process
 from detnas.config import load_config, unknown_options
 from detnas.console import duration, print_progress
 from detnas.distributed import on_rank_0
+from detnas.errors import MissingFileError, UserError
 from detnas.evaluation.testing import score_checkpoint
 from detnas.files import file_sha256, write_text
 from detnas.search.history.file import FILE_NAME
@@ -64,7 +65,7 @@ class Experiment:
         """The stages that the folder has configs for. FileNotFoundError where there are none."""
         stages = [stage for stage in STAGES if self.file(stage).is_file()]
         if not stages:
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"{self.folder} holds none of pretrain.py, finetune.py, search.py, ..."
             )
         return stages
@@ -89,7 +90,7 @@ def check_experiment(experiment: Experiment, stages: Sequence[str] | None = None
     known = experiment.stages()
     for stage in stages or known:
         if stage not in known:
-            raise ValueError(f"{experiment.folder} has no stage '{stage}'; it has {known}")
+            raise UserError(f"{experiment.folder} has no stage '{stage}'; it has {known}")
     _check_overrides(experiment, known)
     states = {}
     for stage in stages or known:
@@ -109,7 +110,7 @@ def _check_overrides(experiment: Experiment, stages: Sequence[str]) -> None:
     overrides = experiment.overrides
     unknown = [set(unknown_options(experiment.file(stage), overrides)) for stage in stages]
     for option in set.intersection(*unknown):
-        raise ValueError(
+        raise UserError(
             f"--cfg-options {option}: no stage of {experiment.folder} has such a key; see "
             "docs/configs.md"
         )
@@ -150,7 +151,7 @@ def _run_stage(experiment: Experiment, stage: str, title: str, quiet: bool) -> N
     inputs = _input_files(experiment, stage, config)
     for file in inputs.values():
         if not file.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"{file}, which stage '{stage}' begins from, does not exist: run the stage that "
                 "makes it first, or name another by --cfg-options"
             )
@@ -167,7 +168,7 @@ def _run_stage(experiment: Experiment, stage: str, title: str, quiet: bool) -> N
         }
         for key, what in causes.items():
             if before[key] != state[key]:
-                raise ValueError(
+                raise UserError(
                     f"{folder} was begun {what}: remove it to run the stage anew, or choose "
                     "another --work-dir"
                 )
@@ -270,7 +271,7 @@ def _check_foreign_inputs(experiment: Experiment, stage: str, config: "Config") 
     for file in _input_files(experiment, stage, config).values():
         if file.is_file() or any(file.is_relative_to(folder) for folder in own):
             continue
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{file}, which stage '{stage}' begins from, does not exist: run the experiment that "
             "makes it first, or name another by --cfg-options"
         )

@@ -17,6 +17,7 @@ from typing import Any
 
 from search_space.cost import DEFAULT_INPUT_SIZE, InputSize, costs
 from search_space.documents import read_document
+from search_space.errors import SpaceError
 from search_space.published import PUBLISHED
 from search_space.spaces import SPACES, SearchSpace, get_space
 
@@ -49,18 +50,18 @@ class Architecture:
         object.__setattr__(self, "choices", tuple(int(choice) for choice in self.choices))
         space = self.space
         if len(self.choices) != space.num_blocks:
-            raise ValueError(
+            raise SpaceError(
                 f"architecture has {len(self.choices)} choices, "
                 f"space {space.name!r} has {space.num_blocks} blocks"
             )
         for block, choice in enumerate(self.choices):
             if not 0 <= choice < space.num_choices:
-                raise ValueError(
+                raise SpaceError(
                     f"choice {choice} of block {block} is out of range, "
                     f"space {space.name!r} has choices 0 to {space.num_choices - 1}"
                 )
         if self.channel_shuffle not in CHANNEL_SHUFFLES:
-            raise ValueError(
+            raise SpaceError(
                 f"unknown channel shuffle {self.channel_shuffle!r}, "
                 f"must be one of {', '.join(CHANNEL_SHUFFLES)}"
             )
@@ -104,17 +105,17 @@ class Architecture:
                 costs that are not this architecture's.
         """
         if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-            raise ValueError(f'not an architecture: its "format" must be {FORMAT!r}')
+            raise SpaceError(f'not an architecture: its "format" must be {FORMAT!r}')
         if data.get("version") != VERSION:
-            raise ValueError(
+            raise SpaceError(
                 f"architecture version {data.get('version')!r}, this program reads {VERSION}"
             )
         _check_keys(data, _REQUIRED, _OPTIONAL)
         if data.get("scaling") is not None:
-            raise ValueError('"scaling" must be null: version 1 has no scaled networks')
+            raise SpaceError('"scaling" must be null: version 1 has no scaled networks')
         for key in ("score", "provenance"):
             if not isinstance(data.get(key), Mapping | None):
-                raise ValueError(f'"{key}" must be an object or null')
+                raise SpaceError(f'"{key}" must be an object or null')
         space = SearchSpace.from_dict(data["space"])
         architecture = cls(space, _read_choices(space, data["choices"]), data["channel_shuffle"])
         if data.get("costs") is not None:
@@ -188,7 +189,7 @@ def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> A
         return _from_compact({"space": space_name, "choices": listed.split(",")})
     close = difflib.get_close_matches(what, PUBLISHED, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    raise ValueError(
+    raise SpaceError(
         f"unknown architecture {what!r}{hint}: give a .json file, 'space:choices' such as "
         f"'small:2,1,...', or one of {', '.join(PUBLISHED)}"
     )
@@ -205,16 +206,16 @@ def _from_compact(data: Mapping[str, Any]) -> Architecture:
 def _check_keys(data: Mapping[str, Any], required: Sequence[str], optional: Sequence[str]) -> None:
     missing = [key for key in required if key not in data]
     if missing:
-        raise ValueError(f'architecture lacks the key "{missing[0]}"')
+        raise SpaceError(f'architecture lacks the key "{missing[0]}"')
     unknown = [key for key in data if key not in (*required, *optional)]
     if unknown:
-        raise ValueError(f'architecture has the unknown key "{unknown[0]}"')
+        raise SpaceError(f'architecture has the unknown key "{unknown[0]}"')
 
 
 def _read_choices(space: SearchSpace, listed: object) -> tuple[int, ...]:
     """Choices given as integers, digits or names."""
     if not isinstance(listed, list | tuple):
-        raise ValueError("choices must be a list of numbers or names")
+        raise SpaceError("choices must be a list of numbers or names")
 
     def read(block: int, choice: object) -> int:
         if isinstance(choice, str):
@@ -225,7 +226,7 @@ def _read_choices(space: SearchSpace, listed: object) -> tuple[int, ...]:
                 return int(choice)
         elif isinstance(choice, int) and not isinstance(choice, bool):
             return choice
-        raise ValueError(
+        raise SpaceError(
             f"choice {choice!r} of block {block} must be one of {', '.join(space.choices)} "
             f"or a number from 0 to {space.num_choices - 1}"
         )
@@ -235,15 +236,15 @@ def _read_choices(space: SearchSpace, listed: object) -> tuple[int, ...]:
 
 def _check_costs(architecture: Architecture, stated: object) -> None:
     if not isinstance(stated, Mapping):
-        raise ValueError('"costs" must be an object')
+        raise SpaceError('"costs" must be an object')
     size = stated.get("input_size", list(DEFAULT_INPUT_SIZE))
     if not isinstance(size, list | tuple) or [type(side) for side in size] != [int] * 3:
-        raise ValueError('"costs": "input_size" must be [channels, height, width]')
+        raise SpaceError('"costs": "input_size" must be [channels, height, width]')
     computed = costs(architecture, (size[0], size[1], size[2]))
     for name, value in stated.items():
         if name == "latency_ms":
             continue  # measured elsewhere: it cannot be re-derived here
         if name not in computed:
-            raise ValueError(f'"costs" has the unknown key "{name}"')
+            raise SpaceError(f'"costs" has the unknown key "{name}"')
         if name != "input_size" and value != computed[name]:
-            raise ValueError(f"the file says {value} {name}, its choices have {computed[name]}")
+            raise SpaceError(f"the file says {value} {name}, its choices have {computed[name]}")

@@ -16,11 +16,12 @@ from fractions import Fraction
 import numpy as np
 
 from search_space.cost import DEFAULT_INPUT_SIZE, CostTable, InputSize
+from search_space.errors import SpaceError
 
 _QUANTA = 2**16
 
 
-class InfeasibleBudgetError(ValueError):
+class InfeasibleBudgetError(SpaceError):
     """No architecture of the space lies within the budgets."""
 
 
@@ -40,9 +41,9 @@ class Budget:
     def __post_init__(self) -> None:
         for bound in (self.lower, self.upper):
             if bound is not None and not math.isfinite(bound):
-                raise ValueError(f"budget {self.cost}: bound {bound} must be finite; leave it out")
+                raise SpaceError(f"budget {self.cost}: bound {bound} must be finite; leave it out")
         if self.lower is not None and self.upper is not None and self.lower > self.upper:
-            raise ValueError(f"budget {self}: the lower bound is above the upper, swap them")
+            raise SpaceError(f"budget {self}: the lower bound is above the upper, swap them")
 
     def contains(self, value: float) -> bool:
         """Whether a cost lies within the bounds."""
@@ -72,13 +73,13 @@ def parse_budget(text: str, input_size: InputSize = DEFAULT_INPUT_SIZE) -> Budge
     cost, equals, bounds = text.partition("=")
     lower, dots, upper = bounds.partition("..")
     if not (cost.strip() and equals and dots) or not (lower.strip() or upper.strip()):
-        raise ValueError(f"budget {text!r} must look like 'macs=..260e6' or 'macs=240e6..260e6'")
+        raise SpaceError(f"budget {text!r} must look like 'macs=..260e6' or 'macs=240e6..260e6'")
 
     def number(part: str) -> float | None:
         try:
             return float(part) if part.strip() else None
         except ValueError:
-            raise ValueError(f"budget {text!r}: {part.strip()!r} is not a number") from None
+            raise SpaceError(f"budget {text!r}: {part.strip()!r} is not a number") from None
 
     return Budget(cost.strip(), number(lower), number(upper), input_size)
 

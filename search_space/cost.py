@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from search_space.errors import SpaceError
 from search_space.spaces import BlockSpec, SearchSpace
 
 InputSize = tuple[int, int, int]
@@ -44,9 +45,9 @@ class CostTable:
 
     def __post_init__(self) -> None:
         if len({len(row) for row in self.table}) != 1 or not self.table[0]:
-            raise ValueError(f"cost table {self.name!r} must have equally many choices per block")
+            raise SpaceError(f"cost table {self.name!r} must have equally many choices per block")
         if not all(math.isfinite(value) for value in (self.base, *sum(self.table, ()))):
-            raise ValueError(f"cost table {self.name!r} has an entry that is not finite")
+            raise SpaceError(f"cost table {self.name!r} has an entry that is not finite")
 
     @cached_property
     def is_integer(self) -> bool:
@@ -137,7 +138,7 @@ def macs_table(space: SearchSpace, input_size: InputSize = DEFAULT_INPUT_SIZE) -
     """Multiply-adds of the backbone for an image of `input_size` (channels, height, width)."""
     channels, height, width = input_size
     if min(input_size) < 1:
-        raise ValueError(f"input size {input_size} must be (channels, height, width), all positive")
+        raise SpaceError(f"input size {input_size} must be (channels, height, width), all positive")
 
     def positions(stride: int) -> int:
         # Padding k // 2 makes a strided convolution round up, at any depth of halving.
@@ -184,7 +185,7 @@ def cost_table(
     for table in measured:
         if table.name == name and table.input_size in (None, input_size):
             if (len(table.table), len(table.table[0])) != (space.num_blocks, space.num_choices):
-                raise ValueError(
+                raise SpaceError(
                     f"cost table {name!r} is of {len(table.table)} blocks and "
                     f"{len(table.table[0])} choices, space {space.name!r} has "
                     f"{space.num_blocks} and {space.num_choices}"
@@ -199,11 +200,11 @@ def cost_table(
         others = [table.input_size for table in measured if table.name == name]
         given = ", ".join("x".join(map(str, other)) for other in others if other)
         note = f" or the budget the input size of the one given, {given}" if given else ""
-        raise ValueError(
+        raise SpaceError(
             f"cost 'latency_ms' at input {size} is measured: give its latency table "
             f"(search.cost_tables in a config, --latency-table){note}"
         )
-    raise ValueError(f"unknown cost {name!r}: known are {', '.join(COMPUTED_COSTS)}, latency_ms")
+    raise SpaceError(f"unknown cost {name!r}: known are {', '.join(COMPUTED_COSTS)}, latency_ms")
 
 
 class Chosen(Protocol):

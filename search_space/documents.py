@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from search_space.errors import SpaceError
+
 T = TypeVar("T")
 
 
@@ -19,10 +21,10 @@ def read_document(path: str | Path, absent: str, parse: Callable[[Any], T]) -> T
     try:
         return parse(json.loads(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise ValueError(f"{path}: {absent}") from None
+        raise SpaceError(f"{path}: {absent}") from None
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
+        raise SpaceError(f"{path}: cannot be read ({error.strerror})") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a JSON file ({error})") from None
+        raise SpaceError(f"{path}: not a JSON file ({error})") from None
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise SpaceError(f"{path}: {error}") from None

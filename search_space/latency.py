@@ -17,6 +17,7 @@ from typing import Any
 from search_space.architecture import CHANNEL_SHUFFLES
 from search_space.cost import DEFAULT_INPUT_SIZE, CostTable, InputSize
 from search_space.documents import read_document
+from search_space.errors import SpaceError
 from search_space.spaces import SearchSpace
 
 FORMAT = "detnas-latency"
@@ -59,10 +60,10 @@ class LatencySettings:
     def __post_init__(self) -> None:
         size = self.input_size
         if len(size) != 3 or size[0] != 3 or not all(_is_int(side, 1) for side in size):
-            raise ValueError(f"input size {size} must be (3, height, width), all positive integers")
+            raise SpaceError(f"input size {size} must be (3, height, width), all positive integers")
         for name, least in (("batch_size", 1), ("threads", 1), ("rounds", 1), ("seed", 0)):
             if not _is_int(getattr(self, name), least):
-                raise ValueError(
+                raise SpaceError(
                     f"{name} is {getattr(self, name)!r}, must be a whole number of at least {least}"
                 )
         for name, known in (
@@ -71,9 +72,9 @@ class LatencySettings:
             ("channel_shuffle", CHANNEL_SHUFFLES),
         ):
             if getattr(self, name) not in known:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it may be {', '.join(known)}")
+                raise SpaceError(f"{name} is {getattr(self, name)!r}; it may be {', '.join(known)}")
         if not _is_number(self.quantile) or self.quantile > 1:
-            raise ValueError(f"quantile is {self.quantile!r}, must be a number from 0 to 1")
+            raise SpaceError(f"quantile is {self.quantile!r}, must be a number from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -105,14 +106,14 @@ class LatencyTable:
     def __post_init__(self) -> None:
         costs, space = self.costs, self.space
         if costs.name != NAME or costs.input_size != self.settings.input_size:
-            raise ValueError(f"costs must be {NAME!r} at the input size of the settings")
+            raise SpaceError(f"costs must be {NAME!r} at the input size of the settings")
         if (len(costs.table), len(costs.table[0])) != (space.num_blocks, space.num_choices):
-            raise ValueError(
+            raise SpaceError(
                 f'"table" is of {len(costs.table)} blocks and {len(costs.table[0])} choices, '
                 f"space {space.name!r} has {space.num_blocks} and {space.num_choices}"
             )
         if min(costs.base, *map(min, costs.table)) < 0:
-            raise ValueError("a latency must not be negative")
+            raise SpaceError("a latency must not be negative")
 
     @property
     def sha256(self) -> str:
@@ -164,12 +165,12 @@ class LatencyTable:
             ValueError: another format or version, missing or unknown keys, invalid values.
         """
         if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-            raise ValueError(
+            raise SpaceError(
                 f'not a latency table: its "format" must be {FORMAT!r} (make one with '
                 "`detnas measure-latency`)"
             )
         if data.get("version") != VERSION:
-            raise ValueError(
+            raise SpaceError(
                 f"latency table version {data.get('version')!r}, this program reads {VERSION}"
             )
         _check_keys(data, _KEYS, "latency table")
@@ -177,7 +178,7 @@ class LatencyTable:
         texts = {"torch": data["torch"], "date": data["date"], **data["device"]}
         for key, text in texts.items():
             if not isinstance(text, str) or not text:
-                raise ValueError(f'"{key}" is {text!r}, must be a text')
+                raise SpaceError(f'"{key}" is {text!r}, must be a text')
         settings = _read_settings(data["settings"])
         return cls(
             SearchSpace.from_dict(data["space"]),
@@ -198,13 +199,13 @@ def latency_costs(base: object, table: object, input_size: InputSize) -> CostTab
     """
     rows: Any = table if isinstance(table, list | tuple) else [None]
     if not all(isinstance(row, list | tuple) for row in rows):
-        raise ValueError('"table" must be a list of lists of numbers, one list for each block')
+        raise SpaceError('"table" must be a list of lists of numbers, one list for each block')
     for where, value in (
         ("base", base),
         *((f"table[{b}][{c}]", v) for b, row in enumerate(rows) for c, v in enumerate(row)),
     ):
         if not _is_number(value):
-            raise ValueError(f'"{where}" is {value!r}, must be a finite number of at least 0')
+            raise SpaceError(f'"{where}" is {value!r}, must be a finite number of at least 0')
     milliseconds = tuple(tuple(map(float, row)) for row in rows)
     return CostTable(NAME, "ms", input_size, float(base), milliseconds)  # type: ignore[arg-type]
 
@@ -219,7 +220,7 @@ def load_latency_table(path: str | Path, space: SearchSpace | None = None) -> La
     absent = "no such latency table (make one with `detnas measure-latency`)"
     table = read_document(path, absent, LatencyTable.from_dict)
     if space is not None and table.space != space:
-        raise ValueError(
+        raise SpaceError(
             f"{path}: a latency table of space {table.space.name!r}, not of {space.name!r} "
             "(measure one with `detnas measure-latency`)"
         )
@@ -230,19 +231,19 @@ def _read_settings(data: object) -> LatencySettings:
     _check_keys(data, [item.name for item in fields(LatencySettings)], '"settings"')
     assert isinstance(data, Mapping)
     if not isinstance(data["input_size"], list | tuple):
-        raise ValueError('"input_size" must be [channels, height, width]')
+        raise SpaceError('"input_size" must be [channels, height, width]')
     return LatencySettings(**{**data, "input_size": tuple(data["input_size"])})
 
 
 def _check_keys(data: object, keys: Sequence[str], where: str) -> None:
     if not isinstance(data, Mapping):
-        raise ValueError(f"{where} must be an object")
+        raise SpaceError(f"{where} must be an object")
     missing = [key for key in keys if key not in data]
     if missing:
-        raise ValueError(f'{where} lacks the key "{missing[0]}"')
+        raise SpaceError(f'{where} lacks the key "{missing[0]}"')
     unknown = [key for key in data if key not in keys]
     if unknown:
-        raise ValueError(f'{where} has the unknown key "{unknown[0]}"')
+        raise SpaceError(f'{where} has the unknown key "{unknown[0]}"')
 
 
 def _is_int(value: object, least: int) -> bool:

@@ -23,6 +23,7 @@ from search_space.budget import (
 )
 from search_space.cost import CostTable, cost_table
 from search_space.counting import CountTable, count_table, nearest_outside
+from search_space.errors import SpaceError
 from search_space.spaces import SearchSpace
 
 __all__ = [
@@ -159,7 +160,7 @@ class BudgetSampler:
             InfeasibleBudgetError: no child lies within the bounds (a parent outside them).
         """
         if not 0 <= probability <= 1:
-            raise ValueError(f"mutation probability {probability} must be between 0 and 1")
+            raise SpaceError(f"mutation probability {probability} must be between 0 and 1")
         blocks, choices = self._shape
         weights = np.full(self._shape, probability / choices)
         weights[np.arange(blocks), np.asarray(parent)] += 1 - probability

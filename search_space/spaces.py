@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from search_space.errors import SpaceError
+
 CHOICES = ("shufflenet_3x3", "shufflenet_5x5", "shufflenet_7x7", "xception_3x3")
 _GEOMETRY_KEYS = ("name", "stem", "stages", "choices")
 
@@ -59,30 +61,30 @@ class SearchSpace:
 
     def __post_init__(self) -> None:
         if not self.name or any(mark in self.name for mark in ":, \n"):
-            raise ValueError(f"space name {self.name!r} must be one word without ':' or ','")
+            raise SpaceError(f"space name {self.name!r} must be one word without ':' or ','")
         if self.stem < 1 or self.last_channels < 1:
-            raise ValueError(f"space {self.name!r}: stem and last_channels must be at least 1")
+            raise SpaceError(f"space {self.name!r}: stem and last_channels must be at least 1")
         if not self.stages:
-            raise ValueError(f"space {self.name!r} has no stages: give at least one")
+            raise SpaceError(f"space {self.name!r} has no stages: give at least one")
         previous = self.stem
         for number, stage in enumerate(self.stages, start=1):
             where = f"space {self.name!r}, stage {number}"
             if stage.blocks < 1:
-                raise ValueError(f"{where}: {stage.blocks} blocks, must be at least 1")
+                raise SpaceError(f"{where}: {stage.blocks} blocks, must be at least 1")
             if stage.channels % 4:
-                raise ValueError(f"{where}: {stage.channels} channels, must be divisible by 4")
+                raise SpaceError(f"{where}: {stage.channels} channels, must be divisible by 4")
             if stage.channels <= previous:
-                raise ValueError(
+                raise SpaceError(
                     f"{where}: {stage.channels} channels, must be more than the {previous} before"
                 )
             previous = stage.channels
         unknown = [choice for choice in self.choices if choice not in CHOICES]
         if unknown:
-            raise ValueError(
+            raise SpaceError(
                 f"space {self.name!r}: unknown choice {unknown[0]!r}, must be of {list(CHOICES)}"
             )
         if not self.choices or len(set(self.choices)) != len(self.choices):
-            raise ValueError(f"space {self.name!r}: choices must be non-empty and distinct")
+            raise SpaceError(f"space {self.name!r}: choices must be non-empty and distinct")
 
     @property
     def num_blocks(self) -> int:
@@ -139,18 +141,18 @@ class SearchSpace:
             ValueError: missing or unknown keys, wrong types, a known name with another geometry.
         """
         if not isinstance(data, Mapping) or set(data) != set(_GEOMETRY_KEYS):
-            raise ValueError(f"a space must be an object with exactly the keys {_GEOMETRY_KEYS}")
+            raise SpaceError(f"a space must be an object with exactly the keys {_GEOMETRY_KEYS}")
         name, stem, stages, choices = (data[key] for key in _GEOMETRY_KEYS)
         if not isinstance(name, str) or not _is_int(stem):
-            raise ValueError("a space's name must be a string and its stem an integer")
+            raise SpaceError("a space's name must be a string and its stem an integer")
         if not isinstance(stages, list | tuple) or not all(_is_pair(stage) for stage in stages):
-            raise ValueError(f"space {name!r}: stages must be a list of [channels, blocks]")
+            raise SpaceError(f"space {name!r}: stages must be a list of [channels, blocks]")
         if not isinstance(choices, list | tuple) or not all(isinstance(c, str) for c in choices):
-            raise ValueError(f"space {name!r}: choices must be a list of names")
+            raise SpaceError(f"space {name!r}: choices must be a list of names")
         space = cls(name, stem, tuple(Stage(*stage) for stage in stages), tuple(choices))
         known = SPACES.get(name)
         if known is not None and known != space:
-            raise ValueError(
+            raise SpaceError(
                 f"space {name!r} is known with another geometry: give this one another name"
             )
         return known or space
@@ -191,4 +193,4 @@ def get_space(name: str) -> SearchSpace:
         return SPACES[name]
     close = difflib.get_close_matches(name, SPACES, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    raise ValueError(f"unknown space {name!r}: {hint}known spaces are {', '.join(SPACES)}")
+    raise SpaceError(f"unknown space {name!r}: {hint}known spaces are {', '.join(SPACES)}")

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from detnas.errors import UserError
+
 # In a zip, offset is of the header before the data; in a tar, of the data itself.
 MEMBER = np.dtype(
     [("offset", "<i8"), ("size", "<i8"), ("stored", "<i8"), ("crc", "<u4"), ("deflated", "?")]
@@ -98,20 +100,20 @@ def scan_zip(path: Path) -> ArchiveIndex:
                 member = (info.header_offset, info.file_size, info.compress_size, info.CRC)
                 _add(members, info.filename, info.is_dir(), (*member, deflated))
     except (zipfile.BadZipFile, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no whole zip archive ({error}); copy it anew") from error
+        raise UserError(f"{path} is no whole zip archive ({error}); copy it anew") from error
     return _index(members)
 
 
 def _refuse_unreadable(path: Path, info: zipfile.ZipInfo) -> None:
     if info.flag_bits & 1:
-        raise ValueError(f"{path}: {info.filename} is encrypted; make the archive anew without")
+        raise UserError(f"{path}: {info.filename} is encrypted; make the archive anew without")
     if stat.S_ISLNK(info.external_attr >> 16):
-        raise ValueError(
+        raise UserError(
             f"{path}: {info.filename} is a symbolic link; make the archive anew, links followed "
             "(zip -r without -y)"
         )
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(
+        raise UserError(
             f"{path}: {info.filename} is compressed by method {info.compress_type}; make the "
             "archive anew (zip -0 -r)"
         )
@@ -133,7 +135,7 @@ def scan_tar(path: Path) -> ArchiveIndex:
                 progress.at(info.offset)
             end = tar.offset
     except tarfile.TarError as error:
-        raise ValueError(
+        raise UserError(
             f"{path} is no whole, uncompressed tar archive ({error}); copy it anew, or unpack it "
             "and make one (tar -cf)"
         ) from error
@@ -144,13 +146,13 @@ def scan_tar(path: Path) -> ArchiveIndex:
 def _add_tar_member(path: Path, members: dict[bytes, Member], info: tarfile.TarInfo) -> None:
     if info.issym() or info.issparse():
         kind = "symbolic link" if info.issym() else "sparse file"
-        raise ValueError(
+        raise UserError(
             f"{path}: {info.name} is a {kind}; make the archive anew (tar --dereference -cf)"
         )
     if info.islnk():
         linked = members.get(_encoded(_clean(info.linkname)))
         if linked is None:
-            raise ValueError(f"{path}: {info.name} links to {info.linkname}, which is not there")
+            raise UserError(f"{path}: {info.name} links to {info.linkname}, which is not there")
         _add(members, info.name, False, linked)
     elif info.isdir() or info.isreg():
         _add(members, info.name, info.isdir(), (info.offset_data, info.size, info.size, 0, False))
@@ -162,9 +164,9 @@ def _check_end(path: Path, end: int) -> None:
         file.seek(end)
         block = file.read(tarfile.BLOCKSIZE)
     if len(block) < tarfile.BLOCKSIZE:
-        raise ValueError(f"{path} is cut short: it has no end mark; copy it anew")
+        raise UserError(f"{path} is cut short: it has no end mark; copy it anew")
     if any(block):
-        raise ValueError(f"{path} is damaged at byte {end}; copy it anew")
+        raise UserError(f"{path} is damaged at byte {end}; copy it anew")
 
 
 def _add(members: dict[bytes, Member], name: str, is_folder: bool, member: Member) -> None:

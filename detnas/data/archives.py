@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from detnas.data.archive_index import ArchiveIndex, scan_tar, scan_zip
+from detnas.errors import MissingFileError, UserError
 from detnas.files import replacing
 
 SCHEMES = ("zip", "tar")
@@ -62,13 +63,13 @@ def locate(address: str) -> Place:
     """
     parts = _ADDRESS.fullmatch(address)
     if parts is None:
-        raise ValueError(f"{address} is no address in an archive, as zip://data/images.zip/train")
+        raise UserError(f"{address} is no address in an archive, as zip://data/images.zip/train")
     scheme, rest = parts.groups()
     found = _ARCHIVE[scheme].fullmatch(rest)
     if found is None:
         if scheme == "tar" and _COMPRESSED_TAR.search(rest):
-            raise ValueError(_compressed(rest))
-        raise ValueError(
+            raise UserError(_compressed(rest))
+        raise UserError(
             f"{address} names no .{scheme} file; write {scheme}://<archive>.{scheme}/<folder>"
         )
     inner = posixpath.normpath(f"/{found[2] or ''}").lstrip("/")
@@ -101,7 +102,7 @@ class Archive:
         """
         member = self.index.find(name)
         if member is None:
-            raise FileNotFoundError(f"archive {self.path} holds no file {name!r}")
+            raise MissingFileError(f"archive {self.path} holds no file {name!r}")
         offset, size, stored, crc, deflated = member
         if not self._is_zip:
             return self._bytes(name, offset, stored)
@@ -126,7 +127,7 @@ class Archive:
         if not self.index.is_folder(folder):
             top = sorted(name for name, is_folder in self.index.walk() if is_folder)
             listed = ", ".join(map(repr, top[:5])) + (", ..." if len(top) > 5 else "")
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"archive {self.path} holds no folder {folder!r}; its folders are "
                 f"{listed or 'none'}: correct `data_root`"
             )
@@ -160,14 +161,14 @@ def open_archive(path: Path) -> Archive:
     try:
         state = path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise FileNotFoundError(f"archive {path} does not exist; correct `data_root`") from None
+        raise MissingFileError(f"archive {path} does not exist; correct `data_root`") from None
     return _open(path, state.st_size, state.st_mtime_ns)
 
 
 @lru_cache(maxsize=8)
 def _open(path: Path, size: int, modified_ns: int) -> Archive:
     if path.is_dir():
-        raise ValueError(f"{path} is a folder: give it as a path, without zip:// or tar://")
+        raise UserError(f"{path} is a folder: give it as a path, without zip:// or tar://")
     stamp = (_INDEX_VERSION, size, modified_ns)
     for file in _index_files(path):
         index = _load_index(file, stamp)
@@ -183,7 +184,7 @@ def _scan(path: Path) -> ArchiveIndex:
         return scan_zip(path)
     with path.open("rb") as file:
         if file.read(8).startswith(_COMPRESSED_STARTS):
-            raise ValueError(_compressed(str(path)))
+            raise UserError(_compressed(str(path)))
     return scan_tar(path)
 
 

@@ -15,13 +15,14 @@ from typing import TypeVar
 
 from detnas.data.archives import is_archive, locate, open_archive
 from detnas.data.coco import read_coco
+from detnas.errors import MissingFileError, UserError
 
 Key = TypeVar("Key", Path, bytes)
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".webp"})
 
 
-class SplitOverlapError(ValueError):
+class SplitOverlapError(UserError):
     """Two splits that must not share an image do."""
 
 
@@ -41,7 +42,7 @@ def coco_split(name: str, ann_file: Path, image_root: Path) -> Split:
     images = tuple(image_root / file_name for file_name in read_coco(ann_file).file_names)
     missing = [image for image in images if not image.is_file()]
     if missing:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{ann_file} names {len(missing)} of {len(images)} images that do not exist, "
             f"the first {missing[0]}; correct `data_prefix` or add the images"
         )
@@ -59,12 +60,12 @@ def folder_split(name: str, root: Path | str) -> Split:
     """
     classes = _archived_classes(str(root)) if is_archive(root) else _class_folders(Path(root))
     if not classes:
-        raise ValueError(f"{root} holds no class folders; it must be laid out as <class>/<image>")
+        raise UserError(f"{root} holds no class folders; it must be laid out as <class>/<image>")
     images: list[Path] = []
     for folder, files in classes.items():
         found = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
         if not found:
-            raise ValueError(f"class folder {folder} holds no images; add some or remove it")
+            raise UserError(f"class folder {folder} holds no images; add some or remove it")
         images += sorted(found)
     return Split(name, tuple(images))
 
@@ -73,7 +74,7 @@ def _class_folders(root: Path) -> dict[Path, Iterable[Path]]:
     if not root.is_dir():
         in_file = any(path.is_file() for path in (root, *root.parents))
         mend = "write an archive as zip://... or tar://..." if in_file else "correct `data_root`"
-        raise FileNotFoundError(f"image folder {root} does not exist; {mend}")
+        raise MissingFileError(f"image folder {root} does not exist; {mend}")
     return {folder: folder.rglob("*") for folder in sorted(root.iterdir()) if folder.is_dir()}
 
 
@@ -88,17 +89,17 @@ def check_categories(expected: Sequence[str], ann_file: Path) -> None:
     OpenMMLab drops such a class silently and shifts the labels of those after it.
     """
     if isinstance(expected, str):
-        raise ValueError(f"classes is the text {expected!r}; write a tuple: ({expected!r},)")
+        raise UserError(f"classes is the text {expected!r}; write a tuple: ({expected!r},)")
     present = read_coco(ann_file).categories
     unknown = [name for name in expected if name not in present]
     if unknown:
-        raise ValueError(
+        raise UserError(
             f"{ann_file} has no category {listed(unknown)}; it has {listed(present)}: "
             "correct `metainfo.classes`"
         )
     ordered = [name for name in present if name in expected]
     if ordered != list(expected):
-        raise ValueError(
+        raise UserError(
             f"`metainfo.classes` lists {listed(expected)}, and {ann_file} {listed(ordered)}: "
             "OpenMMLab numbers classes in the file's order; list them in that order"
         )

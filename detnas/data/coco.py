@@ -17,6 +17,7 @@ from detnas.data.coco_records import (
     load_records,
     unique_ids,
 )
+from detnas.errors import MissingFileError
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def read_coco(ann_file: Path) -> CocoSummary:
     image or category, or has a box that is not four finite numbers.
     """
     if not ann_file.is_file():
-        raise FileNotFoundError(f"annotation file {ann_file} does not exist; correct `ann_file`")
+        raise MissingFileError(f"annotation file {ann_file} does not exist; correct `ann_file`")
     state = ann_file.stat()
     return _read(ann_file, state.st_mtime_ns, state.st_size)
 

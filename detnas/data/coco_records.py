@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 
+from detnas.errors import UserError
+
 Id = int | float | str
 ABSENT = Raw(b"")
 
@@ -95,9 +97,9 @@ def load_records(ann_file: Path, allow_nan: bool = False) -> CocoRecords:
     except msgspec.ValidationError as error:
         section = next((name for name in _SECTIONS if f"`$.{name}`" in str(error)), None)
         fault = f": {section!r} is no list" if section else f" holds no JSON object ({error})"
-        raise ValueError(f"{ann_file}{fault}; {_MEND}") from error
+        raise UserError(f"{ann_file}{fault}; {_MEND}") from error
     except ValueError as error:
-        raise ValueError(f"{ann_file} is not JSON ({error}); {_MEND}") from error
+        raise UserError(f"{ann_file} is not JSON ({error}); {_MEND}") from error
     return CocoRecords(
         images=_filled(ann_file, "images", content.images),
         annotations=_filled(ann_file, "annotations", content.annotations),
@@ -116,13 +118,13 @@ def _check_utf8(data: bytes) -> None:
         try:
             decoder.decode(data[start : start + _CHUNK])
         except UnicodeDecodeError as error:
-            raise ValueError(f"no UTF-8 text around byte {start + error.start}") from error
+            raise UserError(f"no UTF-8 text around byte {start + error.start}") from error
 
 
 def _filled(ann_file: Path, section: str, records: list[Raw] | None) -> list[Raw]:
     if not records:
         found = "is missing" if records is None else "is empty"
-        raise ValueError(
+        raise UserError(
             f"{ann_file}: {section!r} {found}; {_MEND} with images, annotations and categories"
         )
     return records
@@ -142,7 +144,7 @@ def decoded(
             yield decoder.decode(record)
         except msgspec.DecodeError as error:
             fault = _fault(record, kind, error)
-            raise ValueError(f"{ann_file}: {section}[{index}] {fault}") from error
+            raise UserError(f"{ann_file}: {section}[{index}] {fault}") from error
 
 
 def _fault(record: Raw, kind: type[msgspec.Struct], error: msgspec.DecodeError) -> str:
@@ -164,7 +166,7 @@ def unique_ids(ann_file: Path, section: str, records: Iterable[Any]) -> dict[Id,
     positions: dict[Id, int] = {}
     for index, record in enumerate(records):
         if record.id in positions:
-            raise ValueError(
+            raise UserError(
                 f"{ann_file}: id {record.id} occurs twice in {section!r}; number them anew"
             )
         positions[record.id] = index
@@ -189,5 +191,5 @@ def decoded_annotations(
         elif annotation.category_id not in category_ids:
             fault = f"has category_id {annotation.category_id}, which is not in 'categories'"
         if fault:
-            raise ValueError(f"{ann_file}: annotations[{index}] {fault}; correct or remove it")
+            raise UserError(f"{ann_file}: annotations[{index}] {fault}; correct or remove it")
         yield annotation

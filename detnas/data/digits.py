@@ -27,6 +27,7 @@ from pycocotools import mask as coco_mask
 from detnas.data.folders import new_folder
 from detnas.data.grounds import Array
 from detnas.data.scenes import SCENE_SIZE, Picture, PlacedDigit, draw_crop, draw_scene
+from detnas.errors import UserError
 
 DIGITS = tuple(str(value) for value in range(10))
 CATEGORIES = [{"id": value + 1, "name": name} for value, name in enumerate(DIGITS)]
@@ -104,7 +105,7 @@ def _check_counts(counts: DigitCounts) -> None:
     for name, count in asdict(counts).items():
         least = 10 if name.endswith("crops") else 1
         if count < least:
-            raise ValueError(f"{name} is {count}; it must be at least {least}")
+            raise UserError(f"{name} is {count}; it must be at least {least}")
 
 
 def _holds(root: Path, manifest: dict[str, Any]) -> bool:
@@ -113,7 +114,7 @@ def _holds(root: Path, manifest: dict[str, Any]) -> bool:
     if not path.is_file():
         return False
     if json.loads(path.read_text()) != manifest:
-        raise ValueError(
+        raise UserError(
             f"{root} holds demo data of another seed or other counts; remove it or name another"
         )
     return True

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from detnas.errors import UserError
+
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
@@ -14,7 +16,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     anything else raises ValueError before the block runs.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(f"{path} exists and is not an empty folder; remove it or name another")
+        raise UserError(f"{path} exists and is not an empty folder; remove it or name another")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
         # The temporary folder is private to its owner; one inside it has the usual permissions.

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from detnas.data.checks import Split, listed
+from detnas.errors import MissingFileError, UserError
 
 IMAGES, ANNOTATIONS = "JPEGImages", "Annotations"
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -33,19 +34,19 @@ def read_voc_list(path: Path) -> tuple[str, ...]:
     aeroplane_trainval.txt, have a second column of 1, 0 and -1 and are refused so.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"image list {path} does not exist; correct `ann_file`")
+        raise MissingFileError(f"image list {path} does not exist; correct `ann_file`")
     try:
         ids = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text ({error}); name a VOC image list") from error
+        raise UserError(f"{path} is no text ({error}); name a VOC image list") from error
     if not ids:
-        raise ValueError(f"{path} is empty; name a VOC image list, one image id a line")
+        raise UserError(f"{path} is empty; name a VOC image list, one image id a line")
     seen: set[str] = set()
     for number, line in enumerate(ids, 1):
         if line.split() != [line]:
-            raise ValueError(f"{path}, line {number}: {_line_fault(line)}")
+            raise UserError(f"{path}, line {number}: {_line_fault(line)}")
         if line in seen:
-            raise ValueError(f"{path}, line {number}: id {line} occurs twice; remove one")
+            raise UserError(f"{path}, line {number}: id {line} occurs twice; remove one")
         seen.add(line)
     return tuple(ids)
 
@@ -88,7 +89,7 @@ def _xml_files(folder: Path, ids: Sequence[str]) -> list[Path]:
 def _refuse_missing(ann_file: Path, what: str, files: Sequence[Path]) -> None:
     missing = [file for file in files if not file.is_file()]
     if missing:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{ann_file} names {len(missing)} of {len(files)} {what} that do not exist, "
             f"the first {missing[0]}; correct the list or add them"
         )
@@ -105,22 +106,22 @@ def read_voc_objects(xml: Path) -> tuple[VocObject, ...]:
         tree = ElementTree.fromstring(xml.read_bytes())
         return tuple(_read_object(node) for node in tree.findall("object"))
     except FileNotFoundError:
-        raise FileNotFoundError(f"annotation file {xml} does not exist; add it") from None
+        raise MissingFileError(f"annotation file {xml} does not exist; add it") from None
     except (ElementTree.ParseError, ValueError) as error:
-        raise ValueError(f"{xml} is no VOC annotation ({error}); correct it") from error
+        raise UserError(f"{xml} is no VOC annotation ({error}); correct it") from error
 
 
 def _read_object(node: Element) -> VocObject:
     name = node.findtext("name")
     if not name:
-        raise ValueError("an object has no <name>")
+        raise UserError("an object has no <name>")
     box = node.find("bndbox")
     sides = [] if box is None else [box.findtext(side) for side in _SIDES]
     if not sides or not all(_is_finite(side) for side in sides):
-        raise ValueError(f"the box of an object {name!r} is not four finite numbers")
+        raise UserError(f"the box of an object {name!r} is not four finite numbers")
     difficult = node.findtext("difficult", "0")
     if not difficult.strip().isdecimal():
-        raise ValueError(f"the <difficult> of an object {name!r} is {difficult!r}")
+        raise UserError(f"the <difficult> of an object {name!r} is {difficult!r}")
     return VocObject(name, int(difficult) != 0)
 
 
@@ -159,11 +160,11 @@ def check_voc_classes(
     OpenMMLab drops such an object silently. An expected class that no image shows is no fault.
     """
     if isinstance(expected, str):
-        raise ValueError(f"classes is the text {expected!r}; write a tuple: ({expected!r},)")
+        raise UserError(f"classes is the text {expected!r}; write a tuple: ({expected!r},)")
     present = voc_classes(ann_file, root, ann_subdir)
     unknown = [name for name in present if name not in expected]
     if unknown:
-        raise ValueError(
+        raise UserError(
             f"{ann_file} has images with objects of class {listed(unknown)}, the first in "
             f"{present[unknown[0]]}; `metainfo.classes` has {listed(expected)}: correct one of "
             "them"

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from detnas.errors import UserError
+
 
 class _LastBatchNormReached(Exception):
     """Ends a forward pass from which no further statistics can come."""
@@ -101,5 +103,5 @@ def recalibrate(model: Any, batches: Iterable[Mapping[str, Any]]) -> int:
             if not statistics.used:
                 return 0
     if empty:
-        raise ValueError("batch-norm recalibration was given no batch: the training split is empty")
+        raise UserError("batch-norm recalibration was given no batch: the training split is empty")
     return len(statistics.used)

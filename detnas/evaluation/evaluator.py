@@ -16,6 +16,7 @@ from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
 
+from detnas.errors import UserError
 from detnas.evaluation.batch_norm import recalibrate
 from detnas.evaluation.batches import CachedBatches, calibration_loader, scored_loader
 from detnas.models.backbones import MEMORY_FORMATS
@@ -106,7 +107,7 @@ class CandidateEvaluator:
         self._settings = settings
         self._model = build_model(config, weights)
         if not hasattr(self._model.backbone, "set_path"):
-            raise ValueError(
+            raise UserError(
                 "candidates are scored on a supernet, and the config's backbone is "
                 f"{type(self._model.backbone).__name__}: configure a DetNASSupernet"
             )

@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from detnas.errors import UserError
 from detnas.models.backbones import DetNASNet, DetNASSupernet
 from search_space.architecture import Architecture
 from search_space.latency import LatencySettings, LatencyTable, latency_costs
@@ -176,10 +177,10 @@ def require_device(name: str) -> torch.device:
     """
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or (":" in name and not (kind == "cuda" and number.isdecimal())):
-        raise ValueError(f"unknown device {name!r}: give cpu, cuda or cuda:0")
+        raise UserError(f"unknown device {name!r}: give cpu, cuda or cuda:0")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         seen = torch.cuda.device_count()
-        raise ValueError(f"device {name!r}: torch sees {seen} GPUs here; give cpu or another")
+        raise UserError(f"device {name!r}: torch sees {seen} GPUs here; give cpu or another")
     return torch.device(name)
 
 
@@ -243,7 +244,7 @@ def _prepare(
         net(images)
     except (RuntimeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(
+        raise UserError(
             f"{settings.dtype} with a batch of {settings.batch_size} at "
             f"{settings.input_size[1]}x{settings.input_size[2]} does not run on {device}: {reason}"
         ) from error

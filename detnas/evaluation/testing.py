@@ -7,6 +7,7 @@ from typing import Any
 from mmengine.config import Config
 
 from detnas.distributed import on_rank_0
+from detnas.errors import UserError
 from detnas.evaluation.batch_norm import recalibrate
 from detnas.evaluation.batches import calibration_loader, scored_loader
 from detnas.evaluation.evaluator import (
@@ -42,12 +43,12 @@ def score_checkpoint(
     """
     for key in ("test_dataloader", "test_evaluator"):
         if config.get(key) is None:
-            raise ValueError(f"the config has no `{key}`: `detnas test` scores it")
+            raise UserError(f"the config has no `{key}`: `detnas test` scores it")
     is_supernet = backbone_kind(config) == "DetNASSupernet"
     if is_supernet and choices is None:
-        raise ValueError("the backbone is a supernet: name the path to test by --architecture")
+        raise UserError("the backbone is a supernet: name the path to test by --architecture")
     if choices is not None and not is_supernet:
-        raise ValueError("--architecture is for supernets, and the config's backbone is none")
+        raise UserError("--architecture is for supernets, and the config's backbone is none")
     on_rank_0(lambda: _check(config, checkpoint, is_supernet))
     quiet_logger()
     with quiet_stdout():

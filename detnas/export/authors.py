@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from detnas.errors import UserError
 from detnas.export.authors_names import BACKBONE_KEY, OTHER_LAYERS, Layer, parse_name
 from detnas.files import file_sha256, replacing
 from detnas.models.backbones import DetNASNet, DetNASSupernet
@@ -115,7 +116,7 @@ def _network(
             backbone = DetNASSupernet(supernet, channel_shuffle=channel_shuffle)
         else:
             given = "neither" if architecture is None else "both"
-            raise ValueError(f"give either an architecture or a supernet's space, not {given}")
+            raise UserError(f"give either an architecture or a supernet's space, not {given}")
     places = tuple(
         f"{number}{chr(ord('a') + position)}"
         for number, stage in enumerate(backbone.space.stages, start=1)
@@ -140,10 +141,10 @@ def _read(source: Path | str) -> dict[str, Tensor]:
     if isinstance(state_dict, Mapping) and isinstance(state_dict.get("model"), Mapping):
         state_dict = state_dict["model"]
     if not isinstance(state_dict, Mapping):
-        raise ValueError(f"checkpoint {source} holds a {type(state_dict).__name__}, not weights")
+        raise UserError(f"checkpoint {source} holds a {type(state_dict).__name__}, not weights")
     for key, value in state_dict.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise ValueError(
+            raise UserError(
                 f"checkpoint {source} holds {key!r} among its weights, which is no tensor: give a "
                 "state dict, or a file that has one under 'state_dict' or 'model'"
             )
@@ -156,19 +157,19 @@ def _backbone_part(
     """The backbone's tensors by their own names, and the keys of the detector around it."""
     prefixes = sorted({match[1] for key in state_dict if (match := BACKBONE_KEY.match(key))})
     if not prefixes:
-        raise ValueError(
+        raise UserError(
             f"checkpoint {source} has no key of the authors' layout (first_conv., features.), its "
             f"first is {next(iter(state_dict), None)!r}: a checkpoint of DetNAS needs no import"
         )
     if len(prefixes) > 1:
-        raise ValueError(
+        raise UserError(
             f"checkpoint {source} holds backbones under {prefixes}: give a file with one of them"
         )
     prefix = prefixes[0]
     inside = {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
     outside = tuple(key for key in state_dict if not key.startswith(prefix))
     if outside and not prefix.replace("module.", ""):
-        raise ValueError(
+        raise UserError(
             f"checkpoint {source} has {len(outside)} keys outside {prefix!r} (first "
             f"{outside[0]!r}), and is no detector: remove them"
         )
@@ -201,12 +202,12 @@ def _choice_name(layer: Layer, network: _Network) -> str | None:
 def _check_kind(layers: Sequence[Layer], network: _Network, source: Path | str) -> None:
     holds_supernet = {layer.choice is not None for layer in layers}
     if network.architecture is None and holds_supernet == {False}:
-        raise ValueError(
+        raise UserError(
             f"checkpoint {source} holds a single network, not a supernet: give its architecture "
             "in the place of a space"
         )
     if network.architecture is not None and holds_supernet == {True}:
-        raise ValueError(
+        raise UserError(
             f"checkpoint {source} holds a supernet, not a single network: import it as a supernet, "
             "and a DetNASNet takes its slice out of the imported file"
         )
@@ -217,7 +218,7 @@ def _check_stages(layers: Sequence[Layer], network: _Network, source: Path | str
     stages = [found[number] for number in sorted(found, key=int)]
     wanted = [stage.blocks for stage in network.space.stages]
     if layers and stages != wanted:
-        raise ValueError(
+        raise UserError(
             f"checkpoint {source} has stages of {stages} blocks, space '{network.space.name}' of "
             f"{wanted}: give the space it was trained in"
         )
@@ -232,7 +233,7 @@ def _check_choices(layers: Sequence[Layer], network: _Network, source: Path | st
         if named.get(block, wanted) != wanted:
             numbers = {name: str(number) for number, name in enumerate(network.space.choices)}
             choices = ",".join(numbers.get(named[i], named[i]) for i in sorted(named))
-            raise ValueError(
+            raise UserError(
                 f"checkpoint {source} holds another architecture: its block {block} is "
                 f"{named[block]}, not {wanted}; it is '{network.space.name}:{choices}'"
             )
@@ -247,7 +248,7 @@ def _check_tensors(
     missing = [key for key in wanted if key not in tensors]
     surplus = [key for key, ours in names.items() if ours not in wanted]
     if missing or surplus:
-        raise ValueError(
+        raise UserError(
             f"checkpoint {source} does not fit the network: {len(missing)} of its {len(wanted)} "
             f"tensors are missing (first {missing[:1]}), {len(surplus)} of the file's are left "
             f"over (first {surplus[:1]})"
@@ -255,7 +256,7 @@ def _check_tensors(
     for key, ours in names.items():
         shape, needed = tuple(tensors[str(ours)].shape), tuple(wanted[str(ours)].shape)
         if shape != needed:
-            raise ValueError(
+            raise UserError(
                 f"checkpoint {source} does not fit the network: {key} is {shape}, {ours} is "
                 f"{needed}; was it trained in another space?"
             )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from detnas.errors import UserError
 from detnas.files import file_sha256, replacing
 from detnas.models.backbones import DetNASNet
 from detnas.models.checkpoints import fit_backbone, read_checkpoint
@@ -31,7 +32,7 @@ def export_weights(
     """
     checkpoint = read_checkpoint(supernet)
     if sha256 is not None and file_sha256(supernet) != sha256:
-        raise ValueError(f"{supernet} is not the supernet that was searched: its content differs")
+        raise UserError(f"{supernet} is not the supernet that was searched: its content differs")
     backbone = DetNASNet(architecture)
     state_dict = fit_backbone(backbone, checkpoint, supernet, "backbone.")
     meta = {"detnas": backbone.identity(), "sliced_from": str(supernet)}

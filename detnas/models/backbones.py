@@ -17,6 +17,7 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
+from detnas.errors import UserError
 from detnas.models.checkpoints import load_backbone_weights
 from search_space.architecture import CHANNEL_SHUFFLES, Architecture, parse_architecture
 from search_space.blocks import ShuffleBlock, Stem, inflate, initialise
@@ -58,21 +59,21 @@ class _Backbone(BaseModule):
         init_cfg: dict[str, Any] | None,
     ) -> None:
         if memory_format not in MEMORY_FORMATS:
-            raise ValueError(
+            raise UserError(
                 f"memory_format is {memory_format!r}; it may be {' or '.join(MEMORY_FORMATS)}"
             )
         stages = len(space.stages)
         if not out_indices or not all(0 <= i < stages for i in out_indices):
-            raise ValueError(
+            raise UserError(
                 f"out_indices is {tuple(out_indices)}; space '{space.name}' has stages 0 to "
                 f"{stages - 1}"
             )
         if not -1 <= frozen_stages <= stages:
-            raise ValueError(f"frozen_stages is {frozen_stages}; it may be -1 to {stages}")
+            raise UserError(f"frozen_stages is {frozen_stages}; it may be -1 to {stages}")
         if init_cfg is not None and (
             init_cfg.get("type") != "Pretrained" or "checkpoint" not in init_cfg
         ):
-            raise ValueError(
+            raise UserError(
                 "init_cfg of a DetNAS backbone may be None or dict(type='Pretrained', "
                 f"checkpoint=...), not {init_cfg}"
             )
@@ -170,7 +171,7 @@ def _in_space(architecture: Architecture, space: SearchSpace) -> Architecture:
     if own == space:
         return architecture
     if own.num_blocks != space.num_blocks or own.choices != space.choices:
-        raise ValueError(
+        raise UserError(
             f"the architecture is of space '{own.name}' ({own.num_blocks} blocks), the backbone of "
             f"space '{space.name}' ({space.num_blocks} blocks): configure that space, or name "
             "another architecture"
@@ -201,7 +202,7 @@ class DetNASSupernet(_Backbone):
     ) -> None:
         space = _resolve_space(space)
         if channel_shuffle not in CHANNEL_SHUFFLES:
-            raise ValueError(
+            raise UserError(
                 f"channel_shuffle is {channel_shuffle!r}; it may be {' or '.join(CHANNEL_SHUFFLES)}"
             )
         norm_cfg = norm_cfg or {"type": "BN"}
@@ -239,7 +240,7 @@ class DetNASSupernet(_Backbone):
         `search_space.blocks.inflate`.
         """
         if self.space.choices[choice] != "shufflenet_3x3":
-            raise ValueError(f"only shufflenet_3x3 inflates, not {self.space.choices[choice]}")
+            raise UserError(f"only shufflenet_3x3 inflates, not {self.space.choices[choice]}")
         for choices in self.blocks:
             assert isinstance(choices, nn.ModuleList)
             source: Any = choices[choice]

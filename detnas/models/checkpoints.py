@@ -20,6 +20,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from torch import Tensor
 
+from detnas.errors import MissingFileError, UserError
+
 _BLOCK_KEY = re.compile(r"^blocks\.(\d+)\.(\d+)\.(main|projection)\.")
 
 
@@ -77,20 +79,18 @@ def read_checkpoint(path: Path | str, map_location: str = "cpu") -> dict[str, An
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"checkpoint {path} does not exist: train it first, or name another"
-        )
+        raise MissingFileError(f"checkpoint {path} does not exist: train it first, or name another")
     try:
         with torch.serialization.safe_globals(_SAFE_GLOBALS):
             content = torch.load(path, map_location=map_location, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ValueError(
+        raise UserError(
             f"checkpoint {path} is damaged or holds more than weights and plain data, and is not "
             f"loaded: {reason[:200]}"
         ) from None
     if not isinstance(content, dict):
-        raise ValueError(f"checkpoint {path} holds a {type(content).__name__}, not a state dict")
+        raise UserError(f"checkpoint {path} holds a {type(content).__name__}, not a state dict")
     if "state_dict" not in content:
         content = {"state_dict": content}
     content.setdefault("meta", {})
@@ -165,17 +165,17 @@ def _check_identity(identity: Mapping[str, Any], own: Mapping[str, Any], source:
                 value["name"] if isinstance(value, Mapping) else value
                 for value in (identity[key], own[key])
             )
-            raise ValueError(
+            raise UserError(
                 f"checkpoint {source} is of {name} '{theirs}', the backbone of {name} '{ours}': "
                 f"configure that {name}, or name another checkpoint"
             )
     if identity["kind"] == "subnet" and own["kind"] == "supernet":
-        raise ValueError(
+        raise UserError(
             f"checkpoint {source} holds one architecture, and the backbone is a supernet: name a "
             "supernet's checkpoint"
         )
     if identity["kind"] == "subnet" and list(identity["choices"]) != list(own["choices"]):
-        raise ValueError(
+        raise UserError(
             f"checkpoint {source} holds another architecture ({identity['choices']}) than the "
             f"backbone ({own['choices']}): name its checkpoint, or a supernet's"
         )
@@ -189,14 +189,14 @@ def _check_tensors(
     missing = [key for key in wanted if key not in given]
     surplus = [key for key in given if key not in wanted]
     if missing or surplus:
-        raise ValueError(
+        raise UserError(
             f"checkpoint {source} does not fit the backbone: {len(missing)} of its {len(wanted)} "
             f"tensors are missing (first {missing[:1]}), {len(surplus)} are left over "
             f"(first {surplus[:1]}); was it trained with another space or backbone?"
         )
     for key, value in wanted.items():
         if given[key].shape != value.shape:
-            raise ValueError(
+            raise UserError(
                 f"checkpoint {source} does not fit the backbone: {key} is "
                 f"{tuple(given[key].shape)}, not {tuple(value.shape)}; was it trained with another "
                 "space?"
@@ -232,5 +232,5 @@ def load_weights(model: Any, path: Path | str) -> dict[str, Any]:
         model.load_state_dict(state_dict)
     except RuntimeError as error:
         details = " ".join(line.strip() for line in str(error).splitlines()[1:3])
-        raise ValueError(f"checkpoint {path} does not fit the model: {details[:300]}") from None
+        raise UserError(f"checkpoint {path} does not fit the model: {details[:300]}") from None
     return checkpoint

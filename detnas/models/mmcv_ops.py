@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from detnas.errors import MissingPackageError, UnsupportedError
+
 EXTENSION = "mmcv._ext"
 OPENMMLAB = ("mmengine", "mmcv", "mmdet", "mmpretrain")
 
@@ -32,7 +34,7 @@ def ensure_mmcv_ops() -> bool:
         return True
     missing = [name for name in OPENMMLAB if importlib.util.find_spec(name) is None]
     if missing:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             f"DetNAS trains and scores through OpenMMLab, and {', '.join(missing)} "
             "is not installed: run `pip install 'detnas[onedl]'`, or install mmengine, mmcv, "
             "mmdet and mmpretrain under these names yourself"
@@ -57,7 +59,7 @@ class _StandIn(ModuleType):
             raise AttributeError(name)
 
         def refuse(*_: Any, **__: Any) -> Any:
-            raise NotImplementedError(
+            raise UnsupportedError(
                 f"mmcv's operator '{name}' is not compiled here and DetNAS's stand-in does not "
                 "serve it: install an mmcv with compiled operators (for example "
                 "`MMCV_WITH_OPS=1 pip install --no-binary :all: onedl-mmcv`, which needs a C++ "
@@ -68,7 +70,7 @@ class _StandIn(ModuleType):
 
 
 def _refuse_option(operator: str, option: str) -> None:
-    raise NotImplementedError(
+    raise UnsupportedError(
         f"DetNAS's stand-in for mmcv's operator '{operator}' does not honour {option}: install an "
         "mmcv with compiled operators, or change that option"
     )

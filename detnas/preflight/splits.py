@@ -11,6 +11,7 @@ from detnas.config import unwrap_dataset
 from detnas.data.archives import is_archive, local_path
 from detnas.data.checks import Split, check_categories, check_disjoint, coco_split, folder_split
 from detnas.data.voc import check_voc_classes, voc_split
+from detnas.errors import UserError
 
 
 def check_splits(config: Config, names: Mapping[str, str]) -> list[Split]:
@@ -76,7 +77,7 @@ def _classes(dataset: Mapping[str, Any]) -> tuple[str, ...]:
 def _check_class_counts(config: Config, classes: int, where: str, what: str) -> None:
     for path, count in _class_counts(config.model.to_dict()):
         if count != classes:
-            raise ValueError(
+            raise UserError(
                 f"{path}.num_classes is {count}, and {where} {classes} {what}: set it to {classes}"
             )
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
+from detnas.errors import UserError
 from detnas.models.backbones import DetNASNet, DetNASSupernet
 from detnas.models.checkpoints import fit_backbone, read_checkpoint
 
@@ -80,12 +81,12 @@ def _arguments(config: Config) -> dict[str, Any]:
     known = inspect.signature(kind).parameters
     for key in arguments:
         if key not in known:
-            raise ValueError(
+            raise UserError(
                 f"unknown key '{key}' under model.backbone; {kind.__name__} takes "
                 f"{', '.join(known)}"
             )
     if kind is DetNASNet and "architecture" not in arguments:
-        raise ValueError(
+        raise UserError(
             "model.backbone of type DetNASNet needs `architecture`: a JSON file, a published name, "
             "or choices such as small:2,1,2,0,..."
         )

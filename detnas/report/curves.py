@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from detnas.errors import UserError
 from detnas.report.marks import (
     DASHED,
     DOTTED,
@@ -66,7 +67,7 @@ def draw_search(
     settled = [row for row in rows if row.role == SEARCH and row.settled]
     best = best_of(settled, greater_is_better)
     if best is None:
-        raise ValueError("no candidate of the search has a score, there is no curve to draw")
+        raise UserError("no candidate of the search has a score, there is no curve to draw")
     random = scores_of([row for row in rows if row.role == RANDOM])
     with themed(theme):
         figure = new_figure()
@@ -118,10 +119,10 @@ def draw_cost_scatter(
     random = [row for row in rows if row.role == RANDOM and row.status == DONE]
     best = best_of(done, greater_is_better)
     if best is None:
-        raise ValueError("no candidate of the search has a score, there is nothing to draw")
+        raise UserError("no candidate of the search has a score, there is nothing to draw")
     for row in (*done, *random):
         if cost not in row.costs:
-            raise ValueError(f"the history has no cost {cost!r}, only {', '.join(row.costs)}")
+            raise UserError(f"the history has no cost {cost!r}, only {', '.join(row.costs)}")
     divisor, unit = cost_scale(cost, max(row.costs[cost] for row in (*done, *random)))
     with themed(theme):
         figure = new_figure()

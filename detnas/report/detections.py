@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from detnas.errors import UserError
 from detnas.report.style import LIGHT, Theme, save_figure, themed
 
 # Twelve that part well on photographs; classes beyond them share one.
@@ -56,12 +57,12 @@ class DetectionSample:
             self._check("truth_boxes", self.truth_boxes, (len(self.truth_boxes), 4))
         if self.truth_labels is not None:
             if self.truth_boxes is None:
-                raise ValueError(f"{self.image}: truth_labels need truth_boxes")
+                raise UserError(f"{self.image}: truth_labels need truth_boxes")
             self._check("truth_labels", self.truth_labels, (len(self.truth_boxes),))
 
     def _check(self, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
         if np.shape(array) != shape and not (np.size(array) == 0 and shape[0] == 0):
-            raise ValueError(f"{self.image}: {name} must be {shape}, not {np.shape(array)}")
+            raise UserError(f"{self.image}: {name} must be {shape}, not {np.shape(array)}")
 
 
 def draw_detections(
@@ -85,9 +86,9 @@ def draw_detections(
             or a path with another suffix.
     """
     if not samples:
-        raise ValueError("there are no samples to draw")
+        raise UserError("there are no samples to draw")
     if columns < 1:
-        raise ValueError(f"columns must be at least 1, not {columns}")
+        raise UserError(f"columns must be at least 1, not {columns}")
     for sample in samples:
         _check_labels(sample, classes)
     pictures = [_read_image(sample.image) for sample in samples]
@@ -129,7 +130,7 @@ def _check_labels(sample: DetectionSample, classes: Sequence[str]) -> None:
     for labels in (sample.labels, sample.truth_labels):
         for label in () if labels is None else np.unique(labels):
             if not 0 <= label < len(classes):
-                raise ValueError(
+                raise UserError(
                     f"{sample.image}: label {label} has no class, there are {len(classes)} classes"
                 )
 
@@ -140,9 +141,9 @@ def _read_image(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except FileNotFoundError:
-        raise ValueError(f"{path}: no such image") from None
+        raise UserError(f"{path}: no such image") from None
     except (UnidentifiedImageError, OSError) as error:
-        raise ValueError(f"{path}: not a readable image ({error})") from None
+        raise UserError(f"{path}: not a readable image ({error})") from None
 
 
 def _draw_sample(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detnas.errors import UserError
 from detnas.search.history.file import FILE_NAME as HISTORY_FILE
 from detnas.search.history.records import (
     SEARCH,
@@ -82,7 +83,7 @@ def read_folder(folder: Path) -> SearchFolder:
     if not history.is_file() and (folder / "search" / HISTORY_FILE).is_file():
         history = folder / "search" / HISTORY_FILE  # an experiment's folder
     if not history.is_file():
-        raise ValueError(f"{history}: no such history; give the folder of a search")
+        raise UserError(f"{history}: no such history; give the folder of a search")
     rows, settings = read_history(history), read_fingerprint(history)
     detections = folder / DETECTIONS_FILE
     try:
@@ -103,7 +104,7 @@ def read_folder(folder: Path) -> SearchFolder:
             detections=detections.read_bytes() if detections.is_file() else None,
         )
     except KeyError as error:
-        raise ValueError(f"{history}: its settings lack {error}, no search made it") from None
+        raise UserError(f"{history}: its settings lack {error}, no search made it") from None
 
 
 def _budget(recorded: dict[str, Any]) -> Budget:
@@ -116,7 +117,7 @@ def _read_best(path: Path, space: SearchSpace) -> Architecture | None:
         return None
     architecture = Architecture.from_dict(load_document(path))
     if architecture.space != space:
-        raise ValueError(
+        raise UserError(
             f"{path} is of the space {architecture.space.name!r}, the history beside it of "
             f"{space.name!r}: one of them belongs to another search"
         )
@@ -129,7 +130,7 @@ def _read_summary(path: Path) -> dict[str, Any]:
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path}: not a JSON file ({error})") from None
+        raise UserError(f"{path}: not a JSON file ({error})") from None
     if not isinstance(summary, dict):
-        raise ValueError(f"{path}: must hold a JSON object")
+        raise UserError(f"{path}: must hold a JSON object")
     return summary

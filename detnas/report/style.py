@@ -13,6 +13,7 @@ import matplotlib.style
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from detnas.errors import UserError
 from detnas.files import replacing
 
 DOTS_PER_INCH = 160
@@ -116,7 +117,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     """
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
-        raise ValueError(f"{path}: a picture's name must end in {' or '.join(FORMATS)}")
+        raise UserError(f"{path}: a picture's name must end in {' or '.join(FORMATS)}")
     # Without the date, the same picture is the same file.
     metadata = {"Date": None} if suffix == ".svg" else {}
     with replacing(path) as temporary:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detnas.errors import UserError
 from detnas.files import file_sha256
 from detnas.search.history.records import Evaluation, best_of, read_fingerprint, read_history
 from detnas.version import __version__
@@ -70,7 +71,7 @@ def find_best(history: Path | str) -> Found:
     fingerprint = read_fingerprint(history)
     best = best_of(read_history(history), fingerprint["greater_is_better"])
     if best is None:
-        raise ValueError(f"{history}: no candidate has a score yet; let the search go on first")
+        raise UserError(f"{history}: no candidate has a score yet; let the search go on first")
     return found(history, fingerprint, [best])[0]
 
 

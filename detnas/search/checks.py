@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from detnas.errors import UserError
+
 T = TypeVar("T")
 
 
@@ -37,7 +39,7 @@ def from_mapping(cls: type[T], section: object, where: str, **ready: object) -> 
             field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         )
         if no_default and name not in values:
-            raise ValueError(f"key '{name}' is missing under {where}; add it")
+            raise UserError(f"key '{name}' is missing under {where}; add it")
     return cls(**values)
 
 
@@ -46,13 +48,13 @@ def check_keys(section: Mapping[str, Any], known: Iterable[str], where: str) -> 
     known = list(known)
     for key in section:
         if key not in known:
-            raise ValueError(f"unknown key '{key}' under {where}; {closest(key, known)}")
+            raise UserError(f"unknown key '{key}' under {where}; {closest(key, known)}")
 
 
 def require_mapping(section: object, where: str) -> Mapping[str, Any]:
     """Return `section`, or raise ValueError where it is not a dict."""
     if not isinstance(section, Mapping):
-        raise ValueError(f"{where} must be a dict, not {section!r}")
+        raise UserError(f"{where} must be a dict, not {section!r}")
     return section
 
 
@@ -60,7 +62,7 @@ def split_type(section: object, known: Iterable[str], where: str) -> tuple[str, 
     """Take `type` out of dict(type=..., ...): (the type, the other keys)."""
     options = dict(require_mapping(section, where))
     if "type" not in options:
-        raise ValueError(f"key 'type' is missing under {where}; known: {', '.join(known)}")
+        raise UserError(f"key 'type' is missing under {where}; known: {', '.join(known)}")
     return options.pop("type"), options
 
 
@@ -68,28 +70,28 @@ def require_choice(value: object, known: Iterable[str], where: str) -> None:
     """Raise ValueError where `value` is not among `known`."""
     known = list(known)
     if value not in known:
-        raise ValueError(f"unknown {where} {value!r}; {closest(str(value), known)}")
+        raise UserError(f"unknown {where} {value!r}; {closest(str(value), known)}")
 
 
 def require_int(value: object, where: str, minimum: int) -> None:
     """Raise ValueError where `value` is not an integer >= `minimum`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ValueError(f"{where} must be an integer >= {minimum}, not {value!r}")
+        raise UserError(f"{where} must be an integer >= {minimum}, not {value!r}")
 
 
 def require_bool(value: object, where: str) -> None:
     """Raise ValueError where `value` is neither True nor False."""
     if not isinstance(value, bool):
-        raise ValueError(f"{where} must be True or False, not {value!r}")
+        raise UserError(f"{where} must be True or False, not {value!r}")
 
 
 def require_text(value: object, where: str) -> None:
     """Raise ValueError where `value` is not a string, or is empty."""
     if not isinstance(value, str) or not value:
-        raise ValueError(f"{where} must be a non-empty string, not {value!r}")
+        raise UserError(f"{where} must be a non-empty string, not {value!r}")
 
 
 def require_number(value: object, where: str) -> None:
     """Raise ValueError where `value` is not a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{where} must be a finite number, not {value!r}")
+        raise UserError(f"{where} must be a finite number, not {value!r}")

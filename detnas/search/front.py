@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from detnas.errors import UserError
 from detnas.files import write_text
 from detnas.search.best import found
 from detnas.search.history.records import DONE, SEARCH, Evaluation, read_fingerprint, read_history
@@ -39,7 +40,7 @@ def pareto_front(
         ValueError: no objective, or one that the history does not have.
     """
     if not objectives:
-        raise ValueError("a front needs one objective at least beside the score, such as 'macs'")
+        raise UserError("a front needs one objective at least beside the score, such as 'macs'")
     done = [e for e in evaluations if e.role == role and e.status == DONE]
     done.sort(key=lambda e: (e.generation, e.position))
     first: dict[tuple[float, ...], Evaluation] = {}
@@ -75,7 +76,7 @@ def write_front(
     fingerprint = read_fingerprint(history)
     front = pareto_front(read_history(history), objectives, fingerprint["greater_is_better"])
     if not front:
-        raise ValueError(f"{history}: no candidate has a score yet; let the search go on first")
+        raise UserError(f"{history}: no candidate has a score yet; let the search go on first")
     candidates = found(history, fingerprint, front)
     document = {
         "format": FORMAT,
@@ -99,6 +100,6 @@ def _point(
     for name in objectives:
         if name not in evaluation.costs:
             known = ", ".join(evaluation.costs)
-            raise ValueError(f"the history has no cost {name!r}, only {known}")
+            raise UserError(f"the history has no cost {name!r}, only {known}")
     score = -evaluation.score if greater_is_better else evaluation.score
     return (score, *(evaluation.costs[name] for name in objectives))

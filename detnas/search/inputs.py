@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 
 from detnas.config import unwrap_dataset
+from detnas.errors import MissingFileError
 from detnas.files import file_sha256
 from detnas.version import __version__
 
@@ -27,7 +28,7 @@ def input_hashes(config: Config, supernet: str) -> dict[str, Any]:
         FileNotFoundError: the checkpoint is absent.
     """
     if not Path(supernet).is_file():
-        raise FileNotFoundError(f"checkpoint {supernet} does not exist")
+        raise MissingFileError(f"checkpoint {supernet} does not exist")
     return {
         "supernet_sha256": file_sha256(supernet),
         "data": {

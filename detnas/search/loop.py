@@ -8,6 +8,7 @@ what has no result yet, so it continues exactly where it was.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from detnas.errors import UserError
 from detnas.search.executors.base import Executor, Job, JobResult
 from detnas.search.history.records import (
     FAILED,
@@ -22,11 +23,11 @@ from detnas.search.progress import ProgressCallback, Tracker
 from detnas.search.strategies import Choices, Costs, Result, Strategy
 
 
-class SearchFailedError(RuntimeError):
+class SearchFailedError(UserError, RuntimeError):
     """No candidate of a generation could be evaluated."""
 
 
-class ReplayError(ValueError):
+class ReplayError(UserError):
     """The history holds other proposals than this strategy makes from the same results."""
 
 

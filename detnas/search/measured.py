@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from detnas.errors import UserError
 from search_space.budget import Budget
 from search_space.cost import DEFAULT_INPUT_SIZE, CostTable
 from search_space.latency import NAME, LatencyTable, load_latency_table
@@ -51,7 +52,7 @@ def read_measured(files: Sequence[str], space: SearchSpace) -> MeasuredCosts:
     for file, table in zip(files, tables, strict=True):
         other = sizes.setdefault(table.costs.input_size, file)
         if other != file:
-            raise ValueError(
+            raise UserError(
                 f"search.cost_tables: {other} and {file} are both of latency at input size "
                 f"{table.costs.input_size}; leave one out"
             )

@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 
 from detnas.data.checks import sizes_digest
+from detnas.errors import UserError
 from detnas.preflight import backbone_kind, check_splits, check_weights
 from detnas.search.costs import candidate_costs, named_costs
 from detnas.search.history.records import choices_from_text, choices_to_text
@@ -55,16 +56,16 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Pl
             tables that do not do.
     """
     if config.get("search") is None:
-        raise ValueError("the config has no `search` section: it is no config of a search")
+        raise UserError("the config has no `search` section: it is no config of a search")
     settings = SearchSettings.from_dict(config.search.to_dict())
     if backbone_kind(config) != "DetNASSupernet":
-        raise ValueError(
+        raise UserError(
             "a search needs model.backbone.type 'DetNASSupernet', not "
             f"{config.model.backbone.get('type')!r}"
         )
     for key in ("train_dataloader", "val_dataloader", "val_evaluator"):
         if config.get(key) is None:
-            raise ValueError(
+            raise UserError(
                 f"the config has no `{key}`: a search recalibrates on train_dataloader and scores "
                 "val_dataloader by val_evaluator"
             )
@@ -92,7 +93,7 @@ def _start(
     try:
         start = read_start(settings.start_from, sampler, settings.strategy.population)
     except ValueError as error:
-        raise ValueError(f"search.start_from: {error}") from error
+        raise UserError(f"search.start_from: {error}") from error
     return list(map(choices_to_text, start))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from detnas.errors import UserError
 from detnas.search.checks import (
     check_keys,
     from_mapping,
@@ -86,7 +87,7 @@ class ExecutorSettings:
         require_int(self.attempts, f"{where}.attempts", 1)
         require_number(self.timeout, f"{where}.timeout")
         if self.timeout <= 0:
-            raise ValueError(f"{where}.timeout must be above 0 seconds, not {self.timeout}")
+            raise UserError(f"{where}.timeout must be above 0 seconds, not {self.timeout}")
         if self.workers is not None:
             require_int(self.workers, f"{where}.workers", 1)
             self._require_type("workers", ("processes", "ray"))
@@ -96,7 +97,7 @@ class ExecutorSettings:
 
     def _require_type(self, key: str, types: tuple[str, ...]) -> None:
         if self.type not in types:
-            raise ValueError(
+            raise UserError(
                 f"search.executor.{key} is for type {' and '.join(map(repr, types))}, "
                 f"not {self.type!r}: leave it out"
             )
@@ -196,7 +197,7 @@ def _strategy(section: object) -> StrategySettings:
 def _texts(value: object, where: str) -> tuple[str, ...]:
     items = (value,) if isinstance(value, str) else value
     if not isinstance(items, list | tuple):
-        raise ValueError(f"{where} must be a list of texts, not {value!r}")
+        raise UserError(f"{where} must be a list of texts, not {value!r}")
     for i, item in enumerate(items):
         require_text(item, f"{where}[{i}]")
     return tuple(items)
@@ -204,7 +205,7 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
 
 def _budgets(section: object) -> tuple[Budget, ...]:
     if not isinstance(section, list | tuple):
-        raise ValueError(
+        raise UserError(
             f"search.budgets must be a list of dicts, not {section!r}; on the command line write "
             """search.budgets=[{'cost':'macs','upper':3e8}]"""
         )
@@ -223,7 +224,7 @@ def _budget(section: object, where: str) -> Budget:
 
 def _input_size(value: object, where: str) -> tuple[int, int, int]:
     if not isinstance(value, list | tuple) or len(value) != 3:
-        raise ValueError(f"{where} must be (channels, height, width), not {value!r}")
+        raise UserError(f"{where} must be (channels, height, width), not {value!r}")
     for size in value:
         require_int(size, where, 1)
     channels, height, width = value

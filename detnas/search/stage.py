@@ -15,6 +15,7 @@ from mmengine.dist import get_rank, is_distributed
 
 from detnas.config import save_config
 from detnas.distributed import local_gpu
+from detnas.errors import UserError
 from detnas.evaluation.metrics import metrics_that_round
 from detnas.search.best import BEST_FILE, CONFIG_FILE, write_best
 from detnas.search.executors.base import Executor, MissingScoreError
@@ -74,7 +75,7 @@ def _search(
     with ExitStack() as stack:
         with _others_sent_away_on_error():
             if history_file.exists() and not resume:
-                raise ValueError(
+                raise UserError(
                     f"{history_file} already exists; continue it with --resume, or search in "
                     "another work directory"
                 )
@@ -142,7 +143,7 @@ def _placed(settings: ExecutorSettings) -> ExecutorSettings:
     if is_distributed():
         return settings.distributed()
     if settings.type == "distributed":
-        raise ValueError(
+        raise UserError(
             "search.executor.type 'distributed' is for processes that torchrun or srun starts: use "
             "scripts/dist_search.sh or scripts/slurm_search.sh, or type 'processes'"
         )

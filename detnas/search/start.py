@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice, zip_longest
 from pathlib import Path
 
+from detnas.errors import UserError
 from detnas.search.costs import candidate_costs
 from detnas.search.history.file import FILE_NAME, find_history
 from detnas.search.history.records import DONE, SEARCH, best_of, read_fingerprint, read_history
@@ -41,7 +42,7 @@ def read_start(sources: Sequence[str], sampler: BudgetSampler, population: int) 
     best = [_best(source, file, sampler, population) for source, file in histories.items()]
     start = list(dict.fromkeys(named))
     if len(start) > population:
-        raise ValueError(
+        raise UserError(
             f"the search is to start from {len(start)} architectures, more than its population "
             f"({population}): leave some out or raise search.strategy.population"
         )
@@ -57,7 +58,7 @@ def _history_file(source: str) -> Path | None:
         return path
     file = find_history(path)
     if not file.is_file():
-        raise ValueError(f"{source}: holds no {FILE_NAME}; give the work directory of a search")
+        raise UserError(f"{source}: holds no {FILE_NAME}; give the work directory of a search")
     return file
 
 
@@ -75,17 +76,17 @@ def _best(source: str, file: Path, sampler: BudgetSampler, n: int) -> list[Choic
         space = SearchSpace.from_dict(fingerprint["space"])
         greater_is_better = bool(fingerprint["greater_is_better"])
     except KeyError as error:
-        raise ValueError(f"{source}: its settings lack {error}, no search made it") from None
+        raise UserError(f"{source}: its settings lack {error}, no search made it") from None
     _require_space(source, space, sampler.space)
     done = [row for row in rows if row.role == SEARCH and row.status == DONE]
     if not done:
-        raise ValueError(
+        raise UserError(
             f"{source}: no candidate has a score; leave it out or let that search go on first"
         )
     left = [row for row in done if sampler.contains(row.choices)]
     if not left:
         budget = " and ".join(map(str, sampler.budgets))
-        raise ValueError(
+        raise UserError(
             f"{source}: none of its {len(done)} candidates with a score lies within {budget}; "
             "leave it out or widen the budget"
         )
@@ -98,7 +99,7 @@ def _best(source: str, file: Path, sampler: BudgetSampler, n: int) -> list[Choic
 
 def _require_space(source: str, space: SearchSpace, wanted: SearchSpace) -> None:
     if space != wanted:
-        raise ValueError(
+        raise UserError(
             f"{source}: is of the space {space.name!r}, this search is of {wanted.name!r}; "
             "leave it out"
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from detnas.errors import MissingFileError, UserError
 from detnas.search.settings import EvaluatorSettings
 
 
@@ -48,7 +49,7 @@ class MakeCandidateEvaluator:
 
         self._require_equal(versions(), self.versions, "install the coordinator's version")
         if not Path(self.folder).is_dir():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"the search's folder {self.folder} does not exist on this machine; workers need "
                 "the coordinator's files under the same paths, as on a shared filesystem"
             )
@@ -63,6 +64,6 @@ class MakeCandidateEvaluator:
     def _require_equal(self, here: Mapping[str, Any], there: Mapping[str, Any], mend: str) -> None:
         for name, value in there.items():
             if here[name] != value:
-                raise ValueError(
+                raise UserError(
                     f"{name} is {here[name]} on this worker and {value} at the coordinator: {mend}"
                 )

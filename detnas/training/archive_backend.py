@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from mmengine.fileio import BaseStorageBackend, register_backend
 
 from detnas.data.archives import SCHEMES, locate, open_archive
+from detnas.errors import MissingFileError
 
 
 class ArchiveAddress(str):
@@ -79,7 +80,7 @@ class ArchiveBackend(BaseStorageBackend):
         archive, folder = locate(dir_path)
         index = open_archive(archive).index
         if not index.is_folder(folder):
-            raise FileNotFoundError(f"archive {archive} holds no folder {folder!r}")
+            raise MissingFileError(f"archive {archive} holds no folder {folder!r}")
         for name, is_folder in index.walk(folder, recursive):
             if is_folder:
                 wanted = list_dir

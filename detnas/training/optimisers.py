@@ -10,6 +10,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from torch import Tensor, nn
 
+from detnas.errors import UserError
 from detnas.models.checkpoints import unwrapped
 from detnas.models.precision import keep_boxes_in_fp32
 
@@ -78,10 +79,10 @@ def with_precision(optim_wrapper: dict[str, Any], amp: str | None) -> dict[str, 
     if amp is None:
         return optim_wrapper
     if amp not in tuple(PRECISIONS):  # a list, which has no hash, is refused too
-        raise ValueError(f"amp is {amp!r}; it may be {', '.join(PRECISIONS)} or None")
+        raise UserError(f"amp is {amp!r}; it may be {', '.join(PRECISIONS)} or None")
     kind = optim_wrapper.get("type", "OptimWrapper")
     if kind != "OptimWrapper":
-        raise ValueError(
+        raise UserError(
             f"amp is {amp!r}, and optim_wrapper.type is {kind!r}: set one of them to its default"
         )
     return {**optim_wrapper, "type": "AutocastOptimWrapper", "precision": amp}
@@ -103,7 +104,7 @@ class TwoGroups:
         self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None
     ) -> None:
         if paramwise_cfg:
-            raise ValueError(
+            raise UserError(
                 "constructor 'TwoGroups' takes no paramwise_cfg: remove one of the two from "
                 "optim_wrapper"
             )

@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+from detnas.errors import UserError
 from detnas.models.checkpoints import unwrapped
 from detnas.training.paths import POLICIES, Path, PathPolicy
 from search_space.sampling import Budget
@@ -50,7 +51,7 @@ class PathSamplingHook(Hook):
         """Builds the policy for the supernet's space. ValueError where there is no supernet."""
         backbone = _backbone(runner)
         if not hasattr(backbone, "set_path"):
-            raise ValueError(
+            raise UserError(
                 "PathSamplingHook needs a DetNASSupernet as the backbone, not "
                 f"{type(backbone).__name__}: remove the hook from custom_hooks, or change the model"
             )
@@ -81,11 +82,11 @@ def _read_policy(policy: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     arguments: dict[str, Any] = {"type": policy} if isinstance(policy, str) else dict(policy)
     name = arguments.pop("type", None)
     if name not in POLICIES:
-        raise ValueError(f"path policy {name!r} is unknown: it may be {', '.join(POLICIES)}")
+        raise UserError(f"path policy {name!r} is unknown: it may be {', '.join(POLICIES)}")
     known = list(inspect.signature(POLICIES[name]).parameters)[2:]
     for key in arguments:
         if key not in known:
-            raise ValueError(
+            raise UserError(
                 f"path policy {name!r} has no argument {key!r}; "
                 f"it takes {', '.join(known) or 'none'}"
             )
@@ -98,7 +99,7 @@ def _read_budgets(budgets: Sequence[Mapping[str, Any]]) -> list[Budget]:
     try:
         return [Budget(**budget) for budget in budgets]
     except TypeError as error:
-        raise ValueError(f"budgets of the path policy: {error}") from None
+        raise UserError(f"budgets of the path policy: {error}") from None
 
 
 def _accumulate(runner: Any, backbone: Any, path: Path, data_batch: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from detnas.errors import UserError
 from detnas.training.seeding import PATH
 from search_space.sampling import Budget, BudgetSampler, InfeasibleBudgetError
 from search_space.spaces import SearchSpace
@@ -75,7 +76,7 @@ class UniformBinPaths:
         input_size: tuple[int, int, int] = (3, 224, 224),
     ) -> None:
         if bins < 1 or not lower < upper:
-            raise ValueError(
+            raise UserError(
                 f"path bins need bins >= 1 and lower < upper, not {bins} from {lower} to {upper}"
             )
         edges = [lower + (upper - lower) * i / bins for i in range(bins + 1)]

@@ -16,6 +16,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import DATA_SAMPLERS, DATASETS, HOOKS
 from torch.utils.data import Sampler
 
+from detnas.errors import UserError
+
 # One number for each use, so that two uses of the same (seed, step) draw different numbers.
 ORDER, AUGMENTATION, STEP, PATH = range(4)
 
@@ -85,7 +87,7 @@ class SeededSampler(Sampler[int]):
             kinds = [int(self._upright.sum()), int((~self._upright).sum())]
             self._size = sum(n // same_orientation * same_orientation for n in kinds)
             if self._size == 0:
-                raise ValueError(
+                raise UserError(
                     f"no {same_orientation} of the {len(dataset)} training images have one "
                     "orientation: take a smaller batch, or remove batch_sampler from the config"
                 )

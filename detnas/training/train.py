@@ -15,6 +15,7 @@ from mmengine.registry import HOOKS, PARAM_SCHEDULERS
 import detnas.models
 import detnas.training  # noqa: F401 - registers hooks and samplers
 from detnas.distributed import on_rank_0
+from detnas.errors import UserError
 from detnas.models.backbones import DetNASSupernet
 from detnas.models.checkpoints import read_checkpoint
 from detnas.preflight import build_backbone, check_backbone, check_pretrained, check_splits
@@ -42,7 +43,7 @@ def train(config: Config, resume: bool = False, checked: bool = False) -> Path:
     latest = on_rank_0(lambda: _check(config, resume, checked))
     if latest is not None:
         if not latest.is_file():
-            raise ValueError(f"{latest} is not here: all machines need the same work directory")
+            raise UserError(f"{latest} is not here: all machines need the same work directory")
         config.load_from = str(latest)
         config.resume = True
         config.model.backbone.pop("init_cfg", None)
@@ -60,9 +61,9 @@ def check_training(config: Config) -> None:
     """
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if config.get(key) is None:
-            raise ValueError(f"the config has no `{key}`: it is no config of a training stage")
+            raise UserError(f"the config has no `{key}`: it is no config of a training stage")
     if config.get("search") is not None:
-        raise ValueError(
+        raise UserError(
             "this is the config of a search: start it by `detnas search`, or train another"
         )
     with_precision(config.optim_wrapper, config.get("amp"))
@@ -77,7 +78,7 @@ def check_training(config: Config) -> None:
 def _check_paths(config: Config, hook: Mapping[str, Any]) -> None:
     backbone = build_backbone(config)
     if not isinstance(backbone, DetNASSupernet):
-        raise ValueError(
+        raise UserError(
             "PathSamplingHook needs a DetNASSupernet as the backbone, not "
             f"{config.model.backbone.get('type')}: remove the hook from custom_hooks, or change "
             "the model"
@@ -85,7 +86,7 @@ def _check_paths(config: Config, hook: Mapping[str, Any]) -> None:
     HOOKS.build(dict(hook)).policy(backbone.space, seed=0)
     warmup, iterations = hook.get("warmup_iters", 0), config.train_cfg.get("max_iters")
     if iterations is not None and 0 < iterations <= warmup:
-        raise ValueError(
+        raise UserError(
             f"path_warmup_iters is {warmup} of {iterations} iterations: all but one path would "
             "stay untrained; take fewer, or 0"
         )
@@ -99,7 +100,7 @@ def _check_schedule(config: Config) -> None:
         try:
             PARAM_SCHEDULERS.build(dict(scheduler), default_args={"optimizer": optimiser})
         except Exception as error:  # whatever OpenMMLab's constructors raise
-            raise ValueError(
+            raise UserError(
                 f"param_scheduler: {scheduler.get('type')} cannot be built ({error}); do "
                 "warmup_iters, steps and max_iters fit each other?"
             ) from error
@@ -125,7 +126,7 @@ def _check(config: Config, resume: bool, checked: bool) -> Path | None:
     work_dir = Path(config.work_dir)
     latest = latest_checkpoint(work_dir)
     if not resume and (latest is not None or (work_dir / FINAL_WEIGHTS).exists()):
-        raise ValueError(
+        raise UserError(
             f"{work_dir} already holds a run: go on with --resume, or train in another --work-dir"
         )
     if latest is not None:
@@ -160,7 +161,7 @@ def _check_run(config: Config, checkpoint: Path) -> None:
     for key, now in asked.items():
         before = meta.get(key)
         if before is not None and before != now:
-            raise ValueError(
+            raise UserError(
                 f"{checkpoint} was made with {names[key]} {before}, this run has {now}: go on with "
                 "the same, or train in another --work-dir"
             )

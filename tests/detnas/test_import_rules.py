@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 OPENMMLAB = {"mmengine", "mmcv", "mmdet", "mmpretrain"}
-BASICS = {"detnas.files", "detnas.version"}
+BASICS = {"detnas.errors", "detnas.files", "detnas.version"}
 # What a package may import of the project, beside itself, search_space and BASICS.
 MAY_IMPORT = {
     "detnas.data": set(),

@@ -1,4 +1,4 @@
-"""Numbers that a change of structure must not move: losses, scores, proposals, identities of stages.
+"""Numbers that a change of structure must not move: losses, scores, proposals, identities.
 
 `values.json` holds what the code of one day gave. Where a change is meant to move them, write them
 again with `python tests/golden/test_golden.py`, and say so in the commit.
@@ -7,7 +7,6 @@ again with `python tests/golden/test_golden.py`, and say so in the commit.
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -131,8 +130,9 @@ def half_search(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def expected() -> Iterator[dict[str, Any]]:
-    yield json.loads(VALUES.read_text())
+def expected() -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(VALUES.read_text())
+    return values
 
 
 def test_strategies_propose_what_they_proposed(expected: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from detnas.data.split.coco import read_coco_set
 from detnas.data.split.coco_set import FILES
 from detnas.data.split.report import Boxes, Mask, SplitReport, count_classes
 from detnas.data.split.voc import read_voc_set, voc_files
+from detnas.errors import MissingFileError, UserError
 from detnas.files import replacing
 
 # First word of the stream of random numbers after the seed; `detnas.data.digits` has 0 to 5.
@@ -99,7 +100,7 @@ def draw(images: int, take: int, seed: int) -> Mask:
     ValueError when `take` would leave no image.
     """
     if take >= images:
-        raise ValueError(f"take is {take}, and there are {images} images; leave some to train on")
+        raise UserError(f"take is {take}, and there are {images} images; leave some to train on")
     chosen = np.zeros(images, np.bool_)
     chosen[np.random.default_rng([seed, _STREAM]).permutation(images)[:take]] = True
     return chosen
@@ -109,7 +110,7 @@ def _suffix(annotations: Sequence[Path]) -> str:
     suffixes = {path.suffix.lower() for path in annotations}
     if suffixes not in ({".json"}, {".txt"}):
         found = ", ".join(map(str, annotations)) or "nothing"
-        raise ValueError(
+        raise UserError(
             f"{found} cannot be split together; name COCO files (.json) or VOC lists (.txt), one "
             "or several of one kind"
         )
@@ -118,13 +119,13 @@ def _suffix(annotations: Sequence[Path]) -> str:
 
 def _check_options(suffix: str, files: int, take: int, seed: int, prefixes: Sequence[str]) -> None:
     if take < 1:
-        raise ValueError(f"take is {take}; it must be at least 1")
+        raise UserError(f"take is {take}; it must be at least 1")
     if seed < 0:
-        raise ValueError(f"seed is {seed}; it must not be negative")
+        raise UserError(f"seed is {seed}; it must not be negative")
     if prefixes and suffix != ".json":
-        raise ValueError("--prefix is for COCO files; leave it out for VOC lists")
+        raise UserError("--prefix is for COCO files; leave it out for VOC lists")
     if len(prefixes) not in (0, 1, files):
-        raise ValueError(
+        raise UserError(
             f"{len(prefixes)} prefixes for {files} files; give none, one for all, or one for each"
         )
 
@@ -132,17 +133,17 @@ def _check_options(suffix: str, files: int, take: int, seed: int, prefixes: Sequ
 def _check_inputs(annotations: Sequence[Path]) -> None:
     for path in annotations:
         if not path.is_file():
-            raise FileNotFoundError(f"annotation file {path} does not exist; correct its path")
+            raise MissingFileError(f"annotation file {path} does not exist; correct its path")
 
 
 def _check_outputs(annotations: Sequence[Path], output: Path, outputs: Iterable[Path]) -> None:
     if output.exists() and not output.is_dir():
-        raise ValueError(f"{output} is not a folder; name another with -o")
+        raise UserError(f"{output} is not a folder; name another with -o")
     for file in outputs:
         if any(file.exists() and file.samefile(path) for path in annotations):
-            raise ValueError(f"{file} would replace an input; name another folder with -o")
+            raise UserError(f"{file} would replace an input; name another folder with -o")
         if file.exists() or file.is_symlink():
-            raise ValueError(f"{file} exists; remove it or name another folder with -o")
+            raise UserError(f"{file} exists; remove it or name another folder with -o")
 
 
 def _read(suffix: str, annotations: Sequence[Path], prefixes: Sequence[str]) -> ImageSet:

@@ -20,6 +20,7 @@ from detnas.data.coco_records import (
 )
 from detnas.data.split.coco_set import CocoSet, CocoSource
 from detnas.data.split.report import BOX, Boxes
+from detnas.errors import UserError
 
 
 class _NumberedAnnotation(AnnotationRecord, frozen=True, kw_only=True):
@@ -73,7 +74,7 @@ def _categories(ann_file: Path, records: CocoRecords) -> dict[Id, str]:
 def _check_same(first: Path, ours: Mapping[Id, str], other: Path, theirs: Mapping[Id, str]) -> None:
     for key in (*ours, *theirs):
         if ours.get(key) != theirs.get(key):
-            raise ValueError(
+            raise UserError(
                 f"category {key} is {_named(theirs, key)} in {other} and {_named(ours, key)} in "
                 f"{first}; all files must have the same categories"
             )
@@ -98,7 +99,7 @@ def _read_source(
             ann_file, records.annotations, _NumberedAnnotation, image_of, category_of
         ):
             if annotation.id in annotation_ids:
-                raise ValueError(
+                raise UserError(
                     f"{ann_file}: id {annotation.id} occurs twice in 'annotations'; number them "
                     "anew"
                 )
@@ -121,7 +122,7 @@ def _add_names(ann_file: Path, names: Iterable[str], owners: dict[str, Path]) ->
         path = posixpath.normpath(name)
         if path in owners:
             places = f"{ann_file}, twice" if owners[path] == ann_file else f"{owners[path]}, too"
-            raise ValueError(
+            raise UserError(
                 f"{ann_file}: image {name!r} is in {places}; remove one, or give files whose "
                 "images lie in different folders a --prefix each"
             )

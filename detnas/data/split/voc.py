@@ -19,6 +19,7 @@ from detnas.data.voc import (
     read_voc_list,
     voc_split,
 )
+from detnas.errors import UserError
 
 _PARTS = ("search", "train", "trainsearch")
 
@@ -79,7 +80,7 @@ def _by_root(lists: Sequence[Path]) -> dict[Path, list[Path]]:
     for path in lists:
         parents = path.absolute().parents
         if len(parents) < 4 or not (parents[2] / ANNOTATIONS).is_dir():
-            raise ValueError(
+            raise UserError(
                 f"{path} does not lie in ROOT/ImageSets/Main beside ROOT/{ANNOTATIONS}, as VOC's "
                 "lists do; move it there"
             )
@@ -87,7 +88,7 @@ def _by_root(lists: Sequence[Path]) -> dict[Path, list[Path]]:
     names = [root.name for root in roots]
     for root in roots:
         if names.count(root.name) > 1:
-            raise ValueError(
+            raise UserError(
                 f"two roots are called {root.name}, one of them {root}; rename one: the files to "
                 "be written are called by it"
             )
@@ -109,7 +110,7 @@ def read_voc_set(lists: Sequence[Path]) -> VocSet:
             voc_split("split", path, root)
             for image_id in read_voc_list(path):
                 if image_id in ids:
-                    raise ValueError(f"{path}: image {image_id} is in {ids[image_id]}, too")
+                    raise UserError(f"{path}: image {image_id} is in {ids[image_id]}, too")
                 ids[image_id] = path
         years[root.name] = tuple(ids)
         objects += [found for _, found in read_voc_annotations(tuple(ids), root)]

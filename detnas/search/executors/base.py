@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
+from detnas.errors import UserError
 from detnas.search.strategies import Choices
 
 Evaluate = Callable[[Choices], Mapping[str, float]]
@@ -23,7 +24,7 @@ raises may pass, and the worker is started again.
 """
 
 
-class MissingScoreError(ValueError):
+class MissingScoreError(UserError):
     """The evaluator's metrics lack the key that ranks candidates.
 
     No candidate's fault, unless another had it: some metrics leave it out where nothing is found.
@@ -34,7 +35,7 @@ class ScoreNotFiniteError(ValueError):
     """A candidate's score is NaN or infinite, which counts as a failure of it."""
 
 
-class ExecutorError(RuntimeError):
+class ExecutorError(UserError, RuntimeError):
     """Nothing is left to evaluate candidates on: no candidate's fault."""
 
 

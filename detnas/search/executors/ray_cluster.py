@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
+from detnas.errors import MissingPackageError, UserError
 from detnas.search.executors.base import Evaluate, ExecutorError, MakeEvaluate
 from detnas.search.executors.pool import Answer, Event, Lost, Ready
 from detnas.search.executors.serve import answer, build
@@ -72,7 +73,7 @@ class RayPool:
         try:
             import ray
         except ModuleNotFoundError:
-            raise ModuleNotFoundError(
+            raise MissingPackageError(
                 "search.executor.type 'ray' needs the package ray: pip install 'detnas[ray]'"
             ) from None
         self._ray: Any = ray
@@ -101,7 +102,7 @@ class RayPool:
                 _require_listener(self._address)
                 ray.init(address=self._address or "local", log_to_driver=True, **local)
             except (OSError, ValueError) as error:
-                raise ValueError(
+                raise UserError(
                     f"search.executor.address {self._address!r}: no Ray cluster answers ({error}); "
                     "give HOST:PORT of one that `ray start --head` has started, ray://HOST:PORT "
                     "or 'auto'; without an address Ray runs on this machine"

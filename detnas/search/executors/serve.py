@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
+from detnas.errors import UserError
 from detnas.search.executors.base import (
     Evaluate,
     MakeEvaluate,
@@ -68,7 +69,7 @@ def build(make_evaluate: MakeEvaluate) -> tuple[Evaluate | None, dict[str, Any]]
     try:
         evaluate = make_evaluate()
     except Exception as error:
-        kind = "refused" if isinstance(error, ValueError | FileNotFoundError) else "broken"
+        kind = "refused" if isinstance(error, UserError) else "broken"
         return None, {kind: describe(error)}
     return evaluate, {"ready": worker_name(), "notes": list(getattr(evaluate, "notes", ()))}
 

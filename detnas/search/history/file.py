@@ -13,6 +13,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from detnas.errors import UserError
 from detnas.files import replacing
 
 logger = logging.getLogger(__name__)
@@ -61,11 +62,11 @@ ORPHANS_SECONDS = 15.0
 SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
-class DamagedHistoryError(ValueError):
+class DamagedHistoryError(UserError):
     """The history is no readable database; the message offers its backup where there is one."""
 
 
-class HistoryWriteError(OSError):
+class HistoryWriteError(UserError, OSError):
     """The history could not be written (a full disk, say); what it already holds is safe."""
 
 
@@ -110,7 +111,7 @@ def create_file(path: Path, meta: Mapping[str, Any]) -> None:
 def require_history(path: Path) -> None:
     """Raise ValueError where there is no file at `path`."""
     if not path.is_file():
-        raise ValueError(f"{path}: no such history; name the work directory of a search")
+        raise UserError(f"{path}: no such history; name the work directory of a search")
 
 
 def find_history(folder: Path) -> Path:
@@ -175,7 +176,7 @@ def _check_integrity(connection: sqlite3.Connection, path: Path) -> int:
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.OperationalError as error:
-        raise ValueError(f"{path} cannot be opened: {error}") from error
+        raise UserError(f"{path} cannot be opened: {error}") from error
     except sqlite3.DatabaseError as error:
         raise DamagedHistoryError(_damage(path, str(error))) from error
     if problem != "ok":
@@ -185,7 +186,7 @@ def _check_integrity(connection: sqlite3.Connection, path: Path) -> int:
     if version <= SCHEMA_VERSION and not _is_readable(connection):
         raise DamagedHistoryError(_damage(path, "a row of it cannot be read"))
     if version != SCHEMA_VERSION and version not in UPGRADES:
-        raise ValueError(
+        raise UserError(
             f"{path} is a history of version {version}, this program reads versions up to "
             f"{SCHEMA_VERSION}; use the detnas that wrote it"
         )
@@ -300,7 +301,7 @@ def lock_writer(path: Path) -> IO[str]:
                 time.sleep(0.2)
                 continue
             lock.close()
-            raise ValueError(
+            raise UserError(
                 f"{path} is in use by another search ({holder}); wait for it or stop it"
             ) from None
     lock.truncate(0)

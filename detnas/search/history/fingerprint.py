@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from detnas.errors import UserError
+
 # The only part of a fingerprint that a resumed search may change: it may grow.
 GENERATIONS = "strategy.generations"
 # What histories of version 1 do not know yet; it is recorded when one is gone on with.
@@ -37,11 +39,11 @@ def check_fingerprint(path: object, recorded: Mapping[str, Any], asked: Mapping[
         if key == GENERATIONS and old is not None and new is not None:
             if new >= old:
                 continue
-            raise ValueError(
+            raise UserError(
                 f"{path} was made with {key} = {old}, this search has {new}: "
                 f"generations may only grow; set {old} or more"
             )
-        raise ValueError(
+        raise UserError(
             f"{path} was made with {key} = {_shown(before, key)}, "
             f"this search has {_shown(now, key)}: "
             f"change it back to resume, or search in another work directory"

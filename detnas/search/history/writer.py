@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from detnas.errors import UserError
 from detnas.search.history.file import (
     HistoryWriteError,
     backup_path,
@@ -71,7 +72,7 @@ class History:
         path = Path(path)
         with _lock_or_release(path) as lock:
             if path.exists():
-                raise ValueError(
+                raise UserError(
                     f"{path} already exists; continue it with --resume, "
                     f"or search in another work directory"
                 )

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
+from detnas.errors import UserError
 from detnas.search.checks import require_int
 from detnas.search.strategies.unseen import Choices, Unseen
 from search_space.architecture import Architecture
@@ -187,11 +188,11 @@ def require_inside(sampler: BudgetSampler, costs: Costs, choices: Choices, name:
     try:
         key = Architecture(sampler.space, choices).key
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+        raise UserError(f"{name}: {error}") from None
     if not sampler.contains(choices):
         listed = ", ".join(f"{cost} {readable(value)}" for cost, value in costs(choices).items())
         budget = " and ".join(map(str, sampler.budgets))
-        raise ValueError(
+        raise UserError(
             f"{name}: {key} has {listed}, outside the budget {budget}; "
             "leave it out or widen the budget"
         )

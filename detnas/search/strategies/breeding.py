@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detnas.errors import UserError
 from detnas.search.checks import require_int, require_number
 from detnas.search.strategies.base import StrategySettings
 from detnas.search.strategies.unseen import Choices, Unseen, as_choices
@@ -42,12 +43,12 @@ class BreedingSettings(StrategySettings):
         require_int(self.crossovers, f"{where}.crossovers", 0)
         require_number(self.mutation_probability, f"{where}.mutation_probability")
         if not 0 < self.mutation_probability <= 1:
-            raise ValueError(
+            raise UserError(
                 f"{where}.mutation_probability must be above 0 and at most 1, "
                 f"not {self.mutation_probability}"
             )
         if self.mutations + self.crossovers > self.population:
-            raise ValueError(
+            raise UserError(
                 f"{where}: mutations ({self.mutations}) and crossovers ({self.crossovers}) "
                 f"together exceed population ({self.population}); lower them"
             )

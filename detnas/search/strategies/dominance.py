@@ -8,6 +8,8 @@ from types import ModuleType
 
 import numpy as np
 
+from detnas.errors import MissingPackageError
+
 
 def require_moocore() -> ModuleType:
     """The library that ranks fronts, imported where it is needed: light commands do without.
@@ -20,7 +22,7 @@ def require_moocore() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != "moocore":
             raise
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             "search.strategy 'pareto' needs moocore, which is not installed: "
             "run `pip install 'detnas[pareto]'`",
             name="moocore",

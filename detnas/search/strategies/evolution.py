@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from detnas.errors import UserError
 from detnas.search.checks import require_int
 from detnas.search.strategies.base import Costs, GenerationStrategy, Scored, Strategy
 from detnas.search.strategies.breeding import BreedingSettings, breed_children
@@ -33,7 +34,7 @@ class EvolutionSettings(BreedingSettings):
         super().__post_init__()
         require_int(self.parents, "search.strategy.parents", 1)
         if self.parents > self.population:
-            raise ValueError(
+            raise UserError(
                 f"search.strategy.parents ({self.parents}) exceeds population "
                 f"({self.population}); lower it"
             )

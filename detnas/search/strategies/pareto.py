@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from detnas.errors import UserError
 from detnas.search.strategies.base import Costs, GenerationStrategy, Scored, Strategy
 from detnas.search.strategies.breeding import BreedingSettings, breed_children, by_tournament
 from detnas.search.strategies.dominance import crowded_order, require_moocore
@@ -36,12 +37,12 @@ class ParetoSettings(BreedingSettings):
         super().__post_init__()
         given: object = self.objectives  # a config's may be anything
         if not isinstance(given, list | tuple) or not given:
-            raise ValueError(f"{WHERE} must be a list of names of costs, not {given!r}")
+            raise UserError(f"{WHERE} must be a list of names of costs, not {given!r}")
         for name in given:
             if not isinstance(name, str):
-                raise ValueError(f"{WHERE} must hold names of costs, not {name!r}")
+                raise UserError(f"{WHERE} must hold names of costs, not {name!r}")
             if given.count(name) > 1:
-                raise ValueError(f"{WHERE} has {name!r} twice; leave one out")
+                raise UserError(f"{WHERE} has {name!r} twice; leave one out")
         object.__setattr__(self, "objectives", tuple(given))
 
     def build(
@@ -57,7 +58,7 @@ class ParetoSettings(BreedingSettings):
         known = costs((0,) * sampler.space.num_blocks)
         for name in self.objectives:
             if name not in known:
-                raise ValueError(
+                raise UserError(
                     f"unknown cost {name!r} in {WHERE}; this search knows {', '.join(known)} "
                     "(a measured one needs search.cost_tables)"
                 )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from detnas.errors import UserError
 from detnas.search.strategies import Choices
 
 
@@ -49,7 +50,7 @@ class MakeToy:
 
     def __call__(self) -> "Toy":
         if self.at_start == "refuse":
-            raise ValueError("supernet_sha256 is a on this worker and b at the coordinator")
+            raise UserError("supernet_sha256 is a on this worker and b at the coordinator")
         if self.at_start and not self._happened("start"):
             happen(self.at_start)
         return Toy(self, bad=self.bad_worker and not self._happened("bad"))

@@ -1,0 +1,39 @@
+"""Errors that the user can mend: one line that names the thing, its value and the mend.
+
+The command line prints these and exits with status 2. Every other exception is a defect of DetNAS
+and keeps its traceback.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from search_space.errors import SpaceError
+
+
+class UserError(ValueError):
+    """Something that the user can mend; the message says what and how."""
+
+
+class MissingFileError(UserError, FileNotFoundError):
+    """A file or folder that the user named does not exist."""
+
+
+class MissingPackageError(UserError, ModuleNotFoundError):
+    """An optional package is not installed; the message says how to install it."""
+
+
+class UnsupportedError(UserError, NotImplementedError):
+    """DetNAS does not support this; the message says what to use instead."""
+
+
+@contextmanager
+def user_input(where: str = "") -> Iterator[None]:
+    """Turn the `SpaceError`s of `search_space` into `UserError`s within the block.
+
+    Args:
+        where: what the value comes from, such as "search.budgets"; it precedes the message.
+    """
+    try:
+        yield
+    except SpaceError as error:
+        raise UserError(f"{where}: {error}" if where else str(error)) from error
