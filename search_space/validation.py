@@ -1,0 +1,124 @@
+"""Typed values from plain data such as JSON and config sections; each mistake is one line.
+
+Types are msgspec's: structs with `forbid_unknown_fields`, `Annotated` with `msgspec.Meta`, `Literal`.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from search_space.errors import SpaceError
+
+T = TypeVar("T")
+
+_PATH = re.compile(r"^(.*?)(?: - at `(?:key in )?\$(.*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_WORDS = {
+    "int": "an integer",
+    "float": "a number",
+    "str": "a string",
+    "bool": "True or False",
+    "array": "a list",
+    "object": "a dict",
+    "null": "None",
+}
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """The hint for a misspelt name: "did you mean 'x'?", or the list of what is known."""
+    names = list(known)
+    match = difflib.get_close_matches(str(name), names, n=1)
+    return f"did you mean '{match[0]}'?" if match else f"known: {', '.join(names)}"
+
+
+def convert(value: object, kind: type[T], where: str = "") -> T:
+    """Plain data as a value of type `kind`, such as a struct.
+
+    Args:
+        value: dicts, lists, tuples, strings, numbers.
+        kind: any type that msgspec converts to.
+        where: dotted name of the value, such as "search.executor"; messages begin their keys
+            with it.
+
+    Raises:
+        SpaceError: an unknown key, a missing one, or a value of the wrong type or range. The
+            message names the key, the value and what it must be.
+        ValueError: whatever the struct's own `__post_init__` raises, unchanged.
+    """
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        if error.__cause__ is not None:  # raised by a struct itself
+            raise error.__cause__ from None
+        raise SpaceError(_explain(str(error), value, kind, where)) from None
+
+
+def _explain(text: str, value: Any, kind: Any, where: str) -> str:
+    match = _PATH.match(text)
+    assert match is not None, text
+    problem, path = match[1], match[2] or ""
+    info = _plain(inspect.type_info(kind))
+    for name, index in _STEP.findall(path):
+        info, value = _step(info, value, name, index)
+        where = f"{where}.{name}" if where and name else f"{where}{name or f'[{index}]'}"
+    where = where or "the document"
+    field = re.search(r"(unknown|required) field `(.*)`", problem)
+    if field is not None and field[1] == "unknown":
+        known = [item.encode_name for item in getattr(_pick(info, value), "fields", ())]
+        return f"unknown key '{field[2]}' under {where}; {did_you_mean(field[2], known)}"
+    if field is not None:
+        return f"key '{field[2]}' is missing under {where}; add it"
+    if problem.startswith("Invalid "):
+        return f"unknown {where} {value!r}; {did_you_mean(value, _allowed(info))}"
+    expected = re.match(r"Expected `(.*?)`(.*?)(?:, got .*)?$", problem)
+    if expected is None:
+        return f"{where}: {problem}, not {value!r}"
+    words = [_WORDS.get(name, name) for name in expected[1].split(" | ")]
+    return f"{where} must be {' or '.join(words)}{expected[2]}, not {value!r}"
+
+
+def _plain(info: Any) -> Any:
+    while isinstance(info, inspect.Metadata):
+        info = info.type
+    return info
+
+
+def _pick(info: Any, value: Any) -> Any:
+    """The member of a union that a value is of, by its shape and tag."""
+    members = [_plain(member) for member in getattr(info, "types", (info,))]
+    if isinstance(value, Mapping):
+        structs = [member for member in members if isinstance(member, inspect.StructType)]
+        tagged = [member for member in structs if value.get(member.tag_field) == member.tag]
+        return next(iter(tagged or structs), info)
+    lists = [m for m in members if hasattr(m, "item_type") or hasattr(m, "item_types")]
+    return lists[0] if lists and isinstance(value, list | tuple) else info
+
+
+def _step(info: Any, value: Any, name: str, index: str) -> tuple[Any, Any]:
+    """Type and value one step down a path; None where they cannot be told."""
+    picked = _pick(info, value)
+    if name:
+        types = {item.encode_name: item.type for item in getattr(picked, "fields", ())}
+        inner = value.get(name) if isinstance(value, Mapping) else None
+        if name == getattr(picked, "tag_field", None):
+            return info, inner
+        return _plain(types.get(name, getattr(picked, "value_type", None))), inner
+    if not index.isdecimal():
+        return _plain(getattr(picked, "value_type", None)), None
+    items = getattr(picked, "item_types", None)
+    item = items[int(index)] if items else getattr(picked, "item_type", None)
+    return _plain(item), value[int(index)]
+
+
+def _allowed(info: Any) -> list[str]:
+    """The values of literals, and the tags of structs, in a type."""
+    allowed: list[str] = []
+    for member in map(_plain, getattr(info, "types", (info,))):
+        if isinstance(member, inspect.StructType):
+            allowed.append(str(member.tag))
+        allowed += [str(item) for item in getattr(member, "values", ())]
+    return allowed
