@@ -1,6 +1,6 @@
 """Typed values from plain data such as JSON and config sections; each mistake is one line.
 
-Types are msgspec's: structs with `forbid_unknown_fields`, `Annotated` with `msgspec.Meta`, `Literal`.
+Types are msgspec's: structs with `forbid_unknown_fields`, `Annotated`, `Literal`.
 """
 
 import difflib
