@@ -4,9 +4,9 @@ import statistics
 import sys
 from contextlib import suppress
 
-from detnas.search.loop import SearchResult
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import FAILED, RANDOM
 from detnas.search.progress import Progress
-from search_space.architecture import Architecture
 from search_space.cost import macs, params
 
 
@@ -37,16 +37,18 @@ def print_progress(progress: Progress) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def search_table(architecture: Architecture, result: SearchResult) -> str:
-    """The outcome of a search as a few aligned lines."""
-    failed = sum(evaluation.status == "failed" for evaluation in result.evaluations)
+def search_table(history: SearchHistory) -> str:
+    """The outcome of a finished search as a few aligned lines."""
+    best = history.require_best()
+    architecture = history.architecture(best)
+    failed = sum(row.status == FAILED for row in history.candidates)
     lines = [
         ("best architecture", architecture.key),
         ("MACs, parameters", f"{macs(architecture):,}, {params(architecture):,}"),
-        ("search score", f"{result.score:.4f}"),
-        ("evaluations", f"{len(result.evaluations)}" + (f", {failed} failed" if failed else "")),
+        ("search score", f"{best.score:.4f}"),
+        ("evaluations", f"{len(history.candidates)}" + (f", {failed} failed" if failed else "")),
     ]
-    scores = [row.score for row in result.baseline if row.score is not None]
+    scores = history.scores(RANDOM)
     if scores:
         spread = f"{min(scores):.4f} to {max(scores):.4f}, {len(scores)} of them"
         lines.append(("random in budget", f"mean {statistics.fmean(scores):.4f}, {spread}"))

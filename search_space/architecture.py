@@ -10,7 +10,7 @@ import difflib
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,25 @@ from search_space.errors import SpaceError
 from search_space.published import PUBLISHED
 from search_space.spaces import SPACES, SearchSpace, get_space
 
+Choices = tuple[int, ...]
+"""One block choice per block, as indices into the choices of a space."""
+
 FORMAT = "detnas-architecture"
 VERSION = 1
 CHANNEL_SHUFFLES = ("even_odd", "interleave")
 _REQUIRED = ("format", "version", "space", "channel_shuffle", "choices")
 _OPTIONAL = ("scaling", "costs", "score", "provenance")
 _COMPACT = ("space", "choices", "channel_shuffle")
+
+
+def choices_to_text(choices: Iterable[int]) -> str:
+    """Choices as the command line takes them: "2,1,2,0"."""
+    return ",".join(map(str, choices))
+
+
+def choices_from_text(text: str) -> Choices:
+    """The reverse of `choices_to_text`."""
+    return tuple(map(int, text.split(",")))
 
 
 @dataclass(frozen=True)

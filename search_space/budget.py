@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from msgspec import Struct
 
 from search_space.cost import DEFAULT_INPUT_SIZE, CostTable, InputSize
 from search_space.errors import SpaceError
@@ -25,8 +26,7 @@ class InfeasibleBudgetError(SpaceError):
     """No architecture of the space lies within the budgets."""
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds on a cost, both inclusive, in the cost's own unit; None leaves a side open.
 
     Raises:

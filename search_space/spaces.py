@@ -183,6 +183,13 @@ SPACES: dict[str, SearchSpace] = {
 }
 
 
+def parse_space(what: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
+    """A space from its name, its JSON object or itself."""
+    if isinstance(what, SearchSpace):
+        return what
+    return SearchSpace.from_dict(what) if isinstance(what, Mapping) else get_space(what)
+
+
 def get_space(name: str) -> SearchSpace:
     """The space called `name`.
 

@@ -77,8 +77,11 @@ def _explain(text: str, value: Any, kind: Any, where: str) -> str:
     expected = re.match(r"Expected `(.*?)`(.*?)(?:, got .*)?$", problem)
     if expected is None:
         return f"{where}: {problem}, not {value!r}"
-    words = [_WORDS.get(name, name) for name in expected[1].split(" | ")]
-    return f"{where} must be {' or '.join(words)}{expected[2]}, not {value!r}"
+    words = " or ".join(_WORDS.get(name, name) for name in expected[1].split(" | "))
+    bound = expected[2].removesuffix(".0")
+    if bound == " of length >= 1":
+        words, bound = words.replace("a ", "a non-empty ", 1), ""
+    return f"{where} must be {words}{bound}, not {value!r}"
 
 
 def _plain(info: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, redirect_stdout
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -19,39 +19,12 @@ from mmengine.registry import MODELS, init_default_scope
 from detnas.errors import UserError
 from detnas.evaluation.batch_norm import recalibrate
 from detnas.evaluation.batches import CachedBatches, calibration_loader, scored_loader
+from detnas.evaluation.settings import EvaluatorSettings
 from detnas.models.backbones import MEMORY_FORMATS
 from detnas.models.checkpoints import load_weights
 from detnas.models.precision import keep_boxes_in_fp32
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-class EvaluationSettings(Protocol):
-    """What alters a score; `detnas.search.settings.EvaluatorSettings` is one."""
-
-    @property
-    def calibration_images(self) -> int:
-        """Training images whose statistics batch norm takes."""
-
-    @property
-    def calibration_batch_size(self) -> int:
-        """Images in a batch of them."""
-
-    @property
-    def threads(self) -> int | None:
-        """CPU threads of an evaluation; None leaves torch's own number."""
-
-    @property
-    def memory_format(self) -> str:
-        """ "channels_last" or "contiguous"."""
-
-    @property
-    def dtype(self) -> str:
-        """ "float32", or a lower precision used through autocast."""
-
-    @property
-    def cache_mb(self) -> int:
-        """Memory for decoded images of each of the two splits, in MiB."""
 
 
 def build_model(config: Config, weights: Path | str) -> Any:
@@ -91,7 +64,7 @@ class CandidateEvaluator:
         config: a detector's config whose backbone is a supernet; `train_dataloader` is the split
             that calibrates, `val_dataloader` the one that scores, with `val_evaluator`.
         weights: the supernet's checkpoint.
-        settings: see `EvaluationSettings`.
+        settings: how candidates are scored.
         seed: chooses the calibration images.
     Attributes:
         calibration_images: how many there are.
@@ -101,7 +74,7 @@ class CandidateEvaluator:
     """
 
     def __init__(
-        self, config: Config, weights: Path | str, settings: EvaluationSettings, seed: int
+        self, config: Config, weights: Path | str, settings: EvaluatorSettings, seed: int
     ) -> None:
         quiet_logger()
         self._settings = settings

@@ -1,6 +1,6 @@
 """The course of a search: score against evaluations, and score against a cost.
 
-Both draw rows of a history. Rows without a result are left out, so a search may still be running.
+Rows without a result are left out, so a search may still be running.
 """
 
 from collections.abc import Sequence
@@ -36,39 +36,31 @@ from detnas.report.style import (
     save_figure,
     themed,
 )
-from detnas.search.front import pareto_front
-from detnas.search.history.records import DONE, FAILED, RANDOM, SEARCH, Evaluation, best_of
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import DONE, FAILED, Evaluation
+from search_space.budget import Budget
 
 _GENERATION_LABELS = 12
 
 
-def draw_search(
-    rows: Sequence[Evaluation],
-    path: Path,
-    *,
-    score_name: str,
-    greater_is_better: bool = True,
-    theme: Theme = LIGHT,
-) -> None:
+def draw_search(search: SearchHistory, path: Path, *, theme: Theme = LIGHT) -> None:
     """Draw every candidate's score in the order evaluated, the running best, and the baseline.
 
     Candidates are dots coloured by generation, failed ones crosses at the bottom. The random
     baseline, where there is one, stands at the right with its mean and best drawn across.
 
     Args:
-        rows: of one history, in its order.
+        search: finished or still running.
         path: a .png or .svg file.
-        score_name: what the score's axis is called.
-        greater_is_better: whether the highest score is the best.
 
     Raises:
         ValueError: no candidate of the search has a score, or the path has another suffix.
     """
-    settled = [row for row in rows if row.role == SEARCH and row.settled]
-    best = best_of(settled, greater_is_better)
+    settled = [row for row in search.candidates if row.settled]
+    best, greater_is_better = search.best(), search.greater_is_better
     if best is None:
         raise UserError("no candidate of the search has a score, there is no curve to draw")
-    random = scores_of([row for row in rows if row.role == RANDOM])
+    random = scores_of(search.baseline)
     with themed(theme):
         figure = new_figure()
         axes, side = _axes_and_side(figure, bool(random.size))
@@ -83,41 +75,30 @@ def draw_search(
         axes.set_xlim(0.0, len(settled) + 1.0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.set_xlabel("evaluations")
-        finish_figure(figure, axes, places[best.id], best, score_name, theme)
+        finish_figure(figure, axes, places[best.id], best, search.score_name, theme)
         save_figure(figure, Path(path))
 
 
 def draw_cost_scatter(
-    rows: Sequence[Evaluation],
-    path: Path,
-    *,
-    score_name: str,
-    cost: str = "macs",
-    lower: float | None = None,
-    upper: float | None = None,
-    greater_is_better: bool = True,
-    theme: Theme = LIGHT,
+    search: SearchHistory, path: Path, *, cost: str = "macs", theme: Theme = LIGHT
 ) -> None:
     """Draw score against a cost: the search coloured by generation, the baseline, the budget.
 
     A line climbs along the Pareto front, the best score that the search has at that cost or less.
 
     Args:
-        rows: of one history.
+        search: finished or still running.
         path: a .png or .svg file.
-        score_name: what the score's axis is called.
         cost: one of the names in the rows' costs.
-        lower: the budget's lower bound, in the cost's unit; None draws none.
-        upper: the upper one.
-        greater_is_better: whether the highest score is the best.
 
     Raises:
         ValueError: no candidate of the search has a score, a row lacks the cost, or the path has
             another suffix.
     """
-    done = [row for row in rows if row.role == SEARCH and row.status == DONE]
-    random = [row for row in rows if row.role == RANDOM and row.status == DONE]
-    best = best_of(done, greater_is_better)
+    done = [row for row in search.candidates if row.status == DONE]
+    random = [row for row in search.baseline if row.status == DONE]
+    best = search.best()
+    budget = next((b for b in search.budgets if b.cost == cost), Budget(cost))
     if best is None:
         raise UserError("no candidate of the search has a score, there is nothing to draw")
     for row in (*done, *random):
@@ -127,12 +108,12 @@ def draw_cost_scatter(
     with themed(theme):
         figure = new_figure()
         axes = figure.add_subplot()
-        for sign, bound in (("≥", lower), ("≤", upper)):
+        for sign, bound in (("≥", budget.lower), ("≤", budget.upper)):
             if bound is not None:
                 label = f"budget {sign} {readable_cost(cost, bound)}"
                 draw_bound(axes, bound / divisor, label, theme)
         dots = draw_dots(axes, [row.costs[cost] / divisor for row in done], done, theme)
-        front = pareto_front(done, (cost,), greater_is_better)
+        front = search.front([cost])
         draw_front(axes, [row.costs[cost] / divisor for row in front], front, theme)
         if random:
             draw_random(
@@ -144,7 +125,7 @@ def draw_cost_scatter(
             bar.ax.yaxis.set_major_locator(MaxNLocator(integer=True))
             bar.solids.set_alpha(1.0)  # type: ignore[union-attr]
             bar.outline.set_visible(False)  # type: ignore[operator]
-        finish_figure(figure, axes, best.costs[cost] / divisor, best, score_name, theme)
+        finish_figure(figure, axes, best.costs[cost] / divisor, best, search.score_name, theme)
         save_figure(figure, Path(path))
 
 

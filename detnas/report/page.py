@@ -42,14 +42,14 @@ def write_report(folder: Path | str) -> Path:
     Raises:
         ValueError: there is no history, or one of the files is damaged or of another search.
     """
-    search = read_folder(Path(folder))
-    body = "\n".join(filter(None, (section(search) for section in _SECTIONS)))
+    read = read_folder(Path(folder))
+    body = "\n".join(filter(None, (section(read) for section in _SECTIONS)))
     path = Path(folder) / REPORT_FILE
     write_text(
         path,
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(search.name)} · DetNAS</title>\n"
+        f"<title>{escape(read.name)} · DetNAS</title>\n"
         f"<style>{stylesheet()}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n",
     )
     return path

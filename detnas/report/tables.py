@@ -1,5 +1,6 @@
 """The report's tables as HTML, every text escaped."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import groupby
@@ -7,21 +8,12 @@ from statistics import fmean, stdev
 from typing import Any
 
 from detnas.report.style import CHOICE_STYLES, cost_name, readable_cost, readable_score
-from detnas.search.history.records import DONE, FAILED, RANDOM, SEARCH, Evaluation, best_of
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import FAILED, Evaluation
 from search_space.spaces import SearchSpace
 
-TOP = 10
+MAX_ERRORS = 10
 NONE = "\N{EN DASH}"
-
-
-def top_table(rows: Sequence[Evaluation], space: SearchSpace, greater_is_better: bool) -> str:
-    """The best candidates of the search, best first; they are ranked as the search ranks them."""
-    left = [row for row in rows if row.role == SEARCH and row.status == DONE]
-    top: list[Evaluation] = []
-    while len(top) < TOP and (best := best_of(left, greater_is_better)) is not None:
-        left.remove(best)
-        top.append(best)
-    return candidate_table(top, space, best=0)
 
 
 def candidate_table(done: Sequence[Evaluation], space: SearchSpace, best: int | None = None) -> str:
@@ -37,39 +29,34 @@ def candidate_table(done: Sequence[Evaluation], space: SearchSpace, best: int | 
     return table(head, body, text=[len(head) - 1], best=best)
 
 
-def generation_table(rows: Sequence[Evaluation], greater_is_better: bool) -> str:
+def generation_table(search: SearchHistory) -> str:
     """Each generation: how many were evaluated, their best and mean score, how many failed."""
-    generations: list[tuple[int, list[Evaluation]]] = [
-        (number, list(group))
-        for number, group in groupby(
-            (row for row in rows if row.role == SEARCH), lambda row: row.generation
-        )
-    ]
-    winner = best_of(rows, greater_is_better)
-    place = next((i for i, (_, rows) in enumerate(generations) if winner in rows), None)
-    body = [[str(number), *_outcome(group, greater_is_better)] for number, group in generations]
+    winner, place = search.best(), None
+    body: list[list[str]] = []
+    for number, group in groupby(search.candidates, lambda row: row.generation):
+        rows = list(group)
+        place = len(body) if winner in rows else place
+        body.append([str(number), *_outcome(rows, search.greater_is_better)])
     head = ["generation", "evaluated", "best", "mean", "failed", "waiting"]
     return table(head, body, best=place)
 
 
-def baseline_table(rows: Sequence[Evaluation], greater_is_better: bool) -> str:
+def baseline_table(search: SearchHistory) -> str:
     """The search beside the random architectures that it is compared with."""
     body = []
-    for name, role in (("search", SEARCH), ("random architectures", RANDOM)):
-        group = [row for row in rows if row.role == role]
-        evaluated, best, mean, failed, _ = _outcome(group, greater_is_better, role)
-        scores = _scores(group)
+    for name, rows in (("search", search.candidates), ("random architectures", search.baseline)):
+        evaluated, best, mean, failed, _ = _outcome(rows, search.greater_is_better)
+        scores = _scores(rows)
         spread = readable_score(stdev(scores)) if len(scores) > 1 else NONE
         body.append([name, evaluated, best, mean, spread, failed])
     head = ["", "evaluated", "best", "mean", "standard deviation", "failed"]
     return table(head, body, text=[0])
 
 
-def failure_table(rows: Sequence[Evaluation]) -> str:
-    """Each error and how many candidates it failed, the most frequent first."""
-    errors = [row.error or "" for row in rows if row.status == FAILED]
-    counted = sorted({error: errors.count(error) for error in errors}.items(), key=lambda e: -e[1])
-    body = [[str(count), escape(error)] for error, count in counted[:TOP]]
+def failure_table(failed: Iterable[Evaluation]) -> str:
+    """Each error and how many candidates failed with it, the most frequent first."""
+    counted = Counter(row.error or "" for row in failed).most_common(MAX_ERRORS)
+    body = [[str(count), escape(error)] for error, count in counted]
     return table(["candidates", "error"], body, text=[1], long=True)
 
 
@@ -126,15 +113,14 @@ def table(
     return f'<div class="scroll"><table>{header}<tbody>\n{rows}\n</tbody></table></div>'
 
 
-def _outcome(
-    rows: Sequence[Evaluation], greater_is_better: bool, role: str = SEARCH
-) -> tuple[str, str, str, str, str]:
+def _outcome(rows: Sequence[Evaluation], greater_is_better: bool) -> tuple[str, str, str, str, str]:
     """Evaluated, best, mean, failed, waiting; a dash where there is no score."""
-    best, scores = best_of(rows, greater_is_better, role), _scores(rows)
+    scores = _scores(rows)
+    best = max if greater_is_better else min
     settled = sum(row.settled for row in rows)
     return (
         str(settled),
-        NONE if best is None or best.score is None else readable_score(best.score),
+        readable_score(best(scores)) if scores else NONE,
         readable_score(fmean(scores)) if scores else NONE,
         str(sum(row.status == FAILED for row in rows)),
         str(len(rows) - settled),

@@ -20,7 +20,8 @@ from detnas.search.history.records import (
 )
 from detnas.search.history.writer import History
 from detnas.search.progress import ProgressCallback, Tracker
-from detnas.search.strategies import Choices, Costs, Result, Strategy
+from detnas.search.strategies import Costs, Result, Strategy
+from search_space.architecture import Choices
 
 
 class SearchFailedError(UserError, RuntimeError):
@@ -71,8 +72,8 @@ def run_search(
         progress: called after each result.
 
     Raises:
-        SearchFailedError: a whole generation failed, of `FEWEST_TOGETHER` candidates at least or
-            while none has ever had a score.
+        SearchFailedError: a whole generation failed, of `MIN_OUTAGE` candidates or more, or
+            none has ever had a score.
         ReplayError: the history was made by another strategy, or by another version of it.
         MissingScoreError: the evaluator's metrics lack the score.
         HistoryWriteError: the history cannot be written.

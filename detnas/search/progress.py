@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from detnas.search.history.records import Evaluation, best_of
-from detnas.search.strategies import Choices
+from search_space.architecture import Choices
 
 
 @dataclass(frozen=True)

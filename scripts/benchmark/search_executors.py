@@ -18,15 +18,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from detnas.search.settings import EvaluatorSettings, ExecutorSettings
 from mmengine.registry import MODELS, init_default_scope
 
 from detnas.config import load_config
 from detnas.data.digits import write_digits
 from detnas.search.executors.base import Executor, Job, JobResult
 from detnas.search.executors.build import Machine, build_executor
-from detnas.search.inputs import input_hashes, versions
-from detnas.search.settings import EvaluatorSettings, ExecutorSettings
-from detnas.search.workers import MakeCandidateEvaluator
+from detnas.stages.candidate_worker import MakeCandidateEvaluator
+from detnas.stages.hashes import input_hashes, versions
 
 CONFIG = Path(__file__).parents[2] / "configs/demo/search.py"
 EXECUTORS = {

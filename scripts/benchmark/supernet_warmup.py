@@ -15,8 +15,8 @@ import numpy as np
 
 from detnas.config import load_config
 from detnas.data.digits import write_digits
-from detnas.evaluation.testing import score_checkpoint
-from detnas.training.train import train
+from detnas.stages.test import score_checkpoint
+from detnas.stages.train import train
 
 PATHS = 5
 CONFIG = Path(__file__).parents[2] / "configs" / "demo" / "pretrain.py"

@@ -28,8 +28,8 @@ from mmengine.registry import (
 import detnas.evaluation.metrics
 import detnas.training  # noqa: F401 - registers
 from detnas.config import load_config, unwrap_dataset
-from detnas.pipeline import Experiment, _input_files
-from detnas.search.settings import SearchSettings
+from detnas.stages.experiment import Experiment, _input_files
+from detnas.stages.settings import SearchSettings
 from search_space.cost import supernet_params
 from search_space.published import PUBLISHED
 from search_space.sampling import BudgetSampler
@@ -222,7 +222,7 @@ def _rates(text: str) -> list[float]:
 @_each(SEARCHES)
 def test_searches_are_the_papers(path: Path) -> None:
     config = _load(path)
-    settings = SearchSettings.from_dict(config.search.to_dict())
+    settings = SearchSettings.from_section(config.search.to_dict())
     strategy = settings.strategy
     assert (strategy.generations, strategy.population) == (20, 50)
     if strategy.type == "evolution":

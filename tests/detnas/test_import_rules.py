@@ -19,13 +19,13 @@ MAY_IMPORT = {
         "detnas.models",
         "detnas.config",
         "detnas.distributed",
-        "detnas.preflight",
+        "detnas.stages.checks",
     },
     "detnas.evaluation": {
         "detnas.models",
         "detnas.config",
         "detnas.distributed",
-        "detnas.preflight",
+        "detnas.stages.checks",
     },
     "detnas.export": {"detnas.models"},
     "detnas.search": {
@@ -35,7 +35,7 @@ MAY_IMPORT = {
         "detnas.export",
         "detnas.config",
         "detnas.distributed",
-        "detnas.preflight",
+        "detnas.stages.checks",
     },
     "detnas.report": {"detnas.search"},
 }

@@ -11,7 +11,7 @@ from mmdet.datasets import VOCDataset
 from detnas.cli import main
 from detnas.data.digits import DigitCounts, write_digits
 from detnas.models.checkpoints import read_checkpoint
-from detnas.search.history.records import read_history
+from detnas.search.history.reading import SearchHistory
 from search_space.architecture import Architecture
 
 MINIATURE = Path(__file__).parents[1] / "miniature"
@@ -70,7 +70,7 @@ def test_voc_is_split_trained_searched_and_scored(
     voc: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", str(MINIATURE / "voc_retinanet"), "--work-dir", str(voc), "--quiet"]) == 0
-    rows = read_history(voc / "search" / "history.db")
+    rows = SearchHistory.read(voc / "search" / "history.db").rows
     assert [row.status for row in rows] == ["done", "done"]
     assert all(0 <= row.metrics["pascal_voc/mAP"] <= 1 for row in rows)
     capsys.readouterr()
@@ -126,7 +126,7 @@ def test_a_search_on_classification_and_the_found_networks_training(tmp_path: Pa
     write_digits(tmp_path / "data", counts=COUNTS)
     folder = MINIATURE / "classification"
     assert main(["run", str(folder), "--work-dir", str(tmp_path), "--quiet"]) == 0
-    rows = read_history(tmp_path / "search" / "history.db")
+    rows = SearchHistory.read(tmp_path / "search" / "history.db").rows
     assert all(0 <= row.metrics["accuracy/top1"] <= 100 for row in rows)
     found = Architecture.load(tmp_path / "best_architecture.json")
     meta = read_checkpoint(tmp_path / "pretrain_subnet" / "final.pth")["meta"]["detnas"]

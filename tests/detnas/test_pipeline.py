@@ -17,10 +17,11 @@ from detnas.cli import main
 from detnas.config import load_config
 from detnas.data.digits import DigitCounts, write_digits
 from detnas.evaluation.evaluator import CandidateEvaluator
+from detnas.evaluation.settings import EvaluatorSettings
 from detnas.models import DetNASNet
 from detnas.models.checkpoints import load_backbone_weights, read_checkpoint
-from detnas.search.history.records import RANDOM, SEARCH, read_history
-from detnas.search.settings import EvaluatorSettings
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import RANDOM, SEARCH
 from search_space.architecture import Architecture
 
 MINIATURE = Path(__file__).parents[1] / "miniature"
@@ -36,7 +37,7 @@ def test_run_leaves_what_it_promises(experiment: Path) -> None:
     assert list(best.choices) == summary["best_choices"]
     for name in ("architecture.png", "search.png", "costs.png", "detections.png", "report.html"):
         assert (experiment / name).stat().st_size > 1000, name
-    rows = read_history(experiment / "search" / "history.db")
+    rows = SearchHistory.read(experiment / "search" / "history.db").rows
     assert [row.role for row in rows] == [SEARCH] * 4 + [RANDOM] * 2
     assert all(row.status == "done" for row in rows)
     assert len({row.choices for row in rows[:4]}) == 4
@@ -59,11 +60,13 @@ def test_what_a_search_lets_change_may_change_in_run_too(experiment: Path, tmp_p
     shutil.copytree(experiment, copy)
     command = ["run", str(MINIATURE / "retinanet"), "--work-dir", str(copy), "--quiet"]
     command += ["--stages", "search", "--cfg-options", "search.executor.attempts=3"]
-    before = read_history(copy / "search/history.db")
+    before = SearchHistory.read(copy / "search/history.db").rows
     assert main(command) == 0
-    assert read_history(copy / "search/history.db") == before
+    assert SearchHistory.read(copy / "search/history.db").rows == before
     assert main([*command, "search.strategy.generations=3"]) == 0
-    grown = [row for row in read_history(copy / "search/history.db") if row.role == SEARCH]
+    grown = [
+        row for row in SearchHistory.read(copy / "search/history.db").rows if row.role == SEARCH
+    ]
     assert len(grown) == 6
     assert main([*command, "search.strategy.mutations=0"]) == 2
 

@@ -11,7 +11,8 @@ import pytest
 
 from detnas.cli import main
 from detnas.search.history.file import FILE_NAME
-from detnas.search.history.records import SEARCH, Evaluation, choices_to_text, read_history
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import Evaluation, choices_to_text
 from search_space.architecture import Architecture
 from search_space.latency import LatencySettings, LatencyTable, latency_costs
 from search_space.spaces import get_space
@@ -50,7 +51,7 @@ def search(experiment: Path, folder: Path, *options: str) -> list[str]:
 
 
 def rows(folder: Path) -> list[Evaluation]:
-    return [row for row in read_history(folder / FILE_NAME) if row.role == SEARCH]
+    return list(SearchHistory.read(folder / FILE_NAME).candidates)
 
 
 def test_pareto_over_measured_latency(

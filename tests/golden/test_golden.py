@@ -7,13 +7,13 @@ again with `python tests/golden/test_golden.py`, and say so in the commit.
 import json
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "detnas" / "search")]
@@ -25,13 +25,13 @@ SEED = 0
 
 def proposals() -> dict[str, list[str]]:
     """40 proposals of every strategy, in 5 generations."""
-    from toy_search import STRATEGIES, candidate_costs, toy_sampler, toy_score
+    from toy_search import STRATEGIES, CandidateCosts, toy_sampler, toy_score
 
     made = {}
     for settings in STRATEGIES:
         sampler = toy_sampler()
         longer = replace(settings, generations=5, population=8)
-        strategy = longer.build(sampler, candidate_costs(sampler), SEED)
+        strategy = longer.build(sampler, CandidateCosts(sampler), SEED)
         made[settings.type] = []
         while asked := strategy.ask():
             strategy.tell([(choices, toy_score(choices)) for choices in asked])
@@ -81,11 +81,7 @@ def outputs(folder: Path, detector: str) -> list[dict[str, float]]:
 
     from detnas.config import load_config
     from detnas.evaluation.evaluator import CandidateEvaluator
-
-    try:
-        from detnas.evaluation.settings import EvaluatorSettings
-    except ModuleNotFoundError:
-        from detnas.search.settings import EvaluatorSettings
+    from detnas.evaluation.settings import EvaluatorSettings
 
     @METRICS.register_module(force=True)
     class SumsOfDetections(BaseMetric):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from detnas.errors import UserError
-from detnas.search.strategies import Choices
+from search_space.architecture import Choices
 
 Evaluate = Callable[[Choices], Mapping[str, float]]
 """Scores one candidate: from its choices to the evaluator's metrics by name. It may have an

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from detnas.search.executors.base import Executor, MakeEvaluate
 from detnas.search.executors.local import LocalExecutor
 from detnas.search.executors.pool import Pool, PoolExecutor
-from detnas.search.settings import ExecutorSettings
+from detnas.search.executors.settings import ExecutorSettings
 
 START_SECONDS = 900.0
 """What a worker has to start in: it imports, reads annotations and weights."""

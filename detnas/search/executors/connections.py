@@ -16,7 +16,7 @@ from typing import Protocol, Self
 from detnas.search.executors.base import ExecutorError
 from detnas.search.executors.pool import Answer, Event, Lost, Ready
 from detnas.search.executors.serve import receive, send
-from detnas.search.strategies import Choices
+from search_space.architecture import Choices
 
 logger = logging.getLogger(__name__)
 

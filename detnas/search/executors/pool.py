@@ -18,7 +18,7 @@ from detnas.search.executors.base import (
     OnStart,
     ScoreReader,
 )
-from detnas.search.strategies import Choices
+from search_space.architecture import Choices
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from detnas.errors import MissingPackageError, UserError
 from detnas.search.executors.base import Evaluate, ExecutorError, MakeEvaluate
 from detnas.search.executors.pool import Answer, Event, Lost, Ready
 from detnas.search.executors.serve import answer, build
-from detnas.search.strategies import Choices
+from search_space.architecture import Choices
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from detnas.search.executors.base import (
     describe,
     spoils_the_process,
 )
-from detnas.search.strategies import Choices
+from search_space.architecture import Choices
 
 # Exit statuses of a worker: its coordinator left it in mid-work; its device is of no more use.
 COORDINATOR_ENDED, SPOILT = 3, 4

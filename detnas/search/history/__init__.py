@@ -1,5 +1,6 @@
 """The history of a search, its only checkpoint: one SQLite file.
 
-`writer` is its one writer, `file` how the file is made, checked, locked and copied, `records` its
-rows as values, `fingerprint` what may not change on a resume, `listing` tables, CSV and JSON.
+`writer` is its one writer. `file` makes, checks, locks and copies the file, `records` holds its
+rows as values, and `reading` reads it back as a `SearchHistory`. `fingerprint` checks what may not
+change on a resume; `listing` writes tables, CSV and JSON.
 """

@@ -114,12 +114,6 @@ def require_history(path: Path) -> None:
         raise UserError(f"{path}: no such history; name the work directory of a search")
 
 
-def find_history(folder: Path) -> Path:
-    """The history in a search's work directory, or in an experiment's; None there: the former."""
-    inside = folder / "search" / FILE_NAME
-    return inside if inside.is_file() and not (folder / FILE_NAME).is_file() else folder / FILE_NAME
-
-
 def open_checked(path: Path, mode: str) -> sqlite3.Connection:
     """Open an existing history in mode "ro" or "rw"; the latter upgrades one of an older version.
 

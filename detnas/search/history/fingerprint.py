@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from detnas.errors import UserError
+from detnas.resuming import MAY_GROW, keys_marked
+from detnas.search.strategies import StrategySettings
 
-# The only part of a fingerprint that a resumed search may change: it may grow.
-GENERATIONS = "strategy.generations"
-# What histories of version 1 do not know yet; it is recorded when one is gone on with.
+# Strategy settings of which a resumed search may have more.
+MAY_GROW_KEYS = tuple(keys_marked(StrategySettings, MAY_GROW, prefix="strategy."))
+# What histories of version 1 do not hold yet; a resumed search records it.
 ADDED_LATER = ("images.", "data.metrics")
 
 
@@ -36,12 +38,12 @@ def check_fingerprint(path: object, recorded: Mapping[str, Any], asked: Mapping[
             continue
         if key.startswith(ADDED_LATER) and key not in before:
             continue
-        if key == GENERATIONS and old is not None and new is not None:
+        if key in MAY_GROW_KEYS and old is not None and new is not None:
             if new >= old:
                 continue
             raise UserError(
                 f"{path} was made with {key} = {old}, this search has {new}: "
-                f"generations may only grow; set {old} or more"
+                f"{key.rpartition('.')[2]} may only grow; set {old} or more"
             )
         raise UserError(
             f"{path} was made with {key} = {_shown(before, key)}, "

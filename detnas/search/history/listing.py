@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from detnas.search.history.records import Evaluation, best_of, choices_to_text
+from detnas.search.history.records import Evaluation, best_of
+from search_space.architecture import choices_to_text
 
 PLAIN = ("role", "generation", "position", "choices", "status", "score")
 RECORD = ("error", "attempts", "worker", "proposed", "started", "finished")

@@ -1,14 +1,13 @@
-"""The rows of a search's history as values, read without a lock, and which is the best."""
+"""The rows of a search's history as values."""
 
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from detnas.search.history.file import open_checked
+from detnas.search.ranking import RankKey, rank_key
+from search_space.architecture import Choices, choices_from_text
 
 SEARCH = "search"
 RANDOM = "random"
@@ -18,8 +17,8 @@ RUNNING = "running"
 DONE = "done"
 FAILED = "failed"
 
-FEWEST_TOGETHER = 4
-"""Candidates of a generation that have to fail before the search ends for it."""
+MIN_OUTAGE = 4
+"""A generation of at least so many candidates that all fail is taken for an outage."""
 
 FINGERPRINT = "fingerprint"
 """Key of the table `meta`: what the search depends on; see `fingerprint`."""
@@ -51,7 +50,7 @@ class Evaluation:
     role: str
     generation: int
     position: int
-    choices: tuple[int, ...]
+    choices: Choices
     status: str
     score: float | None
     metrics: Mapping[str, float | None]
@@ -67,29 +66,6 @@ class Evaluation:
     def settled(self) -> bool:
         """Whether nothing is left to evaluate."""
         return self.status in (DONE, FAILED)
-
-
-def read_history(path: str | Path) -> list[Evaluation]:
-    """All evaluations of a history, finished or not, while it is written or not.
-
-    Raises:
-        ValueError: there is none, it is damaged, or its version is unknown.
-    """
-    with closing(open_checked(Path(path), "ro")) as connection:
-        return read_rows(connection)
-
-
-def read_fingerprint(path: str | Path) -> dict[str, Any]:
-    """What the search of a history depends on; errors as `read_history`."""
-    with closing(open_checked(Path(path), "ro")) as connection:
-        return recorded_fingerprint(connection)
-
-
-def read_created(path: str | Path) -> float:
-    """When a history was begun, in seconds since 1970 (UTC); errors as `read_history`."""
-    with closing(open_checked(Path(path), "ro")) as connection:
-        row = connection.execute("SELECT value FROM meta WHERE key = 'created'").fetchone()
-        return float(json.loads(row["value"]))
 
 
 def read_rows(connection: sqlite3.Connection) -> list[Evaluation]:
@@ -115,34 +91,26 @@ def evaluation_from_row(row: sqlite3.Row) -> Evaluation:
     return Evaluation(**values)
 
 
-def choices_to_text(choices: Iterable[int]) -> str:
-    """Choices as the command line takes them: "2,1,2,0"."""
-    return ",".join(map(str, choices))
-
-
-def choices_from_text(text: str) -> tuple[int, ...]:
-    """The reverse of `choices_to_text`."""
-    return tuple(map(int, text.split(",")))
-
-
 def failed_together(evaluations: Sequence[Evaluation]) -> bool:
-    """Whether a generation failed as a whole, which is hardly its candidates' doing."""
-    return len(evaluations) >= FEWEST_TOGETHER and all(e.status == FAILED for e in evaluations)
+    """Whether a whole generation failed, which points to an outage and not to its candidates."""
+    return len(evaluations) >= MIN_OUTAGE and all(e.status == FAILED for e in evaluations)
+
+
+def ranked(
+    evaluations: Iterable[Evaluation], greater_is_better: bool = True, role: str = SEARCH
+) -> list[Evaluation]:
+    """The evaluations of `role` that have a score, the best first."""
+    sign = 1.0 if greater_is_better else -1.0
+
+    def key(row: Evaluation) -> RankKey:
+        assert row.score is not None, "an evaluation that is done has a score"
+        return rank_key(sign * row.score, row.costs, (row.generation, row.position))
+
+    return sorted((e for e in evaluations if e.role == role and e.status == DONE), key=key)
 
 
 def best_of(
     evaluations: Iterable[Evaluation], greater_is_better: bool = True, role: str = SEARCH
 ) -> Evaluation | None:
-    """The best evaluation done in `role`, None where there is none.
-
-    The better score wins, then the lower first cost, then the earlier proposal, as in the search.
-    """
-
-    def rank_key(evaluation: Evaluation) -> tuple[float, float, int, int]:
-        assert evaluation.score is not None
-        score = -evaluation.score if greater_is_better else evaluation.score
-        cost = next(iter(evaluation.costs.values()))
-        return (score, cost, evaluation.generation, evaluation.position)
-
-    done = (e for e in evaluations if e.role == role and e.status == DONE)
-    return min(done, key=rank_key, default=None)
+    """The first of `ranked`; None where no evaluation of `role` has a score."""
+    return next(iter(ranked(evaluations, greater_is_better, role)), None)

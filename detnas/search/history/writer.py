@@ -1,7 +1,7 @@
 """The history of a search in one SQLite file: its only checkpoint, with one writer at a time.
 
 Every generation's proposals and every result are written in one transaction each, synced to the
-disk before the search goes on. To read a history only, see `detnas.search.history.records`.
+disk before the search goes on. `reading` reads a history that another process may be writing.
 """
 
 import json
@@ -36,12 +36,12 @@ from detnas.search.history.records import (
     RUNNING,
     SEARCH,
     Evaluation,
-    choices_to_text,
     evaluation_from_row,
     failed_together,
     read_rows,
     recorded_fingerprint,
 )
+from search_space.architecture import choices_to_text
 
 logger = logging.getLogger(__name__)
 

@@ -4,10 +4,8 @@ from detnas.search.strategies.base import Costs, Result, Strategy, StrategySetti
 from detnas.search.strategies.evolution import EvolutionSettings
 from detnas.search.strategies.pareto import ParetoSettings
 from detnas.search.strategies.random_search import RandomSettings
-from detnas.search.strategies.unseen import Choices
 
-__all__ = ["STRATEGIES", "Choices", "Costs", "Result", "Strategy", "StrategySettings"]
+__all__ = ["AnyStrategy", "Costs", "Result", "Strategy", "StrategySettings"]
 
-STRATEGIES: dict[str, type[StrategySettings]] = {
-    settings.type: settings for settings in (EvolutionSettings, ParetoSettings, RandomSettings)
-}
+AnyStrategy = EvolutionSettings | ParetoSettings | RandomSettings
+"""The strategies that a config may name; each by the tag of its settings."""

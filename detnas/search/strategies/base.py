@@ -4,19 +4,23 @@ A proposal is a function of (seed, results told so far): generation g draws from
 with [seed, g], so a search is resumed by asking and telling again what its history recorded.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
+from msgspec import Meta, Struct
 
 from detnas.errors import UserError
-from detnas.search.checks import require_int
-from detnas.search.strategies.unseen import Choices, Unseen
-from search_space.architecture import Architecture
+from detnas.resuming import MAY_GROW
+from detnas.search.ranking import rank_key
+from detnas.search.strategies.unseen import Unseen
+from search_space.architecture import Architecture, Choices
 from search_space.budget import readable
+from search_space.errors import SpaceError
 from search_space.sampling import BudgetSampler
+
+Positive = Annotated[int, Meta(ge=1)]
 
 Result = tuple[Choices, float | None]
 """A candidate and its score, higher is better; None where its evaluation failed."""
@@ -65,11 +69,6 @@ class Scored:
     score: float
     costs: Mapping[str, float]
     position: int
-
-    @property
-    def rank_key(self) -> tuple[float, float, int]:
-        """Sorts the best first: the higher score, then the lower cost, then the earlier one."""
-        return (-self.score, next(iter(self.costs.values())), self.position)
 
 
 Breed = Callable[[np.random.Generator, Sequence[Scored], Unseen], list[Choices]]
@@ -140,7 +139,7 @@ class GenerationStrategy:
         return [choices for choices in self._start if self._unseen.claim(choices)]
 
     def _children(self, rng: np.random.Generator) -> list[Choices]:
-        ranked = sorted(self._scored, key=lambda scored: scored.rank_key)
+        ranked = sorted(self._scored, key=lambda s: rank_key(s.score, s.costs, (s.position,)))
         return self._breed(rng, ranked, self._unseen) if ranked else []
 
     def tell(self, results: Sequence[Result]) -> None:
@@ -154,30 +153,27 @@ class GenerationStrategy:
         self.generation += 1
 
 
-@dataclass(frozen=True)
-class StrategySettings(ABC):
+class StrategySettings(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
     """What the config of every strategy has: `generations` of `population` candidates each."""
 
-    type: ClassVar[str]
+    generations: Annotated[Positive, MAY_GROW] = 20
+    population: Positive = 50
 
-    generations: int = 20
-    population: int = 50
+    @property
+    def type(self) -> str:
+        """The strategy's name in a config."""
+        return str(self.__struct_config__.tag)
 
-    def __post_init__(self) -> None:
-        require_int(self.generations, "search.strategy.generations", 1)
-        require_int(self.population, "search.strategy.population", 1)
-
-    @abstractmethod
     def build(
         self, sampler: BudgetSampler, costs: Costs, seed: int, start: Sequence[Choices] = ()
     ) -> Strategy:
         """The strategy over the architectures that `sampler` draws, beginning with `start`.
 
         Raises:
-            ValueError: an architecture of `start` is outside the budget, or the settings name a
-                cost that `costs` does not give.
-            ModuleNotFoundError: the strategy needs a library that is not installed.
+            UserError: an architecture of `start` is outside the budget, the settings name a cost
+                that `costs` does not give, or the strategy needs a package that is not installed.
         """
+        raise NotImplementedError
 
 
 def require_inside(sampler: BudgetSampler, costs: Costs, choices: Choices, name: str) -> None:
@@ -187,7 +183,7 @@ def require_inside(sampler: BudgetSampler, costs: Costs, choices: Choices, name:
     """
     try:
         key = Architecture(sampler.space, choices).key
-    except ValueError as error:
+    except SpaceError as error:
         raise UserError(f"{name}: {error}") from None
     if not sampler.contains(choices):
         listed = ", ".join(f"{cost} {readable(value)}" for cost, value in costs(choices).items())

@@ -1,14 +1,15 @@
 """Children of the best candidates so far: how many, who their parents are, how they are made."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from detnas.errors import UserError
-from detnas.search.checks import require_int, require_number
-from detnas.search.strategies.base import StrategySettings
-from detnas.search.strategies.unseen import Choices, Unseen, as_choices
+from detnas.search.strategies.base import Positive, StrategySettings
+from detnas.search.strategies.unseen import Unseen, as_choices
+from search_space.architecture import Choices
 from search_space.sampling import BudgetSampler
 
 # Tries for one child that the search has not seen; where they fail a random one takes its place.
@@ -18,8 +19,7 @@ Selection = Callable[[np.random.Generator, int, int], Sequence[int]]
 """Of so many parents, the best first (second argument), the places of so many different ones."""
 
 
-@dataclass(frozen=True)
-class BreedingSettings(StrategySettings):
+class BreedingSettings(StrategySettings, frozen=True):
     """What the config of every strategy that breeds has.
 
     Attributes:
@@ -29,27 +29,15 @@ class BreedingSettings(StrategySettings):
         mutation_probability: with which each block's choice is drawn anew.
     """
 
-    parents: int | None = None
-    mutations: int = 20
-    crossovers: int = 20
-    mutation_probability: float = 0.1
+    parents: Positive | None = None
+    mutations: Annotated[int, Meta(ge=0)] = 20
+    crossovers: Annotated[int, Meta(ge=0)] = 20
+    mutation_probability: Annotated[float, Meta(gt=0, le=1)] = 0.1
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        where = "search.strategy"
-        if self.parents is not None:
-            require_int(self.parents, f"{where}.parents", 1)
-        require_int(self.mutations, f"{where}.mutations", 0)
-        require_int(self.crossovers, f"{where}.crossovers", 0)
-        require_number(self.mutation_probability, f"{where}.mutation_probability")
-        if not 0 < self.mutation_probability <= 1:
-            raise UserError(
-                f"{where}.mutation_probability must be above 0 and at most 1, "
-                f"not {self.mutation_probability}"
-            )
         if self.mutations + self.crossovers > self.population:
             raise UserError(
-                f"{where}: mutations ({self.mutations}) and crossovers ({self.crossovers}) "
+                f"search.strategy: mutations ({self.mutations}) and crossovers ({self.crossovers}) "
                 f"together exceed population ({self.population}); lower them"
             )
 

@@ -24,8 +24,7 @@ def require_moocore() -> ModuleType:
             raise
         raise MissingPackageError(
             "search.strategy 'pareto' needs moocore, which is not installed: "
-            "run `pip install 'detnas[pareto]'`",
-            name="moocore",
+            "run `pip install 'detnas[pareto]'`"
         ) from None
     module: ModuleType = moocore
     return module

@@ -5,34 +5,28 @@ children are mutations of one, some crossovers of two, the rest of the generatio
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from detnas.errors import UserError
-from detnas.search.checks import require_int
-from detnas.search.strategies.base import Costs, GenerationStrategy, Scored, Strategy
+from detnas.search.strategies.base import Costs, GenerationStrategy, Positive, Scored, Strategy
 from detnas.search.strategies.breeding import BreedingSettings, breed_children
-from detnas.search.strategies.unseen import Choices, Unseen
+from detnas.search.strategies.unseen import Unseen
+from search_space.architecture import Choices
 from search_space.sampling import BudgetSampler
 
 
-@dataclass(frozen=True)
-class EvolutionSettings(BreedingSettings):
+class EvolutionSettings(BreedingSettings, tag="evolution", frozen=True):
     """Config of the evolution.
 
     Attributes:
         parents: how many of the best candidates so far breed.
     """
 
-    type: ClassVar[str] = "evolution"
-
-    parents: int = 10
+    parents: Positive = 10
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_int(self.parents, "search.strategy.parents", 1)
         if self.parents > self.population:
             raise UserError(
                 f"search.strategy.parents ({self.parents}) exceeds population "

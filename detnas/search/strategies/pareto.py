@@ -6,44 +6,36 @@ tournaments choose among them; children are made as in the evolution.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from detnas.errors import UserError
 from detnas.search.strategies.base import Costs, GenerationStrategy, Scored, Strategy
 from detnas.search.strategies.breeding import BreedingSettings, breed_children, by_tournament
 from detnas.search.strategies.dominance import crowded_order, require_moocore
-from detnas.search.strategies.unseen import Choices, Unseen
+from detnas.search.strategies.unseen import Unseen
+from search_space.architecture import Choices
 from search_space.sampling import BudgetSampler
 
 WHERE = "search.strategy.objectives"
 
 
-@dataclass(frozen=True)
-class ParetoSettings(BreedingSettings):
+class ParetoSettings(BreedingSettings, tag="pareto", frozen=True):
     """Config of the Pareto evolution.
 
     Attributes:
         objectives: costs, by name, that are minimised beside the score; one or more.
     """
 
-    type: ClassVar[str] = "pareto"
-
-    objectives: tuple[str, ...] = ("macs",)
+    objectives: Annotated[tuple[str, ...], Meta(min_length=1)] = ("macs",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        given: object = self.objectives  # a config's may be anything
-        if not isinstance(given, list | tuple) or not given:
-            raise UserError(f"{WHERE} must be a list of names of costs, not {given!r}")
-        for name in given:
-            if not isinstance(name, str):
-                raise UserError(f"{WHERE} must hold names of costs, not {name!r}")
-            if given.count(name) > 1:
+        for name in self.objectives:
+            if self.objectives.count(name) > 1:
                 raise UserError(f"{WHERE} has {name!r} twice; leave one out")
-        object.__setattr__(self, "objectives", tuple(given))
 
     def build(
         self, sampler: BudgetSampler, costs: Costs, seed: int, start: Sequence[Choices] = ()

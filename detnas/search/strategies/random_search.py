@@ -1,8 +1,6 @@
 """Random search: every candidate drawn uniformly, none twice; and the baseline's draws."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -13,18 +11,16 @@ from detnas.search.strategies.base import (
     StrategySettings,
     breed_nothing,
 )
-from detnas.search.strategies.unseen import Choices, draw_tuples
+from detnas.search.strategies.unseen import draw_tuples
+from search_space.architecture import Choices
 from search_space.sampling import BudgetSampler
 
 # Seeds the baseline's draws apart from every generation's.
 BASELINE_STEP = 10**6
 
 
-@dataclass(frozen=True)
-class RandomSettings(StrategySettings):
+class RandomSettings(StrategySettings, tag="random", frozen=True):
     """Config of the random search; its generations only mark how often a backup is written."""
-
-    type: ClassVar[str] = "random"
 
     def build(
         self, sampler: BudgetSampler, costs: Costs, seed: int, start: Sequence[Choices] = ()

@@ -4,10 +4,8 @@ from itertools import islice
 
 import numpy as np
 
+from search_space.architecture import Choices
 from search_space.sampling import BudgetSampler
-
-Choices = tuple[int, ...]
-"""An architecture as a strategy sees it: one block choice per block."""
 
 # A budget that holds fewer architectures than this many times those a search has seen is listed in
 # full; in a larger one three draws of four are unseen.

@@ -9,6 +9,7 @@ from PIL import Image
 
 from detnas.report.curves import draw_cost_scatter, draw_search
 from detnas.report.style import DARK, LIGHT, Theme
+from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import Evaluation
 
 
@@ -35,6 +36,13 @@ def row(
     )
 
 
+def search_of(
+    rows: Sequence[Evaluation], greater_is_better: bool = True, **budget: float
+) -> SearchHistory:
+    settings = {"score": "s", "greater_is_better": greater_is_better, "budgets": [budget]}
+    return SearchHistory(Path("history.db"), tuple(rows), settings)
+
+
 SEARCH = [row(i, 0.3 + 0.001 * i if i % 7 else None, i // 20) for i in range(100)]
 RANDOM = [row(i, 0.31 + 0.001 * i, role="random") for i in range(8)]
 
@@ -48,7 +56,7 @@ def pixels_of(path: Path, colour: str) -> int:
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 def test_search_is_drawn(theme: Theme, tmp_path: Path) -> None:
     path = tmp_path / "search.png"
-    draw_search([*SEARCH, *RANDOM], path, score_name="s", theme=theme)
+    draw_search(search_of([*SEARCH, *RANDOM]), path, theme=theme)
     with Image.open(path) as image:
         assert image.width > 1400
         assert np.asarray(image.convert("L")).std() > 10
@@ -58,7 +66,7 @@ def test_search_is_drawn(theme: Theme, tmp_path: Path) -> None:
 
 def test_nothing_failed_marks_nothing_failed(tmp_path: Path) -> None:
     path = tmp_path / "search.png"
-    draw_search([r for r in SEARCH if r.score is not None], path, score_name="s")
+    draw_search(search_of([r for r in SEARCH if r.score is not None]), path)
     assert pixels_of(path, LIGHT.alarm) == 0
 
 
@@ -70,8 +78,8 @@ def test_best_stands_where_the_lowest_is_better(tmp_path: Path) -> None:
 
     rows = [row(i, score) for i, score in enumerate((0.5, 0.2, 0.9))]
     high, low = tmp_path / "high.png", tmp_path / "low.png"
-    draw_search(rows, high, score_name="s")
-    draw_search(rows, low, score_name="s", greater_is_better=False)
+    draw_search(search_of(rows), high)
+    draw_search(search_of(rows, greater_is_better=False), low)
     assert star_row(high) < 0.3 < 0.6 < star_row(low)
 
 
@@ -86,8 +94,8 @@ def test_best_stands_where_the_lowest_is_better(tmp_path: Path) -> None:
     ids=["one", "first failed", "still running", "all the same"],
 )
 def test_small_histories_are_drawn(rows: Sequence[Evaluation], tmp_path: Path) -> None:
-    draw_search(rows, tmp_path / "search.svg", score_name="s")
-    draw_cost_scatter(rows, tmp_path / "cost.svg", score_name="s")
+    draw_search(search_of(rows), tmp_path / "search.svg")
+    draw_cost_scatter(search_of(rows), tmp_path / "cost.svg")
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -95,14 +103,15 @@ def test_small_histories_are_drawn(rows: Sequence[Evaluation], tmp_path: Path) -
 def test_no_score_is_refused(rows: Sequence[Evaluation], tmp_path: Path) -> None:
     for draw in (draw_search, draw_cost_scatter):
         with pytest.raises(ValueError, match="no candidate of the search has a score"):
-            draw(rows, tmp_path / "curve.png", score_name="s")
+            draw(search_of(rows), tmp_path / "curve.png")
     assert not list(tmp_path.iterdir())
 
 
 def test_budget_is_a_line_in_the_scatter(tmp_path: Path) -> None:
     without, bounded = tmp_path / "without.png", tmp_path / "bounded.png"
-    draw_cost_scatter([*SEARCH, *RANDOM], without, score_name="s")
-    draw_cost_scatter([*SEARCH, *RANDOM], bounded, score_name="s", lower=2.9e6, upper=3.2e6)
+    draw_cost_scatter(search_of([*SEARCH, *RANDOM]), without)
+    both = search_of([*SEARCH, *RANDOM], lower=2.9e6, upper=3.2e6)
+    draw_cost_scatter(both, bounded)
     assert pixels_of(without, LIGHT.alarm) == 0
     assert pixels_of(bounded, LIGHT.alarm) > 200
 
@@ -110,7 +119,7 @@ def test_budget_is_a_line_in_the_scatter(tmp_path: Path) -> None:
 def test_front_is_a_line_in_the_scatter(tmp_path: Path) -> None:
     def has_line(rows: Sequence[Evaluation], greater_is_better: bool = True) -> bool:
         path = tmp_path / "cost.svg"
-        draw_cost_scatter(rows, path, score_name="s", greater_is_better=greater_is_better)
+        draw_cost_scatter(search_of(rows, greater_is_better), path)
         return "Pareto front" in path.read_text(encoding="utf-8")
 
     rising = [row(i, 0.1 * i) for i in range(1, 5)]
@@ -122,4 +131,4 @@ def test_front_is_a_line_in_the_scatter(tmp_path: Path) -> None:
 
 def test_unknown_cost_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no cost 'latency_ms', only macs, params"):
-        draw_cost_scatter(SEARCH, tmp_path / "cost.png", score_name="s", cost="latency_ms")
+        draw_cost_scatter(search_of(SEARCH), tmp_path / "cost.png", cost="latency_ms")

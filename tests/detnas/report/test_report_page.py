@@ -14,8 +14,7 @@ import pytest
 from PIL import Image
 
 from detnas.report.page import write_report
-from detnas.search.front import pareto_front
-from detnas.search.history.records import read_history
+from detnas.search.history.reading import SearchHistory
 from detnas.search.history.writer import History
 from search_space import Architecture, get_space, macs_table, params_table
 
@@ -143,7 +142,7 @@ def test_objectives_have_pictures_and_a_front(finished: Path, tmp_path: Path) ->
     assert "has more MACs or more parameters." in " ".join(page.text.split())
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     table = html.split("<h2>Pareto front</h2>")[1].split("</table>")[0]
-    front = pareto_front(read_history(tmp_path / "history.db"), ["macs", "params"])
+    front = SearchHistory.read(tmp_path).front(["macs", "params"])
     assert re.findall(r">(0\.\d{4})<", table) == [f"{row.score:.4f}" for row in front]
     assert "Pareto" not in Page(finished / "report.html").text.replace("is the Pareto front", "")
 

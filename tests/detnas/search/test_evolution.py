@@ -5,10 +5,10 @@ import pytest
 from test_strategies import build, run
 from toy_search import MINI, TINY, toy_sampler
 
-from detnas.search.strategies import Choices
 from detnas.search.strategies.breeding import breed_children
 from detnas.search.strategies.evolution import EvolutionSettings
 from detnas.search.strategies.unseen import Unseen
+from search_space.architecture import Choices
 from search_space.sampling import Budget, BudgetSampler
 
 

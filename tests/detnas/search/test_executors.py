@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from detnas.search.settings import ExecutorSettings
 from toy_search import noisy, toy_sampler, toy_search, trajectory
 from toy_workers import MakeToy
 
@@ -18,7 +19,6 @@ from detnas.search.executors.build import Machine, build_executor
 from detnas.search.executors.local import LocalExecutor
 from detnas.search.executors.pool import MAX_ERRORS_IN_A_ROW, MAX_LOSSES
 from detnas.search.history.records import Evaluation, read_history
-from detnas.search.settings import ExecutorSettings
 from detnas.search.strategies import Choices
 from detnas.search.strategies.unseen import draw_tuples
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy_search import STRATEGIES, TINY, toy_search
+from toy_search import STRATEGIES, TINY, rows_of, toy_search
 
-from detnas.search.front import pareto_front, write_front
-from detnas.search.history.records import Evaluation, read_history
+from detnas.search.front import pareto_front
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import RANDOM, Evaluation
 from detnas.search.history.writer import History
+from detnas.search.results import write_front
 from search_space.architecture import Architecture
 
 SETTINGS: dict[str, Any] = {
@@ -57,16 +59,21 @@ ROWS = [
 ]
 
 
+def history_of(rows: list[Evaluation], greater_is_better: bool = True) -> SearchHistory:
+    settings = {**SETTINGS, "greater_is_better": greater_is_better}
+    return SearchHistory(Path("history.db"), tuple(rows), settings)
+
+
 def ids(front: list[Evaluation]) -> list[int]:
     return [evaluation.id for evaluation in front]
 
 
 def test_front_by_cost() -> None:
-    assert ids(pareto_front(ROWS, ["macs"])) == [4, 0, 1]
-    assert ids(pareto_front(reversed(ROWS), ["macs"])) == [4, 0, 1]
-    assert ids(pareto_front(ROWS, ["macs"], greater_is_better=False)) == [4]
-    assert ids(pareto_front(ROWS, ["macs"], role="random")) == [7]
-    assert pareto_front(ROWS[3:4], ["macs"]) == []
+    assert ids(history_of(ROWS).front(["macs"])) == [4, 0, 1]
+    assert ids(history_of(ROWS[::-1]).front(["macs"])) == [4, 0, 1]
+    assert ids(history_of(ROWS, greater_is_better=False).front(["macs"])) == [4]
+    assert ids(history_of(ROWS).front(["macs"], RANDOM)) == [7]
+    assert history_of(ROWS[3:4]).front(["macs"]) == []
 
 
 def test_a_second_cost_may_save_a_candidate() -> None:
@@ -98,7 +105,7 @@ def test_front_is_that_of_the_definition(greater_is_better: bool) -> None:
 @pytest.mark.parametrize("settings", STRATEGIES, ids=lambda s: s.type)
 def test_any_search_has_a_front(settings: Any, tmp_path: Path) -> None:
     result = toy_search(tmp_path / "h.db", settings, baseline=4)
-    front = pareto_front(read_history(tmp_path / "h.db"), ["macs"])
+    front = history_of(rows_of(tmp_path / "h.db")).front(["macs"])
     assert result.score == front[-1].score
     scores = [evaluation.score for evaluation in front]
     assert scores == sorted(set(scores))
@@ -107,8 +114,8 @@ def test_any_search_has_a_front(settings: Any, tmp_path: Path) -> None:
 def test_wrong_objectives_are_refused() -> None:
     with pytest.raises(ValueError, match="no cost 'latency_ms', only macs, params"):
         pareto_front(ROWS, ["macs", "latency_ms"])
-    with pytest.raises(ValueError, match="one objective at least"):
-        pareto_front(ROWS, [])
+    with pytest.raises(ValueError, match="at least one cost"):
+        history_of(ROWS).front([])
 
 
 @pytest.fixture
@@ -123,7 +130,7 @@ def history(tmp_path: Path) -> Path:
 
 
 def test_front_is_written_as_architectures(history: Path, tmp_path: Path) -> None:
-    written = write_front(history, tmp_path / "front.json", ["macs@320x320"])
+    write_front(SearchHistory.read(history), tmp_path / "front.json", ["macs@320x320"])
     document = json.loads((tmp_path / "front.json").read_text(encoding="utf-8"))
     assert {**document, "architectures": [], "values": []} == {
         "format": "detnas-front",
@@ -138,7 +145,6 @@ def test_front_is_written_as_architectures(history: Path, tmp_path: Path) -> Non
         {"score": 0.3, "macs@320x320": 7.0},
     ]
     expected = [Architecture(TINY, (i,) * 10, "interleave") for i in range(2)]
-    assert written == expected
     assert [Architecture.from_dict(each) for each in document["architectures"]] == expected
     best = document["architectures"][1]
     assert best["score"] == {"metric": "coco/bbox_mAP", "value": 0.3, "split": "search"}
@@ -149,5 +155,5 @@ def test_front_of_nothing_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     History.create(path, SETTINGS).close()
     with pytest.raises(ValueError, match="no candidate has a score yet"):
-        write_front(path, tmp_path / "front.json", ["macs"])
+        write_front(SearchHistory.read(path), tmp_path / "front.json", ["macs"])
     assert not (tmp_path / "front.json").exists()

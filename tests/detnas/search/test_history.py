@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_search import noisy, toy_search, trajectory
+from toy_search import noisy, rows_of, toy_search, trajectory
 
 from detnas.search.history import file as history_file
 from detnas.search.history import listing
 from detnas.search.history.file import DamagedHistoryError, HistoryWriteError, backup_path
-from detnas.search.history.records import best_of, choices_to_text, read_fingerprint, read_history
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import best_of
 from detnas.search.history.writer import History
+from search_space.architecture import choices_to_text
 
 FINGERPRINT: dict[str, Any] = {
     "space": "tiny",
@@ -52,7 +54,7 @@ def test_keeps_results_at_full_precision(history: History, path: Path) -> None:
     history.mark_running(second, "gpu2")
     history.record_failed(second, "RuntimeError: unlucky")
     history.mark_running(third, "local")
-    done, failed, running = read_history(path)
+    done, failed, running = rows_of(path)
     assert (done.status, done.score, done.metrics) == (
         "done",
         0.1 + 0.2,
@@ -102,14 +104,14 @@ def test_create_refuses_to_overwrite(history: History, path: Path) -> None:
     history.close()
     with pytest.raises(ValueError, match=r"already exists; continue it with --resume"):
         History.create(path, FINGERPRINT)
-    assert len(read_history(path)) == 3
+    assert len(rows_of(path)) == 3
 
 
 def test_open_refuses_what_is_absent(path: Path) -> None:
     with pytest.raises(ValueError, match="no such history"):
         History.open(path, FINGERPRINT)
     with pytest.raises(ValueError, match="no such history"):
-        read_history(path)
+        rows_of(path)
     assert list(path.parent.iterdir()) == []
 
 
@@ -144,13 +146,13 @@ def test_generations_may_grow(history: History, path: Path) -> None:
     history.close()
     grown = changed(strategy={"type": "random", "generations": 5})
     History.open(path, grown).close()
-    assert read_fingerprint(path) == json.loads(json.dumps(grown))
+    assert SearchHistory.read(path).fingerprint == json.loads(json.dumps(grown))
 
 
 def test_second_writer_is_refused_and_readers_are_not(history: History, path: Path) -> None:
     with pytest.raises(ValueError, match=r"in use by another search \(process \d+"):
         History.open(path, FINGERPRINT)
-    assert len(read_history(path)) == 3
+    assert len(rows_of(path)) == 3
 
 
 def test_unknown_version_is_refused(history: History, path: Path) -> None:
@@ -158,7 +160,7 @@ def test_unknown_version_is_refused(history: History, path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    for read in (read_history, lambda p: History.open(p, FINGERPRINT)):
+    for read in (SearchHistory.read, lambda p: History.open(p, FINGERPRINT)):
         with pytest.raises(ValueError, match=r"version 99, this program reads versions up to 2"):
             read(path)
 
@@ -191,7 +193,7 @@ def test_damaged_file_is_refused_naming_its_backup(
     with History.open(path, FINGERPRINT) as whole:
         whole.backup()
     damage(path)
-    for read in (read_history, lambda p: History.open(p, FINGERPRINT)):
+    for read in (SearchHistory.read, lambda p: History.open(p, FINGERPRINT)):
         with pytest.raises(DamagedHistoryError, match=r"rename .*history\.backup\.db"):
             read(path)
 
@@ -206,7 +208,7 @@ def test_a_row_that_cannot_be_read_is_damage(history: History, path: Path, damag
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute(damage)
     connection.close()
-    for read in (read_history, read_fingerprint, lambda p: History.open(p, FINGERPRINT)):
+    for read in (SearchHistory.read, lambda p: History.open(p, FINGERPRINT)):
         with pytest.raises(DamagedHistoryError, match=r"cannot be read.*history\.backup\.db"):
             read(path)
 
@@ -258,7 +260,7 @@ def test_without_wal_the_rollback_journal_is_used(
         history.record_generation(0, CANDIDATES)
         assert not Path(f"{path}-wal").exists()
     assert "rollback journal (delete)" in caplog.text
-    assert len(read_history(path)) == 3
+    assert len(rows_of(path)) == 3
 
 
 def test_full_disk_loses_nothing(history: History, path: Path) -> None:
@@ -269,20 +271,24 @@ def test_full_disk_loses_nothing(history: History, path: Path) -> None:
     big = [((i, i), {"macs": i}) for i in range(4, 4000)]
     with pytest.raises(HistoryWriteError, match=r"full.*continue with --resume"):
         history.record_generation(1, big)
-    assert [e.status for e in read_history(path)] == ["done", "proposed", "proposed"]
+    assert [e.status for e in rows_of(path)] == [
+        "done",
+        "proposed",
+        "proposed",
+    ]
 
 
 def test_history_of_version_1_is_read_and_upgraded_and_gone_on_with(tmp_path: Path) -> None:
     """The file was left by the last program of version 1, killed in its middle."""
     old, whole = tmp_path / "old.db", tmp_path / "whole.db"
     shutil.copy(Path(__file__).with_name("history_v1.db"), old)
-    before = read_history(old)
+    before = rows_of(old)
     assert {e.proposed for e in before} == {None}
     assert sum(e.settled for e in before) == 10
     for path in (old, whole):
         toy_search(path, evaluate=noisy, baseline=3)
-    assert trajectory(read_history(old)) == trajectory(read_history(whole))
-    after = read_history(old)
+    assert trajectory(rows_of(old)) == trajectory(rows_of(whole))
+    after = rows_of(old)
     assert after[:10] == before[:10]
     assert all(e.proposed is not None for e in after[12:])
     connection = sqlite3.connect(old)
@@ -295,18 +301,18 @@ def test_an_upgrade_that_fails_leaves_the_old_file(
 ) -> None:
     old = tmp_path / "old.db"
     shutil.copy(Path(__file__).with_name("history_v1.db"), old)
-    before = read_history(old)
+    before = rows_of(old)
     monkeypatch.setitem(history_file.UPGRADES, 1, f"{history_file.UPGRADES[1]}; SELECT * FROM none")
     with pytest.raises(HistoryWriteError, match="version 1 and cannot be upgraded"):
         toy_search(old, evaluate=noisy, baseline=3)
-    assert read_history(old) == before
+    assert rows_of(old) == before
     monkeypatch.undo()
     toy_search(old, evaluate=noisy, baseline=3)
 
 
 def test_csv_and_json_hold_everything(tmp_path: Path) -> None:
     toy_search(tmp_path / "history.db", evaluate=noisy, baseline=3)
-    rows = read_history(tmp_path / "history.db")
+    rows = rows_of(tmp_path / "history.db")
     read = list(csv.DictReader(io.StringIO(listing.history_csv(rows))))
     assert len(read) == len(rows) == 27
     for row, line in zip(rows, read, strict=True):
@@ -346,7 +352,11 @@ def test_half_a_transaction_in_a_rollback_journal_is_undone_by_readers_too(
     for file in (path, Path(f"{path}-journal")):
         shutil.copy(file, killed)
     writer.close()
-    assert [e.choices for e in read_history(killed / path.name)] == [(0, 1), (1, 1), (2, 3)]
+    assert [e.choices for e in rows_of(killed / path.name)] == [
+        (0, 1),
+        (1, 1),
+        (2, 3),
+    ]
     assert not (killed / f"{path.name}-journal").exists()
 
 

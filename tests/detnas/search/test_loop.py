@@ -5,16 +5,15 @@ from pathlib import Path
 
 import pytest
 import toy_search as toy
-from toy_search import MINI, STRATEGIES, noisy, toy_evaluate, toy_sampler, trajectory
+from toy_search import MINI, STRATEGIES, noisy, rows_of, toy_evaluate, toy_sampler, trajectory
 
 from detnas.search.executors.base import MissingScoreError
 from detnas.search.executors.local import LocalExecutor
-from detnas.search.history.records import read_history
 from detnas.search.history.writer import History
 from detnas.search.loop import ReplayError, SearchFailedError
 from detnas.search.progress import Progress
-from detnas.search.strategies import Choices
 from detnas.search.strategies.random_search import RandomSettings
+from search_space.architecture import Choices
 
 EVOLUTION = STRATEGIES[0]
 
@@ -30,7 +29,7 @@ def test_evaluates_every_generation_and_returns_the_best(path: Path) -> None:
     assert all(e.status == "done" for e in result.evaluations)
     assert result.score == max(e.score or 0 for e in result.evaluations)
     assert result.score == toy.toy_score(result.choices)
-    assert list(result.evaluations) == read_history(path)
+    assert list(result.evaluations) == rows_of(path)
 
 
 def test_lower_may_be_better(path: Path) -> None:
@@ -71,7 +70,7 @@ def test_scores_that_are_not_finite_fail_the_search_if_all_are(path: Path, score
 
     with pytest.raises(SearchFailedError, match=f"ScoreNotFiniteError: score is {score}"):
         toy.toy_search(path, evaluate=evaluate)
-    assert {e.status for e in read_history(path)} == {"failed"}
+    assert {e.status for e in rows_of(path)} == {"failed"}
     # Nothing was learnt, so once the cause is mended the same candidates are tried again.
     assert trajectory(list(toy.toy_search(path).evaluations)) == trajectory(
         list(toy.toy_search(path.with_name("whole.db")).evaluations)
@@ -90,7 +89,7 @@ def test_a_generation_that_fails_as_a_whole_ends_the_search_and_is_tried_again(p
 
     with pytest.raises(SearchFailedError, match=r"of a generation failed.*share is gone.*--resume"):
         toy.toy_search(path, evaluate=outage)
-    assert [e.status for e in read_history(path)] == ["done"] * 12 + ["failed"] * 6
+    assert [e.status for e in rows_of(path)] == ["done"] * 12 + ["failed"] * 6
     assert trajectory(list(toy.toy_search(path).evaluations)) == trajectory(
         list(toy.toy_search(path.with_name("whole.db")).evaluations)
     )
@@ -99,7 +98,7 @@ def test_a_generation_that_fails_as_a_whole_ends_the_search_and_is_tried_again(p
 def test_missing_score_is_no_fault_of_the_candidate(path: Path) -> None:
     with pytest.raises(MissingScoreError, match=r"'mAP' is not among .* one of: score, nan"):
         toy.toy_search(path, executor=LocalExecutor(toy_evaluate, "mAP"))
-    assert {e.status for e in read_history(path)} == {"running", "proposed"}
+    assert {e.status for e in rows_of(path)} == {"running", "proposed"}
 
 
 def test_finished_search_resumes_to_its_result(path: Path) -> None:

@@ -11,8 +11,9 @@ from hypothesis.extra.numpy import arrays
 from test_strategies import build, run
 from toy_search import TINY, toy_sampler, toy_score
 
-from detnas.search.costs import candidate_costs
-from detnas.search.strategies import Choices, StrategySettings
+from detnas.search.costs import CandidateCosts
+from detnas.search.ranking import rank_key
+from detnas.search.strategies import StrategySettings
 from detnas.search.strategies.base import Scored
 from detnas.search.strategies.breeding import breed_children, by_tournament
 from detnas.search.strategies.dominance import (
@@ -24,7 +25,9 @@ from detnas.search.strategies.dominance import (
 from detnas.search.strategies.evolution import EvolutionSettings
 from detnas.search.strategies.pareto import ParetoSettings, select_parents
 from detnas.search.strategies.random_search import RandomSettings
+from search_space.architecture import Choices
 from search_space.sampling import Budget, BudgetSampler
+from search_space.validation import convert
 
 # Few values, so that points tie, repeat, and are constant in an objective.
 POINTS = st.tuples(st.integers(1, 14), st.integers(1, 4)).flatmap(
@@ -100,7 +103,7 @@ def test_parents_are_the_first_fronts_and_ties_go_by_rule() -> None:
         scored(0.7, 5, 5),  # equal to the one before: 0 crowding, so behind its whole front
         scored(0.72, 6, 6),
     ]
-    ranked = sorted(candidates, key=lambda each: each.rank_key)
+    ranked = sorted(candidates, key=lambda each: rank_key(each.score, each.costs, (each.position,)))
     parents = [choices[0] for choices in select_parents(ranked, ["macs"], 7)]
     # The ends by score; crowding of 6: 4/7 + 0.2/0.3, of 4: 4/7 + 0.12/0.3.
     assert parents == [1, 2, 6, 4, 5, 3, 0]
@@ -156,7 +159,7 @@ def trade_off(choices: Choices) -> float:
 
 def hypervolume(settings: StrategySettings, seed: int) -> float:
     """What a search's candidates dominate together, from score 0 and the most MACs on."""
-    strategy = settings.build(SPACE, candidate_costs(SPACE), seed)
+    strategy = settings.build(SPACE, CandidateCosts(SPACE), seed)
     points: list[tuple[float, float]] = []
     while proposals := strategy.ask():
         results = [(choices, trade_off(choices)) for choices in proposals]
@@ -185,7 +188,7 @@ def test_several_objectives() -> None:
 
 
 def test_objectives_become_a_tuple() -> None:
-    settings = ParetoSettings(objectives=["params", "macs"])  # type: ignore[arg-type]
+    settings = convert({"type": "pareto", "objectives": ["params", "macs"]}, ParetoSettings)
     assert settings.objectives == ("params", "macs")
     assert settings == ParetoSettings(objectives=("params", "macs"))
 
@@ -193,15 +196,15 @@ def test_objectives_become_a_tuple() -> None:
 @pytest.mark.parametrize(
     ("objectives", "message"),
     [
-        ("macs", "search.strategy.objectives must be a list of names of costs, not 'macs'"),
-        ([], "must be a list of names of costs, not []"),
-        ([1], "must hold names of costs, not 1"),
+        ("macs", "search.strategy.objectives must be a list, not 'macs'"),
+        ([], "search.strategy.objectives must be a non-empty list, not []"),
+        ([1], "search.strategy.objectives[0] must be a string, not 1"),
         (["macs", "params", "macs"], "search.strategy.objectives has 'macs' twice"),
     ],
 )
 def test_objectives_that_are_no_names_are_refused(objectives: object, message: str) -> None:
     with pytest.raises(ValueError) as refusal:
-        ParetoSettings(objectives=objectives)  # type: ignore[arg-type]
+        convert({"type": "pareto", "objectives": objectives}, ParetoSettings, "search.strategy")
     assert message in str(refusal.value)
 
 

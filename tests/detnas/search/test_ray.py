@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from detnas.search.settings import ExecutorSettings
 from test_executors import JOBS
 from toy_search import noisy, toy_search, trajectory
 from toy_workers import MakeToy
@@ -13,7 +14,6 @@ from toy_workers import MakeToy
 from detnas.search.executors.base import ExecutorError, JobResult
 from detnas.search.executors.build import Machine, build_executor
 from detnas.search.history.records import read_history
-from detnas.search.settings import ExecutorSettings
 
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 

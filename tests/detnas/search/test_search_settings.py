@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from detnas.search.settings import ExecutorSettings, SearchSettings
+from detnas.search.executors.settings import ExecutorSettings
 from detnas.search.strategies.evolution import EvolutionSettings
 from detnas.search.strategies.random_search import RandomSettings
+from detnas.stages.settings import SearchSettings
 from search_space.sampling import Budget
 
 
@@ -17,7 +18,7 @@ def section(**changes: Any) -> dict[str, Any]:
 
 
 def test_reads_a_whole_section() -> None:
-    settings = SearchSettings.from_dict(
+    settings = SearchSettings.from_section(
         section(
             strategy={"type": "evolution", "generations": 3, "mutation_probability": 0.2},
             budgets=[{"cost": "macs", "upper": 3e8, "lower": None, "input_size": [3, 64, 96]}],
@@ -34,10 +35,10 @@ def test_reads_a_whole_section() -> None:
 
 
 def test_defaults_are_the_authors() -> None:
-    settings = SearchSettings.from_dict(section())
+    settings = SearchSettings.from_section(section())
     assert settings.strategy == EvolutionSettings(20, 50, 10, 20, 20, 0.1)
     assert settings.evaluator.calibration_images == 500
-    random = SearchSettings.from_dict(section(strategy={"type": "random", "population": 7}))
+    random = SearchSettings.from_section(section(strategy={"type": "random", "population": 7}))
     assert random.strategy == RandomSettings(population=7)
 
 
@@ -68,8 +69,8 @@ def test_defaults_are_the_authors() -> None:
             "address is for type 'ray', not 'processes': leave it out",
         ),
         ({"executor": {"type": "processes", "workers": 0}}, "workers must be an integer >= 1"),
-        ({"executor": {"timeout": 0}}, "search.executor.timeout must be above 0 seconds"),
-        ({"start_from": 3}, "search.start_from must be a list of texts"),
+        ({"executor": {"timeout": 0}}, "search.executor.timeout must be a number > 0"),
+        ({"start_from": 3}, "search.start_from must be a list"),
         ({"cost_tables": [""]}, "search.cost_tables[0] must be a non-empty string"),
         (
             {"strategy": {"type": "evolutoin"}},
@@ -86,37 +87,43 @@ def test_defaults_are_the_authors() -> None:
             "search.strategy.parents (60) exceeds population (50)",
         ),
         ({"strategy": {"type": "random", "generations": 0}}, "generations must be an integer >= 1"),
-        ({"strategy": {"type": "random", "generations": "9"}}, "an integer >= 1, not '9'"),
+        (
+            {"strategy": {"type": "random", "generations": "9"}},
+            "generations must be an integer, not '9'",
+        ),
         (
             {"strategy": {"type": "evolution", "mutation_probability": 1.5}},
-            "mutation_probability must be above 0 and at most 1, not 1.5",
+            "mutation_probability must be a number <= 1, not 1.5",
         ),
         ({"budgets": {"upper": 3}}, "search.budgets must be a list of dicts"),
-        ({"budgets": [{"upper": "300M"}]}, "search.budgets[0].upper must be a finite number"),
-        ({"budgets": [{"input_size": (224, 224)}]}, "must be (channels, height, width)"),
+        ({"budgets": [{"upper": "300M"}]}, "search.budgets[0].upper must be a number or None"),
+        (
+            {"budgets": [{"input_size": (224, 224)}]},
+            "search.budgets[0].input_size must be a list of length 3",
+        ),
         ({"evaluator": {"dtype": "float23"}}, "did you mean 'float32'?"),
         ({"evaluator": {"threads": 0}}, "search.evaluator.threads must be an integer >= 1"),
         ({"executor": {"type": "proceses"}}, "unknown search.executor.type 'proceses'"),
         ({"executor": {"attempts": 0}}, "search.executor.attempts must be an integer >= 1"),
         ({"random_baseline": -1}, "search.random_baseline must be an integer >= 0"),
-        ({"supernet": None}, "search.supernet must be a non-empty string"),
+        ({"supernet": None}, "search.supernet must be a string"),
     ],
 )
 def test_mistakes_are_named(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as refusal:
-        SearchSettings.from_dict(section(**changes))
+        SearchSettings.from_section(section(**changes))
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
 def test_supernet_is_required() -> None:
     with pytest.raises(ValueError, match="key 'supernet' is missing under search"):
-        SearchSettings.from_dict({})
+        SearchSettings.from_section({})
 
 
 def test_fingerprint_leaves_out_what_alters_no_score() -> None:
     print_of = [
-        SearchSettings.from_dict(section(**changes)).fingerprint()
+        SearchSettings.from_section(section(**changes)).fingerprint()
         for changes in (
             {},
             {"executor": {"attempts": 5}, "random_baseline": 9, "evaluator": {"cache_mb": 0}},
@@ -128,7 +135,7 @@ def test_fingerprint_leaves_out_what_alters_no_score() -> None:
 
 def test_imports_neither_torch_nor_openmmlab() -> None:
     script = (
-        "import sys; import detnas.search.loop, detnas.search.settings; "
+        "import sys; import detnas.search.loop, detnas.search.executors.build; "
         "print({'torch', 'mmengine', 'mmdet', 'mmcv', 'mmpretrain'} & set(sys.modules))"
     )
     done = subprocess.run(

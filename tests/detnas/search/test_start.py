@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_search import MINI, STRATEGIES, TINY, toy_sampler
+from toy_search import MINI, STRATEGIES, TINY, rows_of, toy_sampler
 
-from detnas.search.costs import candidate_costs
+from detnas.search.costs import CandidateCosts
 from detnas.search.history.file import FILE_NAME
-from detnas.search.history.records import best_of, choices_to_text, read_history
+from detnas.search.history.records import best_of
 from detnas.search.history.writer import History
-from detnas.search.start import read_start
-from detnas.search.strategies import Choices
-from search_space.architecture import Architecture
+from detnas.search.warm_start import read_start
+from search_space.architecture import Architecture, Choices, choices_to_text
 from search_space.published import PUBLISHED
 from search_space.sampling import BudgetSampler
 from search_space.spaces import SearchSpace, get_space
@@ -36,7 +35,7 @@ def make_history(
 ) -> str:
     """A work directory whose search has these scores; None failed."""
     folder.mkdir(parents=True)
-    costs = candidate_costs(toy_sampler(space))
+    costs = CandidateCosts(toy_sampler(space))
     settings: dict[str, Any] = {"space": space.to_dict(), "greater_is_better": greater_is_better}
     with History.create(folder / FILE_NAME, settings) as history:
         history.record_generation(0, [(choices, costs(choices)) for choices in scores])
@@ -86,7 +85,7 @@ def test_the_best_of_an_earlier_search(where: str, tmp_path: Path) -> None:
     assert read_start([str(source)], SAMPLER, 50) == [LOW[1], LOW[0], LOW[2]]
     assert read_start([str(source)], SAMPLER, 2) == [LOW[1], LOW[0]]
     whole = read_start([str(source)], toy_sampler(share=1.0), 50)
-    best = best_of(read_history(inner / FILE_NAME))
+    best = best_of(rows_of(inner / FILE_NAME))
     assert best is not None
     assert whole == [best.choices, LOW[1], LOW[0], LOW[2]] == [HIGH, *whole[1:]]
 
@@ -106,7 +105,7 @@ def test_architectures_come_before_histories_which_take_turns(tmp_path: Path) ->
 def test_what_is_read_starts_every_strategy(tmp_path: Path) -> None:
     start = read_start([make_history(tmp_path / "run", SCORES)], SAMPLER, 50)
     for settings in STRATEGIES:
-        strategy = settings.build(SAMPLER, candidate_costs(SAMPLER), 0, start)
+        strategy = settings.build(SAMPLER, CandidateCosts(SAMPLER), 0, start)
         assert strategy.ask()[:3] == start
 
 
@@ -122,8 +121,8 @@ def test_what_is_read_starts_every_strategy(tmp_path: Path) -> None:
         ([name(HIGH)], f"{name(HIGH)}: {name(HIGH)} has macs 49,379,456, params "),
         (["mini"], "mini: is of the space 'mini', this search is of 'tiny'"),
         (["high"], "high: none of its 1 candidates with a score lies within macs <= "),
-        (["failed"], "failed: no candidate has a score; leave it out or let that search go on"),
-        (["foreign"], "foreign: its settings lack 'space', no search made it"),
+        (["failed"], "failed: no candidate has a score; leave it out or resume that search"),
+        (["foreign"], "foreign/history.db: its settings lack 'space'; no search made it"),
         ([name(LOW[0]), name(LOW[1]), name(LOW[2])], "3 architectures, more than its population"),
     ],
 )
@@ -146,7 +145,7 @@ def test_mistakes_are_named(
 
 def test_imports_neither_torch_nor_the_library_of_fronts() -> None:
     script = (
-        "import sys; import detnas.search.start, detnas.search.front, detnas.search.settings; "
+        "import sys; import detnas.search.warm_start, detnas.search.front, detnas.resuming; "
         "print({'torch', 'mmengine', 'mmdet', 'moocore'} & set(sys.modules))"
     )
     done = subprocess.run(

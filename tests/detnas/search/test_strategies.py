@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from toy_search import MINI, STRATEGIES, toy_sampler, toy_score, toy_search, trajectory
 
-from detnas.search.costs import candidate_costs
+from detnas.search.costs import CandidateCosts
 from detnas.search.executors.base import Job, JobResult
-from detnas.search.strategies import Choices, Strategy, StrategySettings
+from detnas.search.strategies import Strategy, StrategySettings
 from detnas.search.strategies.random_search import draw_baseline
 from detnas.search.strategies.unseen import list_all
+from search_space.architecture import Choices
 from search_space.sampling import BudgetSampler
 
 pytestmark = pytest.mark.parametrize("settings", STRATEGIES, ids=lambda s: s.type)
@@ -24,7 +26,7 @@ def build(
     start: Sequence[Choices] = (),
 ) -> Strategy:
     sampler = sampler or toy_sampler()
-    return settings.build(sampler, candidate_costs(sampler), seed, start)
+    return settings.build(sampler, CandidateCosts(sampler), seed, start)
 
 
 def run(strategy: Strategy, failing: frozenset[int] = frozenset()) -> Generations:
@@ -60,7 +62,7 @@ def test_every_generation_is_full_within_budget_and_new(settings: StrategySettin
 
 
 def test_longer_search_begins_with_the_shorter(settings: StrategySettings) -> None:
-    longer = type(settings)(**{**vars(settings), "generations": settings.generations + 2})
+    longer = structs.replace(settings, generations=settings.generations + 2)
     assert run(build(longer))[: settings.generations] == run(build(settings))
 
 

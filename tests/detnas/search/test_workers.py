@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from detnas.search.inputs import input_hashes, versions
-from detnas.search.settings import EvaluatorSettings
-from detnas.search.workers import MakeCandidateEvaluator
+from detnas.evaluation.settings import EvaluatorSettings
+from detnas.stages.candidate_worker import MakeCandidateEvaluator
+from detnas.stages.hashes import input_hashes, versions
 
 
 @pytest.fixture

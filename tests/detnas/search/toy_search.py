@@ -14,26 +14,28 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from toy_workers import MakeToy, toy_score
 
-from detnas.search.costs import candidate_costs
+from detnas.search.costs import CandidateCosts
 from detnas.search.executors.base import Executor
 from detnas.search.executors.build import Machine, build_executor
 from detnas.search.executors.local import LocalExecutor
+from detnas.search.executors.settings import ExecutorSettings
 from detnas.search.history import file as history_file
+from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import Evaluation
 from detnas.search.history.writer import History
 from detnas.search.loop import SearchResult, run_search
-from detnas.search.settings import ExecutorSettings
-from detnas.search.strategies import Choices, StrategySettings
+from detnas.search.strategies import StrategySettings
 from detnas.search.strategies.base import GenerationStrategy
 from detnas.search.strategies.evolution import EvolutionSettings
 from detnas.search.strategies.pareto import ParetoSettings
 from detnas.search.strategies.random_search import RandomSettings, draw_baseline
+from search_space.architecture import Choices
 from search_space.sampling import Budget, BudgetSampler
 from search_space.spaces import SearchSpace, Stage, get_space
 
@@ -79,7 +81,7 @@ def toy_search(
 ) -> SearchResult:
     """Run a search, or resume it where `path` exists."""
     sampler = sampler or toy_sampler()
-    costs = candidate_costs(sampler)
+    costs = CandidateCosts(sampler)
     begin = History.open if path.exists() else History.create
     with begin(path, fingerprint(settings, seed)) as history:
         return run_search(
@@ -90,6 +92,11 @@ def toy_search(
             baseline=draw_baseline(sampler, seed, baseline),
             **options,
         )
+
+
+def rows_of(path: Path) -> list[Evaluation]:
+    """All rows of a history."""
+    return list(SearchHistory.read(path).rows)
 
 
 def trajectory(rows: list[Evaluation]) -> list[tuple[object, ...]]:

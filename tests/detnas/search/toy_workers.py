@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from detnas.errors import UserError
-from detnas.search.strategies import Choices
+from search_space.architecture import Choices
 
 
 def toy_score(choices: Choices) -> float:

@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from detnas.config import load_config
-from detnas.preflight import check_splits
+from detnas.stages.checks import check_splits
 from detnas.training.archive_backend import ArchiveBackend
 
 PIPELINE = [{"type": "mmpretrain.LoadImageFromFile"}, {"type": "mmpretrain.PackInputs"}]

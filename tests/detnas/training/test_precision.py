@@ -21,12 +21,12 @@ from detnas.config import load_config
 from detnas.data.digits import DigitCounts, write_digits
 from detnas.evaluation.batches import scored_loader
 from detnas.evaluation.evaluator import CandidateEvaluator, build_metrics, score
+from detnas.evaluation.settings import EvaluatorSettings
 from detnas.models.checkpoints import read_checkpoint
 from detnas.models.precision import keep_boxes_in_fp32
-from detnas.search.settings import EvaluatorSettings
+from detnas.stages.train import train
 from detnas.training.optimisers import PRECISIONS, TwoGroups, with_precision
 from detnas.training.runner import DetNASRunner
-from detnas.training.train import train
 from search_space.spaces import CHOICES
 
 MINIATURE = Path(__file__).parents[2] / "miniature"

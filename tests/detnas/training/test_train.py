@@ -10,7 +10,7 @@ import torch
 from detnas.config import load_config
 from detnas.data.digits import DigitCounts, write_digits
 from detnas.models.checkpoints import read_checkpoint
-from detnas.training.train import train
+from detnas.stages.train import train
 
 CONFIG = Path(__file__).parents[2] / "miniature" / "retinanet" / "pretrain.py"
 

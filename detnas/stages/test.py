@@ -1,10 +1,13 @@
 """`detnas test`: the metrics of a network, or of one path of a supernet, on the test split."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 
 from detnas.distributed import on_rank_0
 from detnas.errors import UserError
@@ -17,7 +20,12 @@ from detnas.evaluation.evaluator import (
     quiet_stdout,
     score,
 )
-from detnas.preflight import backbone_kind, check_splits, check_weights
+from detnas.files import write_text
+from detnas.stages.base import Stage
+from detnas.stages.checks import backbone_kind, check_splits, check_weights
+from detnas.training.hooks import FINAL_WEIGHTS
+
+METRICS_FILE = "test_metrics.json"
 
 
 def score_checkpoint(
@@ -88,3 +96,32 @@ def _score(
         if metric.collect_device == "cpu" and metric.collect_dir is None:
             metric.collect_dir = str(Path(config.work_dir) / ".collected")
     return score(model, loader, metrics, len(dataset))
+
+
+@dataclass(frozen=True)
+class TestStage(Stage):
+    """The test of the retrained network."""
+
+    __test__ = False  # pytest would collect it
+
+    @property
+    def weights(self) -> Path:
+        """The checkpoint that is tested."""
+        return self.work_dir.parent / "retrain" / FINAL_WEIGHTS
+
+    def check(self) -> None:
+        """See `Stage.check`; retraining has the same config and checks it."""
+
+    def named_inputs(self) -> Mapping[str, Any]:
+        """See `Stage.named_inputs`."""
+        return {"weights": str(self.weights)}
+
+    def run(self, quiet: bool) -> None:
+        """See `Stage.run`."""
+        write_metrics(score_checkpoint(self.config, self.weights), self.work_dir)
+
+
+def write_metrics(metrics: Mapping[str, float], work_dir: Path) -> None:
+    """Write `test_metrics.json`, in the first process alone."""
+    if is_main_process():
+        write_text(work_dir / METRICS_FILE, json.dumps(metrics, indent=2) + "\n")

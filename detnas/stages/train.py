@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from detnas.distributed import on_rank_0
 from detnas.errors import UserError
 from detnas.models.backbones import DetNASSupernet
 from detnas.models.checkpoints import read_checkpoint
-from detnas.preflight import build_backbone, check_backbone, check_pretrained, check_splits
+from detnas.stages.base import Stage
+from detnas.stages.checks import build_backbone, check_backbone, check_pretrained, check_splits
 from detnas.training.hooks import FINAL_WEIGHTS
 from detnas.training.optimisers import with_precision
 from detnas.training.path_hook import PathSamplingHook
@@ -175,3 +177,25 @@ def _same(config: Config, key: str) -> bool:
         and config.get("test_dataloader") is not None
         and config.test_dataloader["dataset"] == config.val_dataloader["dataset"]
     )
+
+
+@dataclass(frozen=True)
+class TrainingStage(Stage):
+    """Pretraining, fine-tuning or retraining."""
+
+    def check(self) -> None:
+        """See `Stage.check`."""
+        check_training(self.config)
+
+    def named_inputs(self) -> Mapping[str, Any]:
+        """See `Stage.named_inputs`."""
+        init_cfg = self.config.model.backbone.get("init_cfg") or {}
+        return {"load_from": self.config.get("load_from"), "backbone": init_cfg.get("checkpoint")}
+
+    def run(self, quiet: bool) -> None:
+        """See `Stage.run`."""
+        if quiet:
+            self.config.console_level = "ERROR"
+            progress = {"type": "ProgressHook", "stage": self.name}
+            self.config.custom_hooks = [*self.config.get("custom_hooks", []), progress]
+        train(self.config, resume=True, checked=True)

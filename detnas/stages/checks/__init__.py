@@ -3,14 +3,14 @@
 Each check raises FileNotFoundError or ValueError with one line that names the thing and the mend.
 """
 
-from detnas.preflight.splits import check_splits
-from detnas.preflight.weights import (
+from detnas.stages.checks.backbone import (
     backbone_kind,
     build_backbone,
     check_backbone,
     check_pretrained,
     check_weights,
 )
+from detnas.stages.checks.splits import check_splits
 
 __all__ = [
     "backbone_kind",

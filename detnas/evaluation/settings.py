@@ -1,0 +1,30 @@
+"""The section `search.evaluator` of a config: how one candidate is scored. Imports no torch."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from detnas.resuming import MAY_CHANGE
+
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class EvaluatorSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How one candidate is scored; all but `cache_mb` alter scores.
+
+    Attributes:
+        calibration_images: training images over which batch-norm statistics are recomputed.
+        calibration_batch_size: images in one batch of them.
+        threads: CPU threads of one evaluation; None keeps torch's own number.
+        memory_format: of weights, images and feature maps.
+        dtype: lower precisions than "float32" are used through autocast.
+        cache_mb: memory for the decoded images of each split that are kept between candidates, in
+            MiB; 0 keeps none.
+    """
+
+    calibration_images: Positive = 500
+    calibration_batch_size: Positive = 16
+    threads: Positive | None = None
+    memory_format: Literal["channels_last", "contiguous"] = "channels_last"
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    cache_mb: Annotated[int, Meta(ge=0), MAY_CHANGE] = 2048

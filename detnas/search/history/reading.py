@@ -1,0 +1,158 @@
+"""A search's history read back as one value: its candidates, ranked, and what was searched."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from detnas.errors import UserError, user_input
+from detnas.search.front import pareto_front
+from detnas.search.history.file import FILE_NAME, open_checked
+from detnas.search.history.records import (
+    DONE,
+    FAILED,
+    RANDOM,
+    SEARCH,
+    Evaluation,
+    ranked,
+    read_rows,
+    recorded_fingerprint,
+)
+from search_space.architecture import Architecture
+from search_space.budget import Budget
+from search_space.spaces import SearchSpace
+
+
+@dataclass(frozen=True)
+class SearchHistory:
+    """What a search has evaluated so far, whether it still runs or not.
+
+    Attributes:
+        path: the SQLite file.
+        rows: all evaluations, generation by generation, those of the random baseline last.
+        fingerprint: what scores and proposals depend on, as the search recorded it.
+    """
+
+    path: Path
+    rows: tuple[Evaluation, ...]
+    fingerprint: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path | str) -> "SearchHistory":
+        """Read a history without a lock, also while a search writes it.
+
+        Args:
+            path: a `history.db`, the work directory of a search, or that of an experiment.
+
+        Raises:
+            UserError: there is none, it is damaged, or its version is unknown.
+        """
+        file = find_history(Path(path))
+        with closing(open_checked(file, "ro")) as connection:
+            return cls(file, tuple(read_rows(connection)), recorded_fingerprint(connection))
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The space that was searched."""
+        with user_input(str(self.path)):
+            return SearchSpace.from_dict(self._recorded("space"))
+
+    @property
+    def channel_shuffle(self) -> str:
+        """How the searched supernet divides its channels."""
+        return str(self._recorded("channel_shuffle"))
+
+    @property
+    def score_name(self) -> str:
+        """The metric that ranks candidates."""
+        return str(self._recorded("score"))
+
+    @property
+    def greater_is_better(self) -> bool:
+        """Whether the highest score is the best."""
+        return bool(self._recorded("greater_is_better"))
+
+    @property
+    def strategy(self) -> Mapping[str, Any]:
+        """The settings of the strategy, with its "type"."""
+        strategy: Mapping[str, Any] = self._recorded("strategy")
+        return strategy
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The costs that the strategy minimises beside the score; empty where there are none."""
+        return tuple(self.strategy.get("objectives", ()))
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """The bounds that every candidate keeps."""
+        return msgspec.convert(self._recorded("budgets"), tuple[Budget, ...])
+
+    @property
+    def seed(self) -> int | None:
+        """The search's seed; None where it is not recorded."""
+        return self.fingerprint.get("seed")
+
+    @property
+    def candidates(self) -> tuple[Evaluation, ...]:
+        """The rows of the search itself, in the order of proposal."""
+        return tuple(row for row in self.rows if row.role == SEARCH)
+
+    @property
+    def baseline(self) -> tuple[Evaluation, ...]:
+        """The rows of the random baseline."""
+        return tuple(row for row in self.rows if row.role == RANDOM)
+
+    @property
+    def failed(self) -> tuple[Evaluation, ...]:
+        """The rows without a score because their evaluation failed."""
+        return tuple(row for row in self.rows if row.status == FAILED)
+
+    def scores(self, role: str = SEARCH) -> list[float]:
+        """The scores of `role`, in the order of proposal."""
+        return [row.score for row in self.rows if row.role == role and row.score is not None]
+
+    def ranked(self, role: str = SEARCH) -> list[Evaluation]:
+        """The rows of `role` that have a score, the best first, as the search ranks them."""
+        return ranked(self.rows, self.greater_is_better, role)
+
+    def best(self, role: str = SEARCH) -> Evaluation | None:
+        """The first of `ranked`; None where none has a score."""
+        return next(iter(self.ranked(role)), None)
+
+    def require_best(self) -> Evaluation:
+        """The best candidate of the search.
+
+        Raises:
+            UserError: none has a score yet.
+        """
+        best = self.best()
+        if best is None:
+            raise UserError(f"{self.path}: no candidate has a score yet; resume the search first")
+        return best
+
+    def front(self, objectives: Sequence[str], role: str = SEARCH) -> list[Evaluation]:
+        """The Pareto front of score and costs; see `detnas.search.front.pareto_front`."""
+        done = [row for row in self.rows if row.role == role and row.status == DONE]
+        return pareto_front(done, objectives, self.greater_is_better)
+
+    def architecture(self, row: Evaluation) -> Architecture:
+        """A row's choices as an architecture of the searched space and channel shuffle."""
+        return Architecture(self.space, row.choices, self.channel_shuffle)
+
+    def _recorded(self, key: str) -> Any:
+        if key not in self.fingerprint:
+            raise UserError(f"{self.path}: its settings lack {key!r}; no search made it")
+        return self.fingerprint[key]
+
+
+def find_history(path: Path) -> Path:
+    """The history that a path names: a file, or one in a search's or an experiment's folder."""
+    if path.suffix == ".db" or path.is_file():
+        return path
+    inside = path / "search" / FILE_NAME
+    return inside if inside.is_file() and not (path / FILE_NAME).is_file() else path / FILE_NAME

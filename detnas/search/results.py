@@ -1,0 +1,80 @@
+"""What a search leaves beside its history: the best architecture, the Pareto front, as JSON."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from detnas.errors import UserError
+from detnas.files import file_sha256, write_text
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import Evaluation
+from detnas.version import __version__
+
+CONFIG_FILE = "config.py"
+"""The resolved config, written beside the history."""
+
+BEST_FILE = "best_architecture.json"
+FRONT_FILE = "pareto_front.json"
+FRONT_FORMAT = "detnas-front"
+FRONT_VERSION = 1
+
+
+def architecture_document(history: SearchHistory, row: Evaluation) -> dict[str, Any]:
+    """The architecture JSON of a row that has a score: with score, provenance, measured costs."""
+    return history.architecture(row).to_dict(**_stated(history, row))
+
+
+def write_best(history: SearchHistory, path: Path | str) -> None:
+    """Write the best architecture of a search as JSON, whole or not at all.
+
+    Raises:
+        UserError: no candidate has a score yet.
+    """
+    best = history.require_best()
+    history.architecture(best).save(path, **_stated(history, best))
+
+
+def write_front(history: SearchHistory, path: Path | str, objectives: Sequence[str]) -> None:
+    """Write the Pareto front of a search as JSON: its architectures and their values.
+
+    Each of "architectures" is the architecture JSON of one candidate. "values" holds the score and
+    the objectives of each in the same order.
+
+    Raises:
+        UserError: no candidate has a score yet, or the history has no such cost.
+    """
+    front = history.front(objectives)
+    if not front:
+        raise UserError(f"{history.path}: no candidate has a score yet; resume the search first")
+    document = {
+        "format": FRONT_FORMAT,
+        "version": FRONT_VERSION,
+        "metric": history.score_name,
+        "objectives": list(objectives),
+        "values": [
+            {"score": row.score, **{name: row.costs[name] for name in objectives}} for row in front
+        ],
+        "architectures": [architecture_document(history, row) for row in front],
+    }
+    write_text(path, json.dumps(document, indent=2) + "\n")
+
+
+def _stated(history: SearchHistory, row: Evaluation) -> dict[str, Any]:
+    """What the JSON says of a candidate besides its choices."""
+    config = history.path.parent / CONFIG_FILE
+    recorded = history.fingerprint
+    return {
+        "score": {"metric": history.score_name, "value": row.score, "split": "search"},
+        "provenance": {
+            "seed": recorded["seed"],
+            "supernet_sha256": recorded["supernet_sha256"],
+            "config_sha256": file_sha256(config) if config.is_file() else None,
+            "detnas_version": __version__,
+        },
+        "extra_costs": {
+            name: {"value": row.costs[name], **conditions}
+            for name, conditions in recorded.get("measured_costs", {}).items()
+            if "@" not in name  # an architecture states one latency
+        },
+    }

@@ -1,0 +1,65 @@
+"""What a stage of an experiment is: checked, identified by its config and inputs, run."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+
+@dataclass(frozen=True)
+class Stage(ABC):
+    """One stage of an experiment.
+
+    Attributes:
+        name: such as "finetune".
+        config: the resolved config; its `work_dir` is the stage's own folder.
+    """
+
+    name: str
+    config: Config
+
+    @property
+    def work_dir(self) -> Path:
+        """Where the stage writes."""
+        return Path(self.config.work_dir)
+
+    @abstractmethod
+    def check(self) -> None:
+        """Check what can be checked before the stages before it have run.
+
+        Raises:
+            UserError: invalid data, settings or checkpoints.
+        """
+
+    @abstractmethod
+    def run(self, quiet: bool) -> None:
+        """Run the stage, or resume it; `quiet` replaces logs by short progress lines."""
+
+    @abstractmethod
+    def named_inputs(self) -> Mapping[str, Any]:
+        """The values of the config that may name files the stage starts from."""
+
+    def inputs(self) -> dict[str, Path]:
+        """Files of other stages, or of other experiments, that the stage starts from."""
+        files = dict(self.named_inputs())
+        architecture = self.config.model.backbone.get("architecture")
+        if isinstance(architecture, str) and architecture.endswith(".json"):
+            files["architecture"] = architecture
+        return {
+            name: Path(os.path.normpath(file))
+            for name, file in files.items()
+            if isinstance(file, str) and "://" not in file
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """What of the config may not change once the stage has begun."""
+        identity: dict[str, Any] = self.config.to_dict()
+        return identity
+
+    def has_grown(self) -> bool:
+        """Whether the config asks for more than the finished stage has done."""
+        return False

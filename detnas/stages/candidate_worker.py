@@ -1,0 +1,82 @@
+"""Builds the candidate evaluator in a worker, from what the coordinator sent."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
+
+from detnas.errors import MissingFileError, UserError
+from detnas.evaluation.evaluator import CandidateEvaluator
+from detnas.evaluation.settings import EvaluatorSettings
+from detnas.stages.hashes import input_hashes, versions
+from detnas.stages.plan import SearchPlan
+
+
+@dataclass(frozen=True)
+class MakeCandidateEvaluator:
+    """Builds the evaluator where a worker runs; see `executors.base.MakeEvaluate`.
+
+    Attributes:
+        config: the resolved config as a plain dict.
+        supernet: the checkpoint's path.
+        settings: with the number of threads decided.
+        seed: chooses the calibration images.
+        hashes: `input_hashes` of the coordinator.
+        versions: `versions` of the coordinator.
+        folder: the coordinator's working directory; the config's paths are relative to it.
+    """
+
+    config: Mapping[str, Any]
+    supernet: str
+    settings: EvaluatorSettings
+    seed: int
+    hashes: Mapping[str, Any]
+    versions: Mapping[str, str]
+    folder: str
+
+    @classmethod
+    def of_plan(cls, plan: SearchPlan) -> "MakeCandidateEvaluator":
+        """What the coordinator of a search sends to its workers."""
+        settings = plan.settings
+        return cls(
+            plan.config.to_dict(),
+            settings.supernet,
+            settings.evaluator,
+            plan.seed,
+            plan.hashes,
+            versions(),
+            str(Path.cwd()),
+        )
+
+    def __call__(self) -> CandidateEvaluator:
+        """The evaluator.
+
+        Raises:
+            UserError: this machine has other versions, weights or data than the coordinator, or
+                lacks the folder, the weights or the data.
+        """
+        _require_equal(versions(), self.versions, "install the coordinator's version")
+        if not Path(self.folder).is_dir():
+            raise MissingFileError(
+                f"the search's folder {self.folder} does not exist on this machine; workers need "
+                "the coordinator's files under the same paths, as on a shared filesystem"
+            )
+        os.chdir(self.folder)
+        config = Config(dict(self.config))
+        if config.get("custom_imports"):
+            import_modules_from_strings(**config.custom_imports)
+        hashes = input_hashes(config, self.supernet)
+        _require_equal(hashes, self.hashes, "give it the coordinator's files")
+        return CandidateEvaluator(config, self.supernet, self.settings, self.seed)
+
+
+def _require_equal(here: Mapping[str, Any], there: Mapping[str, Any], mend: str) -> None:
+    for name, value in there.items():
+        if here[name] != value:
+            raise UserError(
+                f"{name} is {here[name]} on this worker and {value} at the coordinator: {mend}"
+            )

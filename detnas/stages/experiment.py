@@ -1,0 +1,230 @@
+"""An experiment: the stages of a folder of configs, run in order, finished ones skipped.
+
+A folder holds `pretrain.py`, `finetune.py`, `search.py`, `pretrain_subnet.py` (one network on
+classification) and `retrain.py` (one network under a detector), or some of them; the retrained
+network is tested. Each stage works in its own folder under the experiment's; configs name the
+results of earlier stages as "{experiment}/pretrain/final.pth", and those of another experiment as
+"{experiment}/../other/pretrain/final.pth".
+"""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import barrier, is_main_process
+
+from detnas.config import load_config, unknown_options
+from detnas.console import duration
+from detnas.distributed import on_rank_0
+from detnas.errors import MissingFileError, UserError
+from detnas.files import file_sha256, write_text
+from detnas.stages.base import Stage
+from detnas.stages.search import SearchStage
+from detnas.stages.summary import SUMMARY_FILE, illustrate, summarise
+from detnas.stages.test import TestStage
+from detnas.stages.train import TrainingStage
+
+STAGES: dict[str, type[Stage]] = {
+    "pretrain": TrainingStage,
+    "finetune": TrainingStage,
+    "search": SearchStage,
+    "pretrain_subnet": TrainingStage,
+    "retrain": TrainingStage,
+    "test": TestStage,
+}
+"""In the order in which they run. The config of "test" is that of "retrain"."""
+
+STAGE_FILE = "stage.json"
+FINISHED, UNFINISHED = "finished", "unfinished"
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment's folder of configs, its work directory, and what overrides its configs."""
+
+    folder: Path
+    work_dir: Path
+    overrides: Mapping[str, Any]
+    seed: int | None = None
+
+    def stage(self, name: str) -> Stage:
+        """A stage with its resolved config."""
+        work_dir = Path(os.path.normpath(self.work_dir)) / name
+        config = load_config(self.file(name), self.overrides, work_dir, self.seed, strict=False)
+        return STAGES[name](name, config)
+
+    def file(self, name: str) -> Path:
+        """The config file of a stage."""
+        return self.folder / ("retrain.py" if name == "test" else f"{name}.py")
+
+    def stages(self, chosen: Sequence[str] | None = None) -> list[str]:
+        """The stages that the folder has configs for, or the chosen ones of them, in order.
+
+        Raises:
+            UserError: there are none, or the folder lacks a chosen one.
+        """
+        known = [name for name in STAGES if self.file(name).is_file()]
+        if not known:
+            raise MissingFileError(
+                f"{self.folder} holds none of pretrain.py, finetune.py, search.py, ..."
+            )
+        for name in chosen or ():
+            if name not in known:
+                raise UserError(f"{self.folder} has no stage '{name}'; it has {known}")
+        return [name for name in known if chosen is None or name in chosen]
+
+    def seconds(self, name: str) -> float | None:
+        """How long a finished stage took; None where it is not finished."""
+        state = _read_state(self.work_dir / name)
+        return None if state is None else state["seconds"]
+
+
+def check_experiment(experiment: Experiment, stages: Sequence[str] | None = None) -> dict[str, str]:
+    """Check data, budgets, keys and foreign inputs of stages before any of them runs.
+
+    Args:
+        experiment: what is to run.
+        stages: None takes all of the folder's.
+    Returns:
+        For each stage "finished" or "unfinished".
+    Raises:
+        UserError: something invalid, in one line.
+    """
+    names = experiment.stages(stages)
+    _check_overrides(experiment)
+    states = {}
+    for name in names:
+        stage = experiment.stage(name)
+        _check_foreign_inputs(experiment, stage)
+        stage.check()
+        states[name] = UNFINISHED if experiment.seconds(name) is None else FINISHED
+    return states
+
+
+def run_experiment(
+    experiment: Experiment, stages: Sequence[str] | None = None, quiet: bool = False
+) -> dict[str, Any] | None:
+    """Run every stage that is not finished; resume one that was interrupted.
+
+    Args:
+        experiment: what to run.
+        stages: None takes all of the folder's.
+        quiet: short progress lines instead of mmengine's logs.
+    Returns:
+        The content of `summary.json` once all of its stages are finished, else None.
+    Raises:
+        UserError: as `check_experiment`, or a stage begun under another config or from other
+            inputs.
+    """
+    on_rank_0(lambda: check_experiment(experiment, stages))
+    chosen = experiment.stages(stages)
+    for number, name in enumerate(chosen, 1):
+        _run_stage(experiment.stage(name), f"[{number}/{len(chosen)}] {name}", quiet)
+    seconds = {name: experiment.seconds(name) for name in experiment.stages()}
+    finished = {name: taken for name, taken in seconds.items() if taken is not None}
+    if not is_main_process() or len(finished) < len(seconds):
+        return None
+    summary = summarise(experiment.work_dir, finished)
+    write_text(experiment.work_dir / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+    illustrate(experiment.work_dir, experiment.stage("test") if "test" in seconds else None)
+    return summary
+
+
+def _run_stage(stage: Stage, title: str, quiet: bool) -> None:
+    state: dict[str, Any] = {
+        "config_sha256": _digest(stage.identity(), stage.work_dir.parent),
+        "inputs_sha256": _input_hashes(stage),
+        "seconds": None,
+    }
+    before = _read_state(stage.work_dir)
+    if before is not None:
+        _require_same(stage, before, state)
+        if before["seconds"] is not None and not stage.has_grown():
+            _print(f"{title}: finished before, in {duration(before['seconds'])}")
+            return
+    _print(title)
+    if before is None:
+        _write_state(stage.work_dir, state)
+    began = time.monotonic()
+    stage.run(quiet)
+    barrier()  # the next stage's inputs are written
+    state["seconds"] = time.monotonic() - began
+    _write_state(stage.work_dir, state)
+    _print(f"{title}: {duration(state['seconds'])}")
+
+
+def _input_hashes(stage: Stage) -> dict[str, str]:
+    hashes = {}
+    for name, file in stage.inputs().items():
+        if not file.is_file():
+            raise MissingFileError(
+                f"{file}, which stage '{stage.name}' starts from, does not exist: run the stage "
+                "that makes it first, or name another by --cfg-options"
+            )
+        hashes[name] = file_sha256(file)
+    return hashes
+
+
+def _require_same(stage: Stage, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    causes = {
+        "config_sha256": "under another config",
+        "inputs_sha256": "from other weights or another architecture",
+    }
+    for key, cause in causes.items():
+        if before[key] != now[key]:
+            raise UserError(
+                f"{stage.work_dir} was begun {cause}: remove it to run the stage again from its "
+                "beginning, or choose another --work-dir"
+            )
+
+
+def _print(line: str) -> None:
+    if is_main_process():
+        print(line, file=sys.stderr, flush=True)
+
+
+def _read_state(folder: Path) -> dict[str, Any] | None:
+    path = folder / STAGE_FILE
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _write_state(folder: Path, state: Mapping[str, Any]) -> None:
+    if is_main_process():
+        write_text(folder / STAGE_FILE, json.dumps(state, indent=2) + "\n")
+
+
+def _digest(config: Mapping[str, Any], experiment: Path) -> str:
+    """Hash of a stage's config. The experiment's path is left out, so that it may be moved."""
+    what = {key: value for key, value in config.items() if key != "work_dir"}
+    text = json.dumps(what, sort_keys=True, default=str)
+    return hashlib.sha256(text.replace(str(experiment), "{experiment}").encode()).hexdigest()
+
+
+def _check_overrides(experiment: Experiment) -> None:
+    """Refuse an override that no stage knows; each stage takes those that it knows."""
+    overrides = experiment.overrides
+    files = [experiment.file(name) for name in experiment.stages()]
+    unknown = [set(unknown_options(file, overrides)) for file in files]
+    for option in set.intersection(*unknown):
+        raise UserError(
+            f"--cfg-options {option}: no stage of {experiment.folder} has such a key; see "
+            "docs/configs.md"
+        )
+
+
+def _check_foreign_inputs(experiment: Experiment, stage: Stage) -> None:
+    """Refuse a stage with an absent input that no stage of this experiment makes."""
+    own = [stage.work_dir.parent / name for name in experiment.stages()]
+    for file in stage.inputs().values():
+        if file.is_file() or any(file.is_relative_to(folder) for folder in own):
+            continue
+        raise MissingFileError(
+            f"{file}, which stage '{stage.name}' starts from, does not exist: run the experiment "
+            "that makes it first, or name another by --cfg-options"
+        )

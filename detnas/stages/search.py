@@ -1,0 +1,190 @@
+"""`detnas search`: from a config to a finished search and its best architecture."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+
+from detnas.config import save_config
+from detnas.console import print_progress
+from detnas.errors import UserError
+from detnas.evaluation.metrics import metrics_that_round
+from detnas.search.executors.base import Executor, MissingScoreError
+from detnas.search.executors.build import Machine, build_executor
+from detnas.search.history.file import FILE_NAME, lock_writer
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.writer import History
+from detnas.search.loop import run_search
+from detnas.search.progress import ProgressCallback
+from detnas.search.results import BEST_FILE, CONFIG_FILE, FRONT_FILE, write_best, write_front
+from detnas.search.strategies.random_search import draw_baseline
+from detnas.stages.base import Stage
+from detnas.stages.candidate_worker import MakeCandidateEvaluator
+from detnas.stages.checks import check_weights
+from detnas.stages.plan import SearchPlan, plan_search
+from detnas.stages.settings import SearchSettings, remove_what_may_change
+
+LOG_FILE = "search.log"
+
+
+def search(
+    config: Config, resume: bool = False, progress: ProgressCallback | None = None
+) -> SearchHistory:
+    """Run or resume a search, and write `best_architecture.json`.
+
+    Args:
+        config: from `detnas.config.load_config`.
+        resume: continue the history in the work directory; start a new one where there is none.
+        progress: called after each result.
+
+    Returns:
+        The history of the finished search.
+
+    Raises:
+        UserError: as `plan_search`, a checkpoint that is absent or does not fit, or a history that
+            cannot be continued.
+        ExecutorError: no worker is left to evaluate on.
+        SearchFailedError: every candidate of a generation failed.
+    """
+    threads = torch.get_num_threads()
+    try:
+        return _search(config, resume, progress)
+    finally:
+        torch.set_num_threads(threads)  # the evaluator sets its own
+
+
+def _search(config: Config, resume: bool, progress: ProgressCallback | None) -> SearchHistory:
+    file = Path(config.work_dir) / FILE_NAME
+    earlier = _earlier(file, resume)
+    plan = plan_search(config, earlier.fingerprint if earlier else None)
+    check_weights(config, plan.settings.supernet)
+    executor = _executor(plan, has_scored=earlier is not None and bool(earlier.scores()))
+    with ExitStack() as stack:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(_logging_to(file.parent / LOG_FILE))
+        stack.enter_context(executor)  # before there is a history, for workers may be refused
+        _print_notes(config, executor)
+        if earlier is None:
+            stack.enter_context(_removed_if_unscorable(file))
+        open_history = History.create if earlier is None else History.open
+        writer = stack.enter_context(open_history(file, plan.fingerprint))
+        save_config(config, file.parent / CONFIG_FILE)
+        baseline = draw_baseline(plan.costs.sampler, plan.seed, plan.settings.random_baseline)
+        run_search(
+            plan.strategy,
+            executor,
+            writer,
+            plan.costs,
+            baseline=baseline,
+            greater_is_better=plan.settings.greater_is_better,
+            progress=progress,
+        )
+        history = SearchHistory.read(file)
+        write_best(history, file.parent / BEST_FILE)
+        if history.objectives:
+            write_front(history, file.parent / FRONT_FILE, history.objectives)
+    return history
+
+
+def _earlier(file: Path, resume: bool) -> SearchHistory | None:
+    """The history to continue.
+
+    Raises:
+        UserError: there is one and `resume` is not set, or another search writes it.
+    """
+    if not file.exists():
+        return None
+    if not resume:
+        raise UserError(
+            f"{file} already exists; continue it with --resume, or search in another work directory"
+        )
+    lock_writer(file).close()  # refuse a second writer before the workers start
+    return SearchHistory.read(file)
+
+
+def _executor(plan: SearchPlan, has_scored: bool) -> Executor:
+    settings = plan.settings
+    assert settings.evaluator.threads is not None, "the plan has decided it"
+    machine = Machine(torch.cuda.device_count(), settings.evaluator.threads)
+    make_evaluate = MakeCandidateEvaluator.of_plan(plan)
+    return build_executor(settings.executor, make_evaluate, settings.score, machine, has_scored)
+
+
+@contextmanager
+def _logging_to(file: Path) -> Iterator[None]:
+    """Log events of workers and history to a file and to standard error, with times."""
+    logger = logging.getLogger("detnas")
+    level = logger.level
+    handlers: list[logging.Handler] = [logging.FileHandler(file), logging.StreamHandler()]
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
+
+
+@contextmanager
+def _removed_if_unscorable(file: Path) -> Iterator[None]:
+    """Remove a new history whose `search.score` no metric has: it would block the corrected run."""
+    try:
+        yield
+    except MissingScoreError:
+        if not SearchHistory.read(file).scores():
+            for part in file.parent.glob(f"{file.name}*"):
+                part.unlink(missing_ok=True)
+        raise
+
+
+def _print_notes(config: Config, executor: Executor) -> None:
+    for name in metrics_that_round(config.val_evaluator):
+        print(f"note: {name} rounds to 3 decimals, so candidates tie; UnroundedCocoMetric does not")
+    for note in executor.notes:
+        print(f"note: {note}")
+
+
+@dataclass(frozen=True)
+class SearchStage(Stage):
+    """The search on the fine-tuned supernet."""
+
+    def check(self) -> None:
+        """See `Stage.check`."""
+        file = self.work_dir / FILE_NAME
+        plan_search(self.config, SearchHistory.read(file).fingerprint if file.is_file() else None)
+
+    def named_inputs(self) -> Mapping[str, Any]:
+        """See `Stage.named_inputs`."""
+        return {"supernet": self.config.search.supernet}
+
+    def identity(self) -> dict[str, Any]:
+        """See `Stage.identity`; the history itself checks what it lets change."""
+        identity = super().identity()
+        remove_what_may_change(identity)
+        return identity
+
+    def has_grown(self) -> bool:
+        """See `Stage.has_grown`: more generations, or a longer baseline."""
+        file = self.work_dir / FILE_NAME
+        if not file.is_file():
+            return False
+        settings, history = (
+            SearchSettings.from_section(self.config.search),
+            SearchHistory.read(file),
+        )
+        return settings.strategy.generations > history.strategy[
+            "generations"
+        ] or settings.random_baseline > len(history.baseline)
+
+    def run(self, quiet: bool) -> None:
+        """See `Stage.run`."""
+        search(self.config, resume=True, progress=print_progress)

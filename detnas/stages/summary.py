@@ -1,0 +1,85 @@
+"""What a finished experiment leaves: the content of `summary.json`, the pictures, the page."""
+
+import json
+import statistics
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from detnas.files import replacing
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import RANDOM
+from detnas.search.results import BEST_FILE
+from detnas.stages.base import Stage
+from detnas.stages.test import METRICS_FILE
+from detnas.training.hooks import FINAL_WEIGHTS
+from search_space.cost import macs, params
+
+SUMMARY_FILE = "summary.json"
+
+
+def summarise(work_dir: Path, seconds: Mapping[str, float]) -> dict[str, Any]:
+    """The outcome of an experiment's stages, as JSON values.
+
+    Args:
+        work_dir: the experiment's.
+        seconds: that each stage took, in the process that finished it.
+    """
+    summary: dict[str, Any] = {"seconds": sum(seconds.values()), "stage_seconds": dict(seconds)}
+    if "search" in seconds:
+        summary |= _search_summary(SearchHistory.read(work_dir / "search"))
+    if "test" in seconds:
+        metrics = json.loads((work_dir / "test" / METRICS_FILE).read_text(encoding="utf-8"))
+        summary["test_metrics"] = metrics
+        if "coco/bbox_mAP" in metrics:
+            summary["retrained_bbox_mAP"] = metrics["coco/bbox_mAP"]
+    return summary
+
+
+def _search_summary(history: SearchHistory) -> dict[str, Any]:
+    best = history.require_best()
+    architecture = history.architecture(best)
+    random_best, random_scores = history.best(RANDOM), history.scores(RANDOM)
+    return {
+        "space": architecture.space.name,
+        "best_choices": list(architecture.choices),
+        "best_macs": macs(architecture),
+        "best_params": params(architecture),
+        "budget_macs": next((b.upper for b in history.budgets if b.cost == "macs"), None),
+        "score": history.score_name,
+        "search_score": best.score,
+        "evaluations": len(history.candidates),
+        "random_mean_score": statistics.fmean(random_scores) if random_scores else None,
+        "random_best_score": random_best.score if random_best else None,
+        "random_evaluations": len(random_scores),
+    }
+
+
+def illustrate(work_dir: Path, test: Stage | None) -> None:
+    """Draw the architecture, the search and detections, and write `report.html`.
+
+    Args:
+        work_dir: the experiment's.
+        test: the stage that tested the network, where there is one.
+    """
+    try:
+        from detnas.report.detections import DetectionSample, draw_detections
+        from detnas.report.page import write_report
+        from detnas.report.pictures import draw_search_pictures
+    except ModuleNotFoundError as error:
+        print(f"no pictures: {error.name} is missing (detnas[report] has it)", file=sys.stderr)
+        return
+    if test is not None and "num_classes" not in test.config.model.get("head", {}):
+        from detnas.evaluation.predict import predict
+
+        weights = work_dir / "retrain" / FINAL_WEIGHTS
+        predictions, classes = predict(test.config, weights, images=8)
+        samples = [DetectionSample(**vars(prediction)) for prediction in predictions]
+        draw_detections(samples, work_dir / "detections.png", classes)
+    best = work_dir / "search" / BEST_FILE
+    if best.is_file():
+        with replacing(work_dir / BEST_FILE) as temporary:
+            temporary.write_bytes(best.read_bytes())
+        draw_search_pictures(SearchHistory.read(work_dir / "search"), work_dir)
+        write_report(work_dir)
