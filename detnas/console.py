@@ -2,6 +2,8 @@
 
 import statistics
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from detnas.search.history.reading import SearchHistory
@@ -35,6 +37,26 @@ def print_progress(progress: Progress) -> None:
     )
     with suppress(OSError):  # a terminal that is gone does not end a search
         print(line, file=sys.stderr, flush=True)
+
+
+def latency_progress() -> Callable[[int, int], None]:
+    """Prints rounds and time left of a measurement, on standard error, every five seconds."""
+    start = shown = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if done < total and now - shown < 5:
+            return
+        shown = now
+        left = (now - start) / done * (total - done)
+        print(
+            f"    latency  round {done}/{total}  {duration(now - start)}, {duration(left)} left",
+            file=sys.stderr,
+            flush=True,
+        )
+
+    return progress
 
 
 def search_table(history: SearchHistory) -> str:

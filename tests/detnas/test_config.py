@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from detnas.cli import main
-from detnas.commands import _overrides
+from detnas.commands.options import overrides
 from detnas.config import load_config, unwrap_dataset
 
 
@@ -94,13 +94,13 @@ def test_wrapped_datasets_are_found() -> None:
     ],
 )
 def test_values_of_cfg_options(text: str, value: object) -> None:
-    assert _overrides(Namespace(cfg_options=[f"a.b={text}"])) == {"a.b": value}
+    assert overrides(Namespace(cfg_options=[f"a.b={text}"])) == {"a.b": value}
 
 
 @pytest.mark.parametrize("item", ["a", "=3", "a=(1,2"])
 def test_bad_cfg_options_are_refused(item: str) -> None:
     with pytest.raises(ValueError, match="--cfg-options"):
-        _overrides(Namespace(cfg_options=[item]))
+        overrides(Namespace(cfg_options=[item]))
 
 
 def test_cost_as_text_and_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detnas import cli, commands_space
-from detnas.cli import main
+from detnas.cli import main, parse
 from search_space.cost import macs_table, params_table
 from search_space.latency import LatencySettings, LatencyTable, latency_costs
 from search_space.sampling import Budget, BudgetSampler, enumerate_space
 from search_space.spaces import SPACES, SearchSpace, Stage
+from search_space.summary import summary_table
 
 TINY = SPACES["tiny"]
 SIX = SearchSpace("six", 8, (Stage(16, 2), Stage(32, 2), Stage(64, 2)))
@@ -121,8 +121,8 @@ def test_what_could_not_be_counted_together_is_an_upper_limit(
     monkeypatch.undo()
     monkeypatch.setitem(SPACES, "six", six)
     assert report["count"] >= call(*texts)["count"] > 0
-    assert "at most" not in commands_space._table(call(*texts))
-    assert f"at most {report['count']:,}" in commands_space._table(report)
+    assert "at most" not in summary_table(call(*texts))
+    assert f"at most {report['count']:,}" in summary_table(report)
 
 
 def test_tables_for_people(capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,7 +197,7 @@ def test_refusals_name_the_mend(refuse: Any, tmp_path: Path) -> None:
 
 
 def test_the_parser_has_the_defaults_of_the_settings() -> None:
-    options = cli._parser().parse_args(["measure-latency", "small", "-o", "file.json"])
+    options = parse(["measure-latency", "small", "-o", "file.json"])
     settings = LatencySettings()
     for name in ("batch_size", "threads", "rounds", "seed", "dtype", "memory_format"):
         assert getattr(options, name) == getattr(settings, name)

@@ -7,9 +7,9 @@ from typing import Any
 from detnas.console import duration, table
 from detnas.data.digits import write_digits
 from detnas.errors import MissingFileError
-from detnas.pipeline import Experiment, run_experiment
+from detnas.stages.experiment import Experiment, run_experiment
 
-CONFIGS = Path(__file__).parent.parent / "configs" / "demo"
+CONFIGS = Path(__file__).parents[2] / "configs" / "demo"
 
 
 def run_demo(work_dir: Path, overrides: Mapping[str, Any], seed: int | None = None) -> None:

@@ -1,0 +1,34 @@
+"""`detnas cost WHAT`: multiply-adds and parameters of an architecture."""
+
+import argparse
+import json
+
+from detnas.commands import options as shared
+from detnas.errors import user_input
+from search_space.architecture import parse_architecture
+from search_space.cost import macs, params
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument(
+        "what", help="a JSON file, a published name, or choices such as small:2,1,2,0,..."
+    )
+    shared.add_input_size(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(options: shared.Options) -> None:
+    """Print both costs."""
+    height, width = options.input_size
+    with user_input():
+        architecture = parse_architecture(options.what)
+        costs = {"macs": macs(architecture, (3, height, width)), "params": params(architecture)}
+    if options.json:
+        space, choices = architecture.space.name, list(architecture.choices)
+        result = {"space": space, "choices": choices, **costs, "input_size": [3, height, width]}
+        print(json.dumps(result))
+        return
+    print(architecture.key)
+    print(f"{costs['macs']:,} MACs at {height}x{width}, ", end="")
+    print(f"{costs['params']:,} parameters (backbone alone)")

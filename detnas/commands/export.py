@@ -1,0 +1,67 @@
+"""`detnas export WORK_DIR`: an architecture of a search as JSON, and its weights."""
+
+import argparse
+from pathlib import Path
+
+from detnas.commands import options as shared
+from detnas.errors import UserError, user_input
+from detnas.search.history.reading import SearchHistory
+from detnas.search.results import BEST_FILE, CONFIG_FILE, write_best
+from search_space.architecture import Architecture, parse_architecture
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("work_dir", type=Path, help="where `detnas search` wrote")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="JSON file (default: WORK_DIR/best_architecture.json)"
+    )
+    parser.add_argument("--architecture", help="another than the best one (see `cost`)")
+    parser.add_argument(
+        "--weights", type=Path, help="also slice its weights out of the supernet into this file"
+    )
+    parser.add_argument(
+        "--supernet", type=Path, help="checkpoint to slice (default: the one that was searched)"
+    )
+
+
+def run(options: shared.Options) -> None:
+    """Write the architecture, and the weights where asked for."""
+    with user_input():
+        history = SearchHistory.read(options.work_dir)
+        output = options.output or history.path.parent / BEST_FILE
+        if options.architecture and options.output is None:
+            raise UserError("--architecture needs -o: the default file is the best one's")
+        if options.architecture:
+            architecture = _named(options.architecture, history)
+        else:
+            architecture = history.architecture(history.require_best())
+        if options.weights:
+            from detnas.export.weights import export_weights
+
+            supernet = options.supernet or _searched_supernet(history)
+            sha256 = history.fingerprint["supernet_sha256"]
+            export_weights(supernet, architecture, options.weights, sha256)
+            print(f"weights: {options.weights}")
+        if options.architecture:
+            architecture.save(output)
+        else:
+            write_best(history, output)
+    print(f"architecture: {output}")
+
+
+def _named(text: str, history: SearchHistory) -> Architecture:
+    """The architecture that the user named, with the channel shuffle of the search."""
+    parsed = parse_architecture(text)
+    if parsed.space != history.space:
+        raise UserError(
+            f"--architecture is of space '{parsed.space.name}', the search of "
+            f"'{history.space.name}'"
+        )
+    return Architecture(history.space, parsed.choices, history.channel_shuffle)
+
+
+def _searched_supernet(history: SearchHistory) -> Path:
+    from detnas.config import load_config
+
+    return Path(load_config(history.path.parent / CONFIG_FILE).search.supernet)

@@ -1,0 +1,156 @@
+"""Arguments that several commands share, and what they are read into."""
+
+import argparse
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detnas.errors import UserError, user_input
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from search_space.cost import CostTable
+    from search_space.sampling import BudgetSampler
+
+Options = argparse.Namespace
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """The config of one stage, `--work-dir`, and the overrides; `load` reads them."""
+    parser.add_argument(
+        "config", type=Path, help="a config file; it is code, run none from a stranger"
+    )
+    parser.add_argument(
+        "--work-dir", type=Path, help="default: the config's, or work_dirs/<folder>/<config>"
+    )
+    add_overrides(parser)
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """`--cfg-options` and `--seed`."""
+    parser.add_argument(
+        "--cfg-options",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override config values by dotted key, as data_root=my/data",
+    )
+    parser.add_argument("--seed", type=int, help="default: the config's, or 0")
+
+
+def add_auto_scale_lr(parser: argparse.ArgumentParser) -> None:
+    """`--auto-scale-lr`, which `overrides` includes."""
+    parser.add_argument(
+        "--auto-scale-lr",
+        action="store_true",
+        help="scale the learning rate to the images of an iteration, all processes together",
+    )
+
+
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """`--launcher`, for `detnas.distributed.process_group`."""
+    parser.add_argument(
+        "--launcher",
+        choices=("none", "pytorch", "slurm"),
+        default="none",
+        help="who started the processes of this run: torchrun, srun (see scripts/)",
+    )
+
+
+def add_input_size(parser: argparse.ArgumentParser) -> None:
+    """`--input-size H W` of commands that compute costs."""
+    parser.add_argument(
+        "--input-size",
+        type=int,
+        nargs=2,
+        default=(224, 224),
+        metavar=("H", "W"),
+        help="of the image (default: 224 224)",
+    )
+
+
+def add_space(parser: argparse.ArgumentParser) -> None:
+    """The space and `--input-size`."""
+    parser.add_argument("space", help="small, large, large-wide or tiny")
+    add_input_size(parser)
+
+
+def add_budgets(parser: argparse.ArgumentParser) -> None:
+    """`--budget` and `--latency-table`, which `read_sampler` reads, and `--json`."""
+    parser.add_argument(
+        "--budget",
+        action="append",
+        default=[],
+        metavar="COST=LOWER..UPPER",
+        help="such as macs=..260e6, params=1e6..1.6e6 or latency_ms=..20; may be repeated",
+    )
+    parser.add_argument(
+        "--latency-table", type=Path, metavar="FILE", help="as `measure-latency` wrote"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def load(options: Options) -> "Config":
+    """The resolved config of a stage."""
+    from detnas.config import load_config
+
+    return load_config(options.config, overrides(options), options.work_dir, options.seed)
+
+
+def overrides(options: Options) -> dict[str, Any]:
+    """Config values by dotted key, from `--cfg-options` and `--auto-scale-lr`."""
+    values = {}
+    for item in options.cfg_options:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise UserError(f"--cfg-options takes KEY=VALUE, not '{item}'")
+        for opening, closing in ("()", "[]", "{}"):
+            if value.count(opening) != value.count(closing):
+                raise UserError(f"--cfg-options {item}: its '{opening}{closing}' do not match")
+        values[key] = _value(value)
+    if getattr(options, "auto_scale_lr", False):
+        values["auto_scale_lr.enable"] = True
+    return values
+
+
+def _value(text: str) -> Any:
+    """A value as OpenMMLab's users write it: a Python literal, true, a,b for a list, or text."""
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        if "," in text and not set(text) & set(":()[]{}"):
+            return [_value(part) for part in text.split(",")]
+        return text
+    return list(value) if isinstance(value, tuple) and not text.startswith("(") else value
+
+
+def read_sampler(options: Options) -> tuple["BudgetSampler", list["CostTable"]]:
+    """The sampler of a space within its budgets, and the tables of the costs to print.
+
+    A latency budget is at the input size of the latency table, all others at `--input-size`.
+    """
+    from search_space.budget import parse_budget
+    from search_space.cost import macs_table, params_table
+    from search_space.latency import NAME, load_latency_table
+    from search_space.sampling import BudgetSampler
+    from search_space.spaces import get_space
+
+    with user_input():
+        space, input_size = get_space(options.space), (3, *options.input_size)
+        latency = None
+        if options.latency_table is not None:
+            latency = load_latency_table(options.latency_table, space)
+        budgets = []
+        for text in options.budget:
+            budget = parse_budget(text, input_size)
+            if latency and budget.cost == NAME:
+                budget = parse_budget(text, latency.settings.input_size)
+            budgets.append(budget)
+        measured = [latency.costs] if latency else []
+        sampler = BudgetSampler(space, budgets, measured)
+        return sampler, [macs_table(space, input_size), params_table(space), *measured]

@@ -1,0 +1,41 @@
+"""`detnas run FOLDER`: the stages of an experiment in order."""
+
+import argparse
+from pathlib import Path
+
+from detnas.commands import options as shared
+from detnas.errors import user_input
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("folder", type=Path, help="such as configs/bccd_retinanet")
+    parser.add_argument("--work-dir", type=Path, help="default: work_dirs/<name of the folder>")
+    shared.add_overrides(parser)
+    parser.add_argument("--quiet", action="store_true", help="short progress lines instead of logs")
+    parser.add_argument("--stages", nargs="+", help="only these of the folder's", metavar="STAGE")
+    parser.add_argument(
+        "--check", action="store_true", help="only check, and print which stages are finished"
+    )
+    shared.add_auto_scale_lr(parser)
+    shared.add_launcher(parser)
+
+
+def run(options: shared.Options) -> None:
+    """Run the stages, or check them."""
+    from detnas.distributed import process_group
+    from detnas.stages.experiment import Experiment, check_experiment, run_experiment
+
+    experiment = Experiment(
+        options.folder,
+        options.work_dir or Path("work_dirs") / options.folder.resolve().name,
+        shared.overrides(options),
+        options.seed,
+    )
+    with user_input():
+        if options.check:
+            for stage, state in check_experiment(experiment, options.stages).items():
+                print(f"{stage} {state}")
+            return
+        with process_group(options.launcher):
+            run_experiment(experiment, options.stages, quiet=options.quiet)

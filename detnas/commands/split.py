@@ -1,0 +1,36 @@
+"""`detnas split ANNOTATIONS...`: a search split taken out of annotation files."""
+
+import argparse
+import json
+from pathlib import Path
+
+from detnas.commands import options as shared
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument(
+        "annotations", type=Path, nargs="+", help="COCO files (.json), or VOC image lists (.txt)"
+    )
+    parser.add_argument(
+        "--take", type=int, required=True, help="images of the search split, as 5000"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="chooses them (default: 0)")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, help="folder for the new annotation files"
+    )
+    parser.add_argument(
+        "--prefix",
+        action="append",
+        default=[],
+        help="text before the file names of a COCO file, as train2014/; once for each of the files",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run(options: shared.Options) -> None:
+    """Write the new annotation files, and print what they hold."""
+    from detnas.data.split import split, split_table
+
+    report = split(options.annotations, options.take, options.seed, options.output, options.prefix)
+    print(json.dumps(report.to_dict()) if options.json else split_table(report))

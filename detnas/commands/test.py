@@ -1,0 +1,37 @@
+"""`detnas test CONFIG CHECKPOINT`: the metrics of a checkpoint on the test split."""
+
+import argparse
+import json
+from pathlib import Path
+
+from detnas.commands import options as shared
+from detnas.errors import user_input
+from search_space.architecture import parse_architecture
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    shared.add_config(parser)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument(
+        "--architecture", help="the path to score, where the backbone is a supernet (see `cost`)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
+    shared.add_launcher(parser)
+
+
+def run(options: shared.Options) -> None:
+    """Score, print the metrics, and write them to `test_metrics.json`."""
+    with user_input():
+        choices = parse_architecture(options.architecture).choices if options.architecture else None
+    config = shared.load(options)
+    from detnas.distributed import process_group
+    from detnas.stages.test import score_checkpoint, write_metrics
+
+    with process_group(options.launcher) as is_first, user_input():
+        metrics = score_checkpoint(config, options.checkpoint, choices)
+        write_metrics(metrics, Path(config.work_dir))
+    if not is_first:
+        return
+    text = json.dumps(metrics, indent=2)
+    print(text if options.json else "\n".join(f"{k:<24} {v:.4f}" for k, v in metrics.items()))
