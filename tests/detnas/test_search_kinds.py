@@ -12,8 +12,8 @@ import pytest
 from detnas.cli import main
 from detnas.search.history.file import FILE_NAME
 from detnas.search.history.reading import SearchHistory
-from detnas.search.history.records import Evaluation, choices_to_text
-from search_space.architecture import Architecture
+from detnas.search.history.records import Evaluation
+from search_space.architecture import Architecture, choices_to_text
 from search_space.latency import LatencySettings, LatencyTable, latency_costs
 from search_space.spaces import get_space
 
