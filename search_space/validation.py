@@ -1,6 +1,6 @@
 """Typed values from plain data such as JSON and config sections; each mistake is one line.
 
-Types are msgspec's: structs with `forbid_unknown_fields`, `Annotated` with `msgspec.Meta`, `Literal`.
+Types are msgspec's: structs with `forbid_unknown_fields`, `Annotated`, `Literal`.
 """
 
 import difflib
@@ -28,11 +28,14 @@ _WORDS = {
 }
 
 
-def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """The hint for a misspelt name: "did you mean 'x'?", or the list of what is known."""
+def did_you_mean(name: object, known: Iterable[str], list_all: bool = False) -> str:
+    """The hint for a misspelt name: "did you mean 'x'?", the known names, or both if `list_all`."""
     names = list(known)
     match = difflib.get_close_matches(str(name), names, n=1)
-    return f"did you mean '{match[0]}'?" if match else f"known: {', '.join(names)}"
+    hints = [f"did you mean '{match[0]}'?"] if match else []
+    if list_all or not match:
+        hints.append(f"known: {', '.join(names)}")
+    return " ".join(hints)
 
 
 def convert(value: object, kind: type[T], where: str = "") -> T:
@@ -55,6 +58,15 @@ def convert(value: object, kind: type[T], where: str = "") -> T:
         if error.__cause__ is not None:  # raised by a struct itself
             raise error.__cause__ from None
         raise SpaceError(_explain(str(error), value, kind, where)) from None
+
+
+def check_fields(struct: msgspec.Struct) -> None:
+    """Raise SpaceError where a field of a struct has a value that its type does not allow.
+
+    For the `__post_init__` of structs that code makes too: msgspec checks only what it converts.
+    """
+    for field in msgspec.structs.fields(struct):
+        convert(getattr(struct, field.name), field.type, field.name)
 
 
 def _explain(text: str, value: Any, kind: Any, where: str) -> str:

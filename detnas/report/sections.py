@@ -9,10 +9,11 @@ from detnas.report.architecture import draw_architecture
 from detnas.report.curves import draw_cost_scatter, draw_search
 from detnas.report.embedding import embedded, picture
 from detnas.report.folder import BEST_FILE, SearchFolder
-from detnas.report.style import CHOICE_STYLES, TIMES, cost_name, readable_cost, readable_score
+from detnas.report.style import TIMES, cost_name, readable_cost, readable_score
 from detnas.search.front import pareto_front
 from detnas.search.history.records import DONE, FAILED, RANDOM, best_of
 from search_space.budget import Budget
+from search_space.choices import CHOICES
 from search_space.cost import DEFAULT_INPUT_SIZE
 
 
@@ -77,8 +78,8 @@ def candidates(search: SearchFolder) -> str:
     if search.best is None:
         return ""
     legend = "".join(
-        f'<span class="chips"><i class="{name}">{CHOICE_STYLES[name].mark}</i>'
-        f"{escape(CHOICE_STYLES[name].name)}</span>"
+        f'<span class="chips"><i class="{name}">{CHOICES[name].mark}</i>'
+        f"{escape(CHOICES[name].label)}</span>"
         for name in search.space.choices
     )
     top = tables.top_table(search.rows, search.space, search.greater_is_better)

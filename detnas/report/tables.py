@@ -6,8 +6,9 @@ from itertools import groupby
 from statistics import fmean, stdev
 from typing import Any
 
-from detnas.report.style import CHOICE_STYLES, cost_name, readable_cost, readable_score
+from detnas.report.style import cost_name, readable_cost, readable_score
 from detnas.search.history.records import DONE, FAILED, RANDOM, SEARCH, Evaluation, best_of
+from search_space.choices import CHOICES
 from search_space.spaces import SearchSpace
 
 TOP = 10
@@ -83,9 +84,8 @@ def chips(space: SearchSpace, choices: Sequence[int]) -> str:
     """An architecture as small coloured squares, one a block, grouped by stage."""
     squares = []
     for spec, choice in zip(space.block_specs(), choices, strict=True):
-        name = space.choices[choice]
-        style = CHOICE_STYLES[name]
-        square = f'<i class="{name}" title="{escape(style.name)}">{style.mark}</i>'
+        block = CHOICES[space.choices[choice]]
+        square = f'<i class="{block.name}" title="{escape(block.label)}">{block.mark}</i>'
         squares.append((spec.stage, square))
     stages = [
         f"<span>{''.join(square for _, square in stage)}</span>"

@@ -19,9 +19,9 @@ from search_space.architecture import (
 )
 from search_space.cost import macs, params
 from search_space.published import PUBLISHED
-from search_space.spaces import CHOICES, SPACES, SearchSpace, Stage
+from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage
 
-CUSTOM = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), CHOICES[1:])
+CUSTOM = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), PAPER_CHOICES[1:])
 TINY = Architecture(SPACES["tiny"], (0, 1, 2, 3, 0, 1, 2, 3, 0, 1))
 
 
@@ -100,7 +100,7 @@ def test_published_networks() -> None:
 
 def test_compact_forms() -> None:
     choices = [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
-    names = [CHOICES[choice] for choice in choices]
+    names = [PAPER_CHOICES[choice] for choice in choices]
     assert parse_architecture("tiny:" + ",".join(map(str, choices))) == TINY
     assert parse_architecture("tiny: " + ", ".join(names)) == TINY
     assert parse_architecture({"space": "tiny", "choices": names}) == TINY

@@ -19,9 +19,9 @@ from search_space.latency import (
     load_latency_table,
 )
 from search_space.sampling import Budget, BudgetSampler, enumerate_space
-from search_space.spaces import SPACES, SearchSpace, Stage
+from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage
 
-FOUR = SearchSpace("four", 8, (Stage(16, 2), Stage(32, 2)))
+FOUR = SearchSpace("four", 8, (Stage(16, 2), Stage(32, 2)), PAPER_CHOICES)
 SIZE = (3, 32, 48)
 
 

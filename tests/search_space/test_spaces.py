@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from search_space.spaces import CHOICES, SPACES, SearchSpace, Stage, get_space
+from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage, get_space
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_json_of_known_space(space: SearchSpace) -> None:
 
 
 def test_json_of_custom_space() -> None:
-    space = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), CHOICES[:2])
+    space = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), PAPER_CHOICES[:2])
     assert SearchSpace.from_dict(space.to_dict()) == space
 
 

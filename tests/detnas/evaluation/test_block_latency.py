@@ -23,9 +23,9 @@ from search_space.latency import (
     LatencyTable,
     load_latency_table,
 )
-from search_space.spaces import SearchSpace, Stage
+from search_space.spaces import PAPER_CHOICES, SearchSpace, Stage
 
-TWO = SearchSpace("two", 8, (Stage(16, 1), Stage(32, 1)))
+TWO = SearchSpace("two", 8, (Stage(16, 1), Stage(32, 1)), PAPER_CHOICES)
 FAST = LatencySettings(input_size=(3, 32, 32), rounds=2)
 
 
@@ -60,7 +60,7 @@ def test_every_choice_of_every_block_is_timed_in_every_round(
         return real(net, images, clock)
 
     monkeypatch.setattr(latency, "_times_of_parts", noted)
-    space = SearchSpace("five", 8, (Stage(16, 3), Stage(32, 2)))
+    space = SearchSpace("five", 8, (Stage(16, 3), Stage(32, 2)), PAPER_CHOICES)
     measure_latency(space, dataclasses.replace(FAST, rounds=3))
     rounds = np.array(paths).reshape(3, 4, latency.TIMED_PASSES, 5)
     assert (rounds[:, :, 0] == rounds[:, :, 1]).all()
