@@ -254,7 +254,8 @@ def _check_costs(architecture: Architecture, stated: Mapping[str, Any]) -> None:
     """Compare the computed costs with those of a file; measured ones cannot be computed again."""
     size: InputSize = DEFAULT_INPUT_SIZE
     if "input_size" in stated:
-        size = convert(stated["input_size"], tuple[int, int, int], "costs.input_size")
+        kind: Any = InputSize
+        size = convert(stated["input_size"], kind, "costs.input_size")
     computed = costs(architecture, size)
     for name, value in stated.items():
         if name not in computed and name not in COSTS:

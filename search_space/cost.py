@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 
 from search_space.choices import CHOICES, Conv, stem_conv
 from search_space.errors import SpaceError
@@ -26,7 +27,7 @@ from search_space.validation import did_you_mean
 if TYPE_CHECKING:
     from search_space.architecture import Architecture
 
-InputSize = tuple[int, int, int]
+InputSize = Annotated[tuple[int, int, int], Meta(extra={"form": "[channels, height, width]"})]
 DEFAULT_INPUT_SIZE: InputSize = (3, 224, 224)
 
 

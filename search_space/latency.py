@@ -29,8 +29,11 @@ NAME = "latency_ms"
 DType = Literal["float32", "bfloat16", "float16"]
 MemoryFormat = Literal["channels_last", "contiguous"]
 DTYPES, MEMORY_FORMATS = get_args(DType), get_args(MemoryFormat)
-ImageChannels = Annotated[int, Meta(ge=3, le=3)]
 AtLeast1 = Annotated[int, Meta(ge=1)]
+ImageSize = Annotated[
+    tuple[Annotated[int, Meta(ge=3, le=3)], AtLeast1, AtLeast1],
+    Meta(extra={"form": "[3, height, width]"}),
+]
 Milliseconds = Annotated[float, Meta(ge=0)]
 Text = Annotated[str, Meta(min_length=1)]
 
@@ -54,7 +57,7 @@ class LatencySettings(Struct, frozen=True, forbid_unknown_fields=True):
         SpaceError: a value of the wrong type or out of its range.
     """
 
-    input_size: tuple[ImageChannels, AtLeast1, AtLeast1] = DEFAULT_INPUT_SIZE
+    input_size: ImageSize = DEFAULT_INPUT_SIZE
     batch_size: AtLeast1 = 1
     threads: AtLeast1 = 1
     dtype: DType = "float32"

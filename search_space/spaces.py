@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from search_space.choices import CHOICES, BlockSpec
 from search_space.errors import SpaceError
@@ -123,7 +123,7 @@ class SpaceDocument(Struct, frozen=True, forbid_unknown_fields=True):
 
     name: str
     stem: int
-    stages: tuple[Stage, ...]
+    stages: tuple[Annotated[Stage, Meta(extra={"form": "[channels, blocks]"})], ...]
     choices: tuple[str, ...]
 
     def read(self) -> SearchSpace:

@@ -125,7 +125,7 @@ def test_input_size_travels_with_the_costs() -> None:
 
 def test_refusals() -> None:
     space = SPACES["tiny"]
-    with pytest.raises(ValueError, match="unknown cost 'flops': known are macs, params"):
+    with pytest.raises(ValueError, match="unknown cost 'flops'; known: macs, params"):
         cost_table(space, "flops")
     with pytest.raises(ValueError, match="'latency_ms' at input 3x224x224 is measured"):
         cost_table(space, "latency_ms")

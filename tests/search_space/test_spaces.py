@@ -52,10 +52,10 @@ def test_known_name_with_another_geometry_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"extra": 1}, "exactly the keys"),
-        ({"stem": "16"}, "stem an integer"),
-        ({"stages": [[64]]}, r"list of \[channels, blocks\]"),
-        ({"choices": "xception_3x3"}, "list of names"),
+        ({"extra": 1}, "unknown key 'extra' under space; known: name, stem, "),
+        ({"stem": "16"}, "space.stem must be an integer, not '16'"),
+        ({"stages": [[64]]}, r"space.stages\[0\] must be \[channels, blocks\], not \[64\]"),
+        ({"choices": "xception_3x3"}, "space.choices must be a list, not"),
         ({"choices": ["pool"]}, "unknown choice 'pool'"),
         ({"choices": ["xception_3x3"] * 2}, "distinct"),
         ({"stages": [[66, 2]]}, "divisible by 4"),
