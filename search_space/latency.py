@@ -1,7 +1,7 @@
-"""Latency as a cost: what a measured table holds, and its JSON.
+"""Latency as a cost: measured tables and their JSON.
 
 `detnas measure-latency` makes such tables (`detnas.evaluation.latency`). A table holds for one
-device and one setting of it: milliseconds for a batch of `batch_size` images, not for an image.
+device and one group of settings: milliseconds for a batch of `batch_size` images, not per image.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -26,9 +26,6 @@ from search_space.validation import check_fields, convert
 FORMAT = "detnas-latency"
 VERSION = 1
 NAME = "latency_ms"
-DType = Literal["float32", "bfloat16", "float16"]
-MemoryFormat = Literal["channels_last", "contiguous"]
-DTYPES, MEMORY_FORMATS = get_args(DType), get_args(MemoryFormat)
 AtLeast1 = Annotated[int, Meta(ge=1)]
 ImageSize = Annotated[
     tuple[Annotated[int, Meta(ge=3, le=3)], AtLeast1, AtLeast1],
@@ -45,7 +42,7 @@ class LatencySettings(Struct, frozen=True, forbid_unknown_fields=True):
         input_size: (channels, height, width) of an image.
         batch_size: images in the batch whose milliseconds are measured.
         threads: CPU threads.
-        dtype: of weights, images and feature maps, one of `DTYPES`.
+        dtype: of weights, images and feature maps.
         memory_format: "channels_last" or "contiguous".
         channel_shuffle: of the backbone, "even_odd" or "interleave".
         rounds: each block is timed twice with each of its choices in every round.
@@ -60,8 +57,8 @@ class LatencySettings(Struct, frozen=True, forbid_unknown_fields=True):
     input_size: ImageSize = DEFAULT_INPUT_SIZE
     batch_size: AtLeast1 = 1
     threads: AtLeast1 = 1
-    dtype: DType = "float32"
-    memory_format: MemoryFormat = "channels_last"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    memory_format: Literal["channels_last", "contiguous"] = "channels_last"
     channel_shuffle: ChannelShuffle = "even_odd"
     rounds: AtLeast1 = 100
     quantile: Annotated[float, Meta(ge=0, le=1)] = 0.2
@@ -73,10 +70,10 @@ class LatencySettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """Measured milliseconds of stem, blocks and choices, and where they hold.
+    """Measured milliseconds of stem, blocks and choices, and the conditions that they hold for.
 
     Attributes:
-        space: whose blocks they are.
+        space: whose blocks were measured.
         costs: the additive cost "latency_ms", in milliseconds for one batch.
         settings: what was timed.
         device_type: "cpu" or "cuda".
@@ -113,7 +110,7 @@ class LatencyTable:
 
     @property
     def conditions(self) -> str:
-        """Where it holds, in a line."""
+        """The conditions that the table holds for, in one line."""
         settings = self.settings
         threads = f", {settings.threads} thread{'s' * (settings.threads > 1)}"
         return (
@@ -206,11 +203,11 @@ def latency_costs(
 
 
 def load_latency_table(path: str | Path, space: SearchSpace | None = None) -> LatencyTable:
-    """Read a table's JSON file; `space` is the one it must be of.
+    """Read a table's JSON file; it must be of `space` if that is given.
 
     Raises:
-        SpaceError: no such file, not JSON, not a valid table, or another space's; the message names
-            the file.
+        SpaceError: no such file, not JSON, not a valid table, or a table of another space; the
+            message names the file.
     """
     missing = "no such latency table (make one with `detnas measure-latency`)"
     table = read_document(path, missing, LatencyTable.from_dict)

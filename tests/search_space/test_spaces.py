@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage, get_space
+from search_space.errors import SpaceError
+from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage, get_space, parse_space
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,17 @@ def test_json_of_known_space(space: SearchSpace) -> None:
 def test_json_of_custom_space() -> None:
     space = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), PAPER_CHOICES[:2])
     assert SearchSpace.from_dict(space.to_dict()) == space
+
+
+def test_a_space_is_parsed_from_every_form() -> None:
+    custom = {"name": "mine", "stem": 8, "stages": ((16, 1), [32, 2]), "choices": PAPER_CHOICES}
+    space = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), PAPER_CHOICES)
+    assert parse_space(custom) == parse_space(space) == space
+    assert parse_space("tiny") is parse_space(SPACES["tiny"].to_dict()) is SPACES["tiny"]
+    with pytest.raises(SpaceError, match="space must be a dict, not 3"):
+        parse_space(3)  # type: ignore[arg-type]
+    with pytest.raises(SpaceError, match="key 'stem' is missing under space; add it"):
+        parse_space({"name": "mine", "stages": [[16, 1]], "choices": ["xception_3x3"]})
 
 
 def test_known_name_with_another_geometry_is_refused() -> None:
