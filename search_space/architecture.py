@@ -21,7 +21,7 @@ from search_space.cost import COSTS, DEFAULT_INPUT_SIZE, InputSize, costs
 from search_space.documents import read_document, require_format
 from search_space.errors import SpaceError
 from search_space.published import PUBLISHED
-from search_space.spaces import SPACES, SearchSpace, SpaceDocument, parse_space
+from search_space.spaces import SPACES, SearchSpace, parse_space
 from search_space.validation import convert, did_you_mean
 
 FORMAT = "detnas-architecture"
@@ -125,9 +125,7 @@ class Architecture:
         """
         require_format(data, "architecture", FORMAT, VERSION)
         document = convert(data, _Document)
-        space = document.space.read()
-        choices = _read_choices(space, document.choices)
-        architecture = cls(space, choices, document.channel_shuffle)
+        architecture = _build(document)
         if document.costs is not None:
             _check_costs(architecture, document.costs)
         return architecture
@@ -164,7 +162,7 @@ class _Document(Struct, frozen=True, forbid_unknown_fields=True):
 
     format: str
     version: int
-    space: SpaceDocument
+    space: dict[str, Any]
     channel_shuffle: str
     choices: list[int | str]
     scaling: None = None
@@ -176,13 +174,9 @@ class _Document(Struct, frozen=True, forbid_unknown_fields=True):
 class _Compact(Struct, frozen=True, forbid_unknown_fields=True):
     """The short form that configs and the command line use."""
 
-    space: str | SpaceDocument
+    space: str | dict[str, Any]
     choices: list[int | str]
     channel_shuffle: str = CHANNEL_SHUFFLES[0]
-
-    def read(self) -> Architecture:
-        space = parse_space(self.space) if isinstance(self.space, str) else self.space.read()
-        return Architecture(space, _read_choices(space, self.choices), self.channel_shuffle)
 
 
 def load_document(path: str | Path) -> dict[str, Any]:
@@ -216,7 +210,7 @@ def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> A
     if isinstance(what, Mapping):
         if "format" in what:
             return Architecture.from_dict(what)
-        return convert(what, _Compact, "architecture").read()
+        return _build(convert(what, _Compact, "architecture"))
     if what in PUBLISHED:
         space_name, choices = PUBLISHED[what]
         return Architecture(SPACES[space_name], choices)
@@ -224,15 +218,16 @@ def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> A
         return Architecture.load(what)
     space_name, colon, listed = what.partition(":")
     if colon:
-        return _Compact(space_name, list(listed.split(","))).read()
+        return _build(_Compact(space_name, list(listed.split(","))))
     raise SpaceError(
         f"unknown architecture {what!r}: give a .json file, 'space:choices' such as "
         f"'small:2,1,...', or a published name; {did_you_mean(what, PUBLISHED, list_all=True)}"
     )
 
 
-def _read_choices(space: SearchSpace, listed: list[int | str]) -> Choices:
-    """Choices given as integers, digits or names."""
+def _build(document: _Document | _Compact) -> Architecture:
+    """The architecture of a document, whose choices are integers, digits or names."""
+    space = parse_space(document.space)
 
     def read(block: int, choice: int | str) -> int:
         if isinstance(choice, int):
@@ -247,7 +242,8 @@ def _read_choices(space: SearchSpace, listed: list[int | str]) -> Choices:
             f"or a number from 0 to {space.num_choices - 1}"
         )
 
-    return tuple(read(block, choice) for block, choice in enumerate(listed))
+    choices = tuple(read(block, choice) for block, choice in enumerate(document.choices))
+    return Architecture(space, choices, document.channel_shuffle)
 
 
 def _check_costs(architecture: Architecture, stated: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""JSON documents in: read and checked, each mistake one line that names the file."""
+"""Reading and checking JSON documents; each mistake is one line that names the file."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from search_space.architecture import ChannelShuffle
 from search_space.cost import COSTS, DEFAULT_INPUT_SIZE, CostTable, InputSize, size_text
 from search_space.documents import read_document, require_format
 from search_space.errors import SpaceError
-from search_space.spaces import SearchSpace, SpaceDocument
+from search_space.spaces import SearchSpace, parse_space
 from search_space.validation import check_fields, convert
 
 FORMAT = "detnas-latency"
@@ -161,7 +161,7 @@ class LatencyTable:
                 raise SpaceError(f"key '{key}' is missing under settings; add it")
         settings = document.settings
         return cls(
-            document.space.read(),
+            parse_space(document.space),
             latency_costs(document.base, document.table, settings.input_size),
             settings,
             document.device.type,
@@ -181,7 +181,7 @@ class _Document(Struct, frozen=True, forbid_unknown_fields=True):
 
     format: str
     version: int
-    space: SpaceDocument
+    space: dict[str, Any]
     base: Milliseconds
     table: list[list[Milliseconds]]
     settings: LatencySettings

@@ -118,27 +118,13 @@ def _check_stage(stage: Stage, previous: int, where: str) -> None:
         )
 
 
-class SpaceDocument(Struct, frozen=True, forbid_unknown_fields=True):
-    """A space as it stands in JSON and configs."""
+class _Document(Struct, frozen=True, forbid_unknown_fields=True):
+    """A space in JSON and configs."""
 
     name: str
     stem: int
     stages: tuple[Annotated[Stage, Meta(extra={"form": "[channels, blocks]"})], ...]
     choices: tuple[str, ...]
-
-    def read(self) -> SearchSpace:
-        """The known space of this name and geometry, or a custom one.
-
-        Raises:
-            SpaceError: an invalid geometry, or a known name with another geometry.
-        """
-        space = SearchSpace(self.name, self.stem, self.stages, self.choices)
-        known = SPACES.get(self.name)
-        if known is not None and known != space:
-            raise SpaceError(
-                f"space {self.name!r} is known with another geometry: give this one another name"
-            )
-        return known or space
 
 
 def parse_space(what: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
@@ -153,9 +139,16 @@ def parse_space(what: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
     """
     if isinstance(what, SearchSpace):
         return what
-    return (
-        get_space(what) if isinstance(what, str) else convert(what, SpaceDocument, "space").read()
-    )
+    if isinstance(what, str):
+        return get_space(what)
+    document = convert(what, _Document, "space")
+    space = SearchSpace(document.name, document.stem, document.stages, document.choices)
+    known = SPACES.get(space.name, space)
+    if known != space:
+        raise SpaceError(
+            f"space {space.name!r} is known with another geometry: give this one another name"
+        )
+    return known
 
 
 def get_space(name: str) -> SearchSpace:

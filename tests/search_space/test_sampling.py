@@ -12,13 +12,13 @@ import pytest
 
 from search_space import budget as budget_module
 from search_space import sampling
+from search_space.budget import parse_budget
 from search_space.cost import CostTable, macs_table, params_table
 from search_space.sampling import (
     Budget,
     BudgetSampler,
     InfeasibleBudgetError,
     enumerate_space,
-    parse_budget,
 )
 from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage
 
