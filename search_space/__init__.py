@@ -1,7 +1,7 @@
-"""What can be searched: spaces, architectures, their costs, and draws inside a budget.
+"""What can be searched: choices, spaces, architectures, their costs, and draws inside a budget.
 
-Nothing here knows of training or detection. `search_space.blocks`, the blocks as torch modules, is
-imported by name only, so that this package stays light.
+Nothing here depends on training or detection. `search_space.blocks`, the choices as torch modules,
+must be imported by its own name, so that importing this package does not import torch.
 """
 
 from search_space.architecture import (
@@ -10,9 +10,10 @@ from search_space.architecture import (
     load_document,
     parse_architecture,
 )
+from search_space.choices import CHOICES, BlockSpec
 from search_space.cost import CostTable, cost_table, macs, macs_table, params, params_table
 from search_space.published import PUBLISHED
-from search_space.spaces import CHOICES, SPACES, BlockSpec, SearchSpace, Stage, get_space
+from search_space.spaces import SPACES, SearchSpace, Stage, get_space, parse_space
 
 __all__ = [
     "CHANNEL_SHUFFLES",
@@ -32,4 +33,5 @@ __all__ = [
     "params",
     "params_table",
     "parse_architecture",
+    "parse_space",
 ]

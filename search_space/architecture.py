@@ -6,30 +6,36 @@ optionally the score it was chosen for and where it came from.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
-from search_space.cost import DEFAULT_INPUT_SIZE, InputSize, costs
-from search_space.documents import read_document
+import numpy as np
+from msgspec import Struct
+
+from search_space.cost import COSTS, DEFAULT_INPUT_SIZE, InputSize, costs
+from search_space.documents import read_document, require_format
 from search_space.errors import SpaceError
 from search_space.published import PUBLISHED
-from search_space.spaces import SPACES, SearchSpace, get_space
-
-Choices = tuple[int, ...]
-"""One block choice per block, as indices into the choices of a space."""
+from search_space.spaces import SPACES, SearchSpace, parse_space
+from search_space.validation import convert, did_you_mean
 
 FORMAT = "detnas-architecture"
 VERSION = 1
-CHANNEL_SHUFFLES = ("even_odd", "interleave")
-_REQUIRED = ("format", "version", "space", "channel_shuffle", "choices")
-_OPTIONAL = ("scaling", "costs", "score", "provenance")
-_COMPACT = ("space", "choices", "channel_shuffle")
+ChannelShuffle = Literal["even_odd", "interleave"]
+CHANNEL_SHUFFLES = get_args(ChannelShuffle)
+
+Choices = tuple[int, ...]
+"""An architecture as a strategy sees it: one block choice per block."""
+
+
+def as_choices(row: np.ndarray) -> Choices:
+    """A sampler's int8 [blocks] as a tuple of int."""
+    return tuple(row.tolist())
 
 
 def choices_to_text(choices: Iterable[int]) -> str:
@@ -51,15 +57,15 @@ class Architecture:
     other.
 
     Raises:
-        ValueError: a wrong number of choices, a choice out of range, an unknown channel shuffle.
+        SpaceError: a wrong number of choices, a choice out of range, an unknown channel shuffle.
     """
 
     space: SearchSpace
-    choices: tuple[int, ...]
+    choices: Choices
     channel_shuffle: str = "even_odd"
 
     def __post_init__(self) -> None:
-        # numpy integers are welcome, but do not serialise.
+        # numpy integers are accepted, but JSON cannot hold them.
         object.__setattr__(self, "choices", tuple(int(choice) for choice in self.choices))
         space = self.space
         if len(self.choices) != space.num_blocks:
@@ -82,7 +88,7 @@ class Architecture:
     @property
     def key(self) -> str:
         """Compact form "small:2,1,..."; it names the choices, not the channel shuffle."""
-        return f"{self.space.name}:{','.join(map(str, self.choices))}"
+        return f"{self.space.name}:{choices_to_text(self.choices)}"
 
     @property
     def choice_names(self) -> tuple[str, ...]:
@@ -114,25 +120,14 @@ class Architecture:
         """Read the JSON object.
 
         Raises:
-            ValueError: another format or version, missing or unknown keys, invalid values, or
+            SpaceError: another format or version, missing or unknown keys, invalid values, or
                 costs that are not this architecture's.
         """
-        if not isinstance(data, Mapping) or data.get("format") != FORMAT:
-            raise SpaceError(f'not an architecture: its "format" must be {FORMAT!r}')
-        if data.get("version") != VERSION:
-            raise SpaceError(
-                f"architecture version {data.get('version')!r}, this program reads {VERSION}"
-            )
-        _check_keys(data, _REQUIRED, _OPTIONAL)
-        if data.get("scaling") is not None:
-            raise SpaceError('"scaling" must be null: version 1 has no scaled networks')
-        for key in ("score", "provenance"):
-            if not isinstance(data.get(key), Mapping | None):
-                raise SpaceError(f'"{key}" must be an object or null')
-        space = SearchSpace.from_dict(data["space"])
-        architecture = cls(space, _read_choices(space, data["choices"]), data["channel_shuffle"])
-        if data.get("costs") is not None:
-            _check_costs(architecture, data["costs"])
+        require_format(data, "architecture", FORMAT, VERSION)
+        document = convert(data, _Document)
+        architecture = _build(document)
+        if document.costs is not None:
+            _check_costs(architecture, document.costs)
         return architecture
 
     def save(
@@ -162,11 +157,33 @@ class Architecture:
         return cls.from_dict(load_document(path))
 
 
+class _Document(Struct, frozen=True, forbid_unknown_fields=True):
+    """The JSON object; `scaling` is null because version 1 has no scaled networks."""
+
+    format: str
+    version: int
+    space: dict[str, Any]
+    channel_shuffle: str
+    choices: list[int | str]
+    scaling: None = None
+    costs: dict[str, Any] | None = None
+    score: dict[str, Any] | None = None
+    provenance: dict[str, Any] | None = None
+
+
+class _Compact(Struct, frozen=True, forbid_unknown_fields=True):
+    """The short form that configs and the command line use."""
+
+    space: str | dict[str, Any]
+    choices: list[int | str]
+    channel_shuffle: str = CHANNEL_SHUFFLES[0]
+
+
 def load_document(path: str | Path) -> dict[str, Any]:
     """The whole checked content of an architecture file, score and provenance included.
 
     Raises:
-        ValueError: no such file, not JSON, or not a valid architecture; the message names the file.
+        SpaceError: no such file, not JSON, or not a valid architecture; the message names the file.
     """
 
     def checked(data: Any) -> dict[str, Any]:
@@ -177,21 +194,23 @@ def load_document(path: str | Path) -> dict[str, Any]:
 
 
 def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> Architecture:
-    """An architecture from whatever names one.
+    """An architecture from any form that names one.
 
     `what` is an Architecture, a JSON file's path, a published name, "space:choices" with choices
     as comma-separated numbers or names, the JSON object, or {"space": name, "choices": [...]}
     with an optional "channel_shuffle".
 
     Raises:
-        ValueError: it is none of these; the message lists what it may be.
+        SpaceError: it is none of these; the message lists what it may be.
     """
     if isinstance(what, Architecture):
         return what
     if isinstance(what, Path):
         return Architecture.load(what)
     if isinstance(what, Mapping):
-        return _from_compact(what) if "format" not in what else Architecture.from_dict(what)
+        if "format" in what:
+            return Architecture.from_dict(what)
+        return _build(convert(what, _Compact, "architecture"))
     if what in PUBLISHED:
         space_name, choices = PUBLISHED[what]
         return Architecture(SPACES[space_name], choices)
@@ -199,65 +218,44 @@ def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> A
         return Architecture.load(what)
     space_name, colon, listed = what.partition(":")
     if colon:
-        return _from_compact({"space": space_name, "choices": listed.split(",")})
-    close = difflib.get_close_matches(what, PUBLISHED, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
+        return _build(_Compact(space_name, list(listed.split(","))))
     raise SpaceError(
-        f"unknown architecture {what!r}{hint}: give a .json file, 'space:choices' such as "
-        f"'small:2,1,...', or one of {', '.join(PUBLISHED)}"
+        f"unknown architecture {what!r}: give a .json file, 'space:choices' such as "
+        f"'small:2,1,...', or a published name; {did_you_mean(what, PUBLISHED, list_all=True)}"
     )
 
 
-def _from_compact(data: Mapping[str, Any]) -> Architecture:
-    _check_keys(data, _COMPACT[:2], _COMPACT[2:])
-    space = data["space"]
-    space = get_space(space) if isinstance(space, str) else SearchSpace.from_dict(space)
-    shuffle = data.get("channel_shuffle", CHANNEL_SHUFFLES[0])
-    return Architecture(space, _read_choices(space, data["choices"]), shuffle)
+def _build(document: _Document | _Compact) -> Architecture:
+    """The architecture of a document, whose choices are integers, digits or names."""
+    space = parse_space(document.space)
 
-
-def _check_keys(data: Mapping[str, Any], required: Sequence[str], optional: Sequence[str]) -> None:
-    missing = [key for key in required if key not in data]
-    if missing:
-        raise SpaceError(f'architecture lacks the key "{missing[0]}"')
-    unknown = [key for key in data if key not in (*required, *optional)]
-    if unknown:
-        raise SpaceError(f'architecture has the unknown key "{unknown[0]}"')
-
-
-def _read_choices(space: SearchSpace, listed: object) -> tuple[int, ...]:
-    """Choices given as integers, digits or names."""
-    if not isinstance(listed, list | tuple):
-        raise SpaceError("choices must be a list of numbers or names")
-
-    def read(block: int, choice: object) -> int:
-        if isinstance(choice, str):
-            choice = choice.strip()
-            if choice in space.choices:
-                return space.choices.index(choice)
-            if choice.isdecimal():
-                return int(choice)
-        elif isinstance(choice, int) and not isinstance(choice, bool):
+    def read(block: int, choice: int | str) -> int:
+        if isinstance(choice, int):
             return choice
+        choice = choice.strip()
+        if choice in space.choices:
+            return space.choices.index(choice)
+        if choice.isdecimal():
+            return int(choice)
         raise SpaceError(
             f"choice {choice!r} of block {block} must be one of {', '.join(space.choices)} "
             f"or a number from 0 to {space.num_choices - 1}"
         )
 
-    return tuple(read(block, choice) for block, choice in enumerate(listed))
+    choices = tuple(read(block, choice) for block, choice in enumerate(document.choices))
+    return Architecture(space, choices, document.channel_shuffle)
 
 
-def _check_costs(architecture: Architecture, stated: object) -> None:
-    if not isinstance(stated, Mapping):
-        raise SpaceError('"costs" must be an object')
-    size = stated.get("input_size", list(DEFAULT_INPUT_SIZE))
-    if not isinstance(size, list | tuple) or [type(side) for side in size] != [int] * 3:
-        raise SpaceError('"costs": "input_size" must be [channels, height, width]')
-    computed = costs(architecture, (size[0], size[1], size[2]))
+def _check_costs(architecture: Architecture, stated: Mapping[str, Any]) -> None:
+    """Compare the computed costs with those of a file; measured ones cannot be computed again."""
+    size: InputSize = DEFAULT_INPUT_SIZE
+    if "input_size" in stated:
+        kind: Any = InputSize
+        size = convert(stated["input_size"], kind, "costs.input_size")
+    computed = costs(architecture, size)
     for name, value in stated.items():
-        if name == "latency_ms":
-            continue  # measured elsewhere: it cannot be re-derived here
-        if name not in computed:
-            raise SpaceError(f'"costs" has the unknown key "{name}"')
-        if name != "input_size" and value != computed[name]:
+        if name not in computed and name not in COSTS:
+            hint = did_you_mean(name, (*COSTS, "input_size"))
+            raise SpaceError(f"unknown key {name!r} under costs; {hint}")
+        if name != "input_size" and value != computed.get(name, value):
             raise SpaceError(f"the file says {value} {name}, its choices have {computed[name]}")

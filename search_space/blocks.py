@@ -1,19 +1,19 @@
-"""The four block choices as torch modules, the stem, the channel shuffles and their initialisation.
+"""The block choices as torch modules, the stem, the channel shuffles and their initialisation.
 
 Source: the authors' ShuffleNetV2 blocks (DetNAS, arXiv 1903.10979, section 3.2). The only file of
 this package that imports torch; the package itself does not import it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from search_space.spaces import BlockSpec
+from search_space.choices import CHOICES, BlockSpec, Conv, stem_conv
 
 NormFactory = Callable[[int], nn.Module]
-
-KERNEL_SIZES = {"shufflenet_3x3": 3, "shufflenet_5x5": 5, "shufflenet_7x7": 7, "xception_3x3": 3}
 
 
 def even_odd_split(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,52 +42,31 @@ SPLITS: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = {
 }
 
 
-def _depthwise(channels: int, kernel: int, stride: int) -> nn.Conv2d:
-    return nn.Conv2d(channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False)
-
-
-def _pointwise(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 1, bias=False)
+def _branch(convs: Iterable[Conv], norm: NormFactory) -> nn.Sequential:
+    modules: list[nn.Module] = []
+    for conv in convs:
+        modules.append(
+            nn.Conv2d(
+                conv.in_channels,
+                conv.out_channels,
+                conv.kernel,
+                conv.stride,
+                conv.kernel // 2,
+                groups=conv.groups,
+                bias=conv.bias,
+            )
+        )
+        modules.append(norm(conv.out_channels))
+        if conv.relu:
+            modules.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*modules)
 
 
 class Stem(nn.Sequential):
     """3x3 convolution of stride 2 with bias, batch norm, ReLU: (N, 3, H, W) to half the size."""
 
     def __init__(self, channels: int, norm: NormFactory = nn.BatchNorm2d) -> None:
-        super().__init__(
-            nn.Conv2d(3, channels, 3, 2, 1, bias=True), norm(channels), nn.ReLU(inplace=True)
-        )
-
-
-def _shufflenet_branch(
-    inputs: int, mid: int, outputs: int, kernel: int, stride: int, norm: NormFactory
-) -> nn.Sequential:
-    return nn.Sequential(
-        _pointwise(inputs, mid),
-        norm(mid),
-        nn.ReLU(inplace=True),
-        _depthwise(mid, kernel, stride),
-        norm(mid),
-        _pointwise(mid, outputs),
-        norm(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
-def _xception_branch(
-    inputs: int, mid: int, outputs: int, stride: int, norm: NormFactory
-) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    widths = (inputs, mid, mid, outputs)
-    for i in range(3):
-        layers += [
-            _depthwise(widths[i], 3, stride if i == 0 else 1),
-            norm(widths[i]),
-            _pointwise(widths[i], widths[i + 1]),
-            norm(widths[i + 1]),
-            nn.ReLU(inplace=True),
-        ]
-    return nn.Sequential(*layers)
+        super().__init__(*_branch([stem_conv(channels)], norm))
 
 
 class ShuffleBlock(nn.Module):
@@ -99,7 +78,7 @@ class ShuffleBlock(nn.Module):
 
     Args:
         spec: where the block stands (channels and stride).
-        choice: one of `search_space.CHOICES`.
+        choice: a name in `search_space.choices.CHOICES`.
         channel_shuffle: "even_odd" or "interleave"; the weights of one do not fit the other.
         norm: makes the normalisation layer of a number of channels.
     """
@@ -112,26 +91,10 @@ class ShuffleBlock(nn.Module):
         norm: NormFactory = nn.BatchNorm2d,
     ) -> None:
         super().__init__()
-        kernel = KERNEL_SIZES[choice]
-        mid = spec.out_channels // 2
-        downsample = spec.stride == 2
-        inputs = spec.in_channels if downsample else mid
-        outputs = spec.out_channels - inputs if downsample else mid
-        if choice.startswith("xception"):
-            self.main = _xception_branch(inputs, mid, outputs, spec.stride, norm)
-        else:
-            self.main = _shufflenet_branch(inputs, mid, outputs, kernel, spec.stride, norm)
-        self.projection = (
-            nn.Sequential(
-                _depthwise(inputs, kernel, 2),
-                norm(inputs),
-                _pointwise(inputs, inputs),
-                norm(inputs),
-                nn.ReLU(inplace=True),
-            )
-            if downsample
-            else None
-        )
+        self.choice = CHOICES[choice]
+        main, projection = self.choice.convs(spec)
+        self.main = _branch(main, norm)
+        self.projection = _branch(projection, norm) if projection else None
         self._split = SPLITS[channel_shuffle]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -160,47 +123,47 @@ def initialise(module: nn.Module) -> None:
             m.reset_running_stats()
 
 
+@torch.no_grad()
 def inflate(source: ShuffleBlock, target: ShuffleBlock) -> None:
-    """Give a block of another choice, at the same place, the function of a 3x3 ShuffleNet block.
+    """Give a block of another choice, at the same place, the function of a trained 3x3 block.
 
     A larger kernel takes the 3x3 one in its middle and zeros around it, and computes exactly the
-    same. An Xception block takes the source's three convolutions for its second, fifth and sixth
-    and begins the others as the identity; its extra batch norms keep it from being exact.
+    same. A choice with other layers says itself where each takes its weights from
+    (`Choice.inflation`); the batch norms it has in addition keep it from being exact.
 
     Args:
-        source: a block of choice "shufflenet_3x3".
+        source: a block of choice `search_space.choices.INFLATION_SOURCE`.
         target: a block of any choice with the same channels, stride and shuffle.
     """
-    with torch.no_grad():
-        if target.projection is not None:
-            assert source.projection is not None
-            _inflate_layers(list(source.projection), list(target.projection))
-        if len(target.main) == len(source.main):
-            _inflate_layers(list(source.main), list(target.main))
-        else:
-            _inflate_xception(source.main, target.main)
+    if source.projection is not None and target.projection is not None:
+        for given, layer in zip(
+            _layers(source.projection), _layers(target.projection), strict=True
+        ):
+            _copy_centred(given, layer)
+    trained, layers = _layers(source.main), _layers(target.main)
+    origins = range(len(trained)) if target.choice.inflation is None else target.choice.inflation
+    for origin, (conv, norm) in zip(origins, layers, strict=True):
+        if isinstance(origin, int):
+            _copy_centred(trained[origin], (conv, norm))
+            continue
+        nn.init.dirac_(conv.weight, groups=conv.groups)
+        if origin == "raised identity":
+            nn.init.ones_(norm.weight)
+            nn.init.constant_(norm.bias, 0.5)
 
 
-def _inflate_layers(source: list[nn.Module], target: list[nn.Module]) -> None:
+_Pair = tuple[nn.Conv2d, Any]
+
+
+def _layers(branch: nn.Sequential) -> list[_Pair]:
+    """The convolutions of a branch, each with the batch norm after it."""
+    return [(conv, norm) for conv, norm in pairwise(branch) if isinstance(conv, nn.Conv2d)]
+
+
+def _copy_centred(source: _Pair, target: _Pair) -> None:
+    """Copy a layer's tensors; a smaller kernel goes into the middle, with zeros around it."""
     for given, taking in zip(source, target, strict=True):
         values = taking.state_dict()
         for key, value in given.state_dict().items():
-            if value.shape == values[key].shape:
-                values[key].copy_(value)
-            else:
-                edge = (values[key].shape[-1] - value.shape[-1]) // 2
-                values[key].copy_(nn.functional.pad(value, (edge,) * 4))
-
-
-def _inflate_xception(source: nn.Sequential, target: nn.Sequential) -> None:
-    convs = [m for m in target if isinstance(m, nn.Conv2d)]
-    norms = [m for m in target if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    for i in (0, 2, 3):
-        nn.init.dirac_(convs[i].weight, groups=convs[i].groups)
-    # Between the two ReLUs a normalised signal would lose its negative half: shift it upwards.
-    for norm in (norms[2], norms[3]):
-        nn.init.ones_(norm.weight)
-        nn.init.constant_(norm.bias, 0.5)
-    first, first_norm, _, middle, middle_norm, last, last_norm, _ = source
-    taking = [convs[1], norms[1], convs[4], norms[4], convs[5], norms[5]]
-    _inflate_layers([first, first_norm, middle, middle_norm, last, last_norm], taking)
+            edge = (values[key].shape[-1] - value.shape[-1]) // 2 if value.dim() == 4 else 0
+            values[key].copy_(nn.functional.pad(value, (edge,) * 4) if edge else value)

@@ -1,10 +1,10 @@
-"""Budgets: bounds on an additive cost, and the integers in which they are decided.
+"""Budgets: bounds on an additive cost, compared in integers.
 
-A bound is never compared in floating point. Integer costs (multiply-adds, parameters) are divided
+Bounds are never compared in floating point. Integer costs (multiply-adds, parameters) are divided
 by the greatest common divisor of their differences. Measured costs are floats, so they are
-quantised: every entry is rounded up to a step, which never admits an architecture over the upper
-bound, and the lower bound is raised by one step per block, which never admits one under it. The
-step is a power of two, at most 1/32768 of the cost's range.
+quantised: every entry is rounded up to a step, so that no architecture over the upper bound is
+admitted, and the lower bound is raised by one step per block, so that none under it is. The step
+is a power of two, at most 1/32768 of the cost's range.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds on a cost, both inclusive, in the cost's own unit; None leaves a side open.
 
     Raises:
-        ValueError: a bound that is not finite, or a lower bound above the upper.
+        SpaceError: a bound that is not finite, or a lower bound above the upper.
     """
 
     cost: str = "macs"
@@ -60,7 +60,7 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def readable(value: float) -> str:
-    """A cost as a person reads it: whole numbers with separators, others with six digits."""
+    """A cost for messages: whole numbers with separators, others with six digits."""
     return f"{int(value):,}" if value == int(value) else f"{value:.6g}"
 
 
@@ -68,7 +68,7 @@ def parse_budget(text: str, input_size: InputSize = DEFAULT_INPUT_SIZE) -> Budge
     """A budget from "cost=lower..upper", such as "macs=..260e6" or "params=1e6..1.6e6".
 
     Raises:
-        ValueError: another form, or bounds that are no numbers.
+        SpaceError: another form, or bounds that are not numbers.
     """
     cost, equals, bounds = text.partition("=")
     lower, dots, upper = bounds.partition("..")
@@ -89,8 +89,8 @@ class IntegerBudget:
     """A budget in integers: lower <= sum over blocks of offsets[block, choice] <= upper.
 
     `offsets` is int64 [blocks, choices] with a zero in every row; `lower` and `upper` lie within
-    -1 and one more than the largest sum. `step` is the quantum of a quantised cost in the cost's
-    unit, 0 where nothing was rounded.
+    -1 and one more than the largest sum. `step` is the step of a quantised cost in the cost's
+    unit, 0 if nothing was rounded.
     """
 
     offsets: np.ndarray

@@ -1,10 +1,10 @@
 """Exact counts of the architectures within budgets, and draws from them.
 
-Architectures are walked block by block. All prefixes with equal costs so far are one state; a
+The table goes through the blocks in order. All prefixes with equal costs so far are one state. A
 state's count is the number of ways to complete it within the bounds, which is the sum of the
 counts of the states its choices lead to. An integer drawn uniformly below the total count then
-names one architecture, each with exactly the same probability. Counts reach 4**40, so they are
-held in limbs of 60 bits; no decision of a uniform draw is made in floating point.
+selects one architecture, each with exactly the same probability. Counts reach 4**40, so they are
+held in limbs of 60 bits; a uniform draw makes no decision in floating point.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from search_space.budget import IntegerBudget
 
 MAX_STATES = 8_000_000
-"""States in a table, all blocks together; each takes about 32 bytes."""
+"""The most states in a table, over all blocks; each takes about 32 bytes."""
 
 _LIMB_BITS = 60
 _LIMB_MASK = (1 << _LIMB_BITS) - 1
@@ -65,10 +65,10 @@ class CountTable:
         return drawn
 
     def draw_weighted(self, rng: np.random.Generator, log_weights: np.ndarray) -> np.ndarray | None:
-        """One architecture with probability proportional to its genes' weights, within the bounds.
+        """One architecture within the bounds, with probability proportional to its genes' weights.
 
-        `log_weights` is float64 [blocks, choices], -inf for a choice that must not be taken.
-        Returns int8 [blocks], or None where no such architecture is within the bounds.
+        `log_weights` is float64 [blocks, choices], -inf for a choice that is excluded.
+        Returns int8 [blocks], or None if no such architecture is within the bounds.
         """
         tails = [np.where(self.counts[-1].any(axis=0), 0.0, -np.inf)]
         for successors, weights in zip(self.successors[::-1], log_weights[::-1], strict=True):
@@ -126,9 +126,9 @@ def count_table(
 def nearest_outside(
     bounds: IntegerBudget, others: Sequence[IntegerBudget] = ()
 ) -> tuple[list[int] | None, list[int] | None]:
-    """The architectures nearest below and above bounds that admit nothing, within the `others`.
+    """The architectures nearest below and above bounds that admit none, within the `others`.
 
-    Either is None where there is none, or where finding it would take too large a table.
+    Either is None if there is none, or if finding it needs too large a table.
     """
     shape = (len(bounds.offsets), len(bounds.offsets[0]))
 
@@ -154,7 +154,7 @@ def nearest_outside(
 
 
 def _counts(successors: list[np.ndarray], last: int, limbs: int) -> tuple[np.ndarray, ...]:
-    """Counts of completions from the end backwards; every state after the last block counts 1."""
+    """Numbers of completions, from the last block backwards; a state after the last block has 1."""
     counts = [np.zeros((limbs, last + 1), dtype=np.int64)]
     counts[0][0, :last] = 1
     for table in reversed(successors):
@@ -169,7 +169,7 @@ def _counts(successors: list[np.ndarray], last: int, limbs: int) -> tuple[np.nda
 
 
 def _uniform_below(rng: np.random.Generator, bound: int, n: int, limbs: int) -> np.ndarray:
-    """Integers uniform in [0, bound) as limbs [limbs, n]: random bits, drawn again if too large."""
+    """Uniform integers in [0, bound) as limbs [limbs, n]: random bits, redrawn if too large."""
     top = (bound - 1).bit_length()
     limits = [1 << min(max(top - _LIMB_BITS * i, 0), _LIMB_BITS) for i in range(limbs)]
     bounds = np.array([[bound >> (_LIMB_BITS * i) & _LIMB_MASK] for i in range(limbs)])

@@ -1,9 +1,9 @@
-"""JSON documents in: read and checked, each mistake one line that names the file."""
+"""Reading and checking JSON documents; each mistake is one line that names the file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,19 +12,33 @@ from search_space.errors import SpaceError
 T = TypeVar("T")
 
 
-def read_document(path: str | Path, absent: str, parse: Callable[[Any], T]) -> T:
-    """What `parse` makes of a JSON file's content; `absent` is said where there is none.
+def read_document(path: str | Path, missing: str, parse: Callable[[Any], T]) -> T:
+    """What `parse` makes of a JSON file's content.
+
+    Args:
+        missing: what the message says if the file does not exist.
 
     Raises:
-        ValueError: no such file, not JSON, or whatever `parse` refuses; the message names the file.
+        SpaceError: no such file, not JSON, or `parse` raises one; the message names the file.
     """
     try:
         return parse(json.loads(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise SpaceError(f"{path}: {absent}") from None
+        raise SpaceError(f"{path}: {missing}") from None
     except OSError as error:
         raise SpaceError(f"{path}: cannot be read ({error.strerror})") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise SpaceError(f"{path}: not a JSON file ({error})") from None
-    except ValueError as error:
+    except SpaceError as error:
         raise SpaceError(f"{path}: {error}") from None
+
+
+def require_format(data: object, kind: str, name: str, version: int, hint: str = "") -> None:
+    """Raise SpaceError unless a document is of the format `name` and of this version.
+
+    `kind` is what such a document is called, and `hint` says how to get one.
+    """
+    if not isinstance(data, Mapping) or data.get("format") != name:
+        raise SpaceError(f'not a {kind} file: its "format" must be {name!r}{hint}')
+    if data.get("version") != version:
+        raise SpaceError(f"{kind} version {data.get('version')!r}, this program reads {version}")

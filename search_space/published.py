@@ -1,7 +1,7 @@
-"""The networks of the paper by name: six that were searched, and the hand-made ones beside them.
+"""The published networks by name: six that the paper searched, and two hand-made ones.
 
-The choices are those of the authors' released code (megvii-model/DetNAS); the 3.8G network is the
-1.3G one's choices in a wider space. The hand-made ShuffleNetV2 networks take 3x3 everywhere.
+The choices are those of the authors' released code (megvii-model/DetNAS). The 3.8G network has the
+choices of the 1.3G one in a wider space. The hand-made ShuffleNetV2 networks use 3x3 everywhere.
 """
 
 from __future__ import annotations

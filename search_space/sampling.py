@@ -1,8 +1,8 @@
 """Uniform draws, mutation and crossover inside a budget.
 
-Drawing and rejecting fails at tight budgets: one architecture in 19,000 of the small space has at
-most 250M multiply-adds. A table of exact counts (`search_space.counting`) makes every draw a hit
-and tells how many architectures there are.
+Rejection sampling fails at tight budgets: one architecture in 19,000 of the small space has at
+most 250M multiply-adds. With a table of exact counts (`search_space.counting`) every draw lies
+inside the budget, and the number of architectures is known.
 """
 
 from __future__ import annotations
@@ -18,21 +18,12 @@ from search_space.budget import (
     InfeasibleBudgetError,
     IntegerBudget,
     integer_budget,
-    parse_budget,
     readable,
 )
 from search_space.cost import CostTable, cost_table
 from search_space.counting import CountTable, count_table, nearest_outside
 from search_space.errors import SpaceError
 from search_space.spaces import SearchSpace
-
-__all__ = [
-    "Budget",
-    "BudgetSampler",
-    "InfeasibleBudgetError",
-    "enumerate_space",
-    "parse_budget",
-]
 
 _BATCH = 10_000
 _MAX_MISSES = 200_000
@@ -42,18 +33,18 @@ class BudgetSampler:
     """Draws architectures of `space` that lie within all `budgets` (none: the whole space).
 
     Every architecture within the bounds has exactly the same probability. Several budgets are
-    counted together where that table fits in memory (`method` "exact"); otherwise the tightest one
-    is, and draws outside the others are rejected (`method` "rejection").
-    Measured costs are quantised; `steps` holds the step of each budget, 0 for an exact one, and
-    "within the bounds" then means within the quantised bounds, which are never the wider.
+    counted together if that table fits in memory (`method` "exact"). Otherwise the tightest one is
+    counted, and draws outside the others are rejected (`method` "rejection").
+    Measured costs are quantised, and "within the bounds" then means within the quantised bounds,
+    which are never wider. `steps` holds the step of each budget, 0 for an exact one.
 
     Args:
-        tables: cost tables that the space does not give by itself (latency).
+        tables: the tables of measured costs (latency).
 
     Raises:
         InfeasibleBudgetError: no architecture lies within the budgets, or, under "rejection", none
             was found in 200,000 draws in a row.
-        ValueError: a cost without a table, or a table of another space.
+        SpaceError: a cost without a table, or a table of another space.
     """
 
     def __init__(
@@ -82,7 +73,7 @@ class BudgetSampler:
 
     @property
     def steps(self) -> tuple[float, ...]:
-        """The quantum of each budget's cost, in its unit; 0 where nothing was rounded."""
+        """The step of each budget's cost, in its unit; 0 if nothing was rounded."""
         return tuple(bounds.step for bounds in self._bounds)
 
     @property
@@ -92,18 +83,8 @@ class BudgetSampler:
 
     @property
     def share(self) -> float:
-        """`count` as a share of the space."""
+        """`count` divided by the size of the space."""
         return self.count / self.space.size
-
-    @property
-    def min_cost(self) -> tuple[int | float, ...]:
-        """For each budget, the smallest cost in the whole space."""
-        return tuple(table.min for table in self.cost_tables)
-
-    @property
-    def max_cost(self) -> tuple[int | float, ...]:
-        """For each budget, the largest cost in the whole space."""
-        return tuple(table.max for table in self.cost_tables)
 
     def contains(self, choices: Sequence[int] | np.ndarray) -> bool:
         """Whether one architecture lies within all bounds."""
@@ -138,7 +119,7 @@ class BudgetSampler:
             raise InfeasibleBudgetError(
                 f"budgets {self._named()} together admit no architecture of space "
                 f"{self.space.name!r}: "
-                + _mend(self.cost_tables[last], self._bounds[last], self._bounds[:last])
+                + _remedy(self.cost_tables[last], self._bounds[last], self._bounds[:last])
             )
         if not self.exact:
             self.sample(np.random.default_rng(0), 1)
@@ -150,13 +131,14 @@ class BudgetSampler:
         probability: float,
         attempts: int = 100,
     ) -> np.ndarray:
-        """A child whose genes are each redrawn, with `probability`, uniformly over all choices.
+        """A child of which each gene is redrawn with `probability`, uniformly over all choices.
 
-        Given that the child lies within the bounds: by trying `attempts` times, then by a draw from
-        the children that do. So the child may equal its parent. Returns int8 [blocks].
+        The distribution is conditioned on the bounds: `attempts` children are tried, and if all
+        are outside, one is drawn from those inside. The child may equal its parent. Returns int8
+        [blocks].
 
         Raises:
-            ValueError: `probability` is outside 0 to 1.
+            SpaceError: `probability` is outside 0 to 1.
             InfeasibleBudgetError: no child lies within the bounds (a parent outside them).
         """
         if not 0 <= probability <= 1:
@@ -175,7 +157,7 @@ class BudgetSampler:
     ) -> np.ndarray:
         """A child with each gene from either parent with probability 1/2.
 
-        Bounded, and then exact, as in `mutate`. Returns int8 [blocks].
+        Conditioned on the bounds as in `mutate`. Returns int8 [blocks].
 
         Raises:
             InfeasibleBudgetError: no child lies within the bounds (both parents are outside them).
@@ -192,7 +174,7 @@ class BudgetSampler:
         attempts: int,
         parents: Sequence[Sequence[int] | np.ndarray],
     ) -> np.ndarray:
-        """An architecture with independent genes of `weights` [blocks, choices], within bounds."""
+        """An architecture within the bounds; `weights` [blocks, choices] are of its genes."""
         edges = weights.cumsum(axis=1)
         edges /= edges[:, -1:]
         uniform = rng.random((attempts, len(weights), 1))
@@ -207,7 +189,7 @@ class BudgetSampler:
             if child is not None and self.contains(child):
                 return child
         fitting = [parent for parent in parents if self.contains(parent)]
-        if fitting:  # only under "rejection": a table would have held the parent
+        if fitting:  # only under "rejection": an exact table holds the parent
             return np.array(fitting[0], dtype=np.int8)
         raise InfeasibleBudgetError(f"no child of these parents lies within {self._named()}")
 
@@ -218,18 +200,18 @@ class BudgetSampler:
         return admitted
 
     def _count_alone(self, index: int) -> tuple[IntegerBudget, CountTable]:
-        """One budget in integers and its table, which must not be empty."""
+        """One budget in integers and its table; an empty table raises InfeasibleBudgetError."""
         budget, costs = self.budgets[index], self.cost_tables[index]
         bounds = integer_budget(budget, costs)
         table = count_table([bounds], self._shape)
         if table is None:  # too many distinct costs: count in steps
             bounds = integer_budget(budget, costs, quantise=True)
             table = count_table([bounds], self._shape)
-            assert table is not None, "65,536 states a block always fit"
+            assert table is not None, "65,536 states per block always fit"
         if table.total == 0:
             raise InfeasibleBudgetError(
                 f"budget {budget} admits no architecture of space {self.space.name!r}: "
-                + _mend(costs, bounds)
+                + _remedy(costs, bounds)
             )
         return bounds, table
 
@@ -242,14 +224,14 @@ def enumerate_space(space: SearchSpace) -> Iterator[tuple[int, ...]]:
     return itertools.product(range(space.num_choices), repeat=space.num_blocks)
 
 
-def _mend(costs: CostTable, bounds: IntegerBudget, others: Sequence[IntegerBudget] = ()) -> str:
-    """What to do about bounds that admit nothing: the nearest costs within the others."""
+def _remedy(costs: CostTable, bounds: IntegerBudget, others: Sequence[IntegerBudget] = ()) -> str:
+    """How to change bounds that admit no architecture: the nearest costs within the others."""
     below, above = nearest_outside(bounds, others)
     where = f"within the others, by {costs.name}, " if others else ""
     note = f"; counted in steps of {bounds.step:.3g} {costs.unit}" if bounds.step else ""
     slack = bounds.step * len(bounds.offsets)
-    down = "" if below is None else _outwards(costs.of(below), -slack)
-    up = "" if above is None else _outwards(costs.of(above), slack)
+    down = "" if below is None else _as_bound(costs.of(below), -slack)
+    up = "" if above is None else _as_bound(costs.of(above), slack)
     if down and up:
         return f"{where}the nearest have {down} and {up} (widen the bounds to one of them{note})"
     if up:
@@ -259,8 +241,8 @@ def _mend(costs: CostTable, bounds: IntegerBudget, others: Sequence[IntegerBudge
     return "loosen one of the bounds"
 
 
-def _outwards(cost: float, slack: float) -> str:
-    """A cost as a bound that admits it: `slack` is added, and rounded in its direction."""
+def _as_bound(cost: float, slack: float) -> str:
+    """A cost as a bound that admits it: with `slack` added, rounded in the direction of `slack`."""
     if cost == int(cost) and not slack:
         return readable(cost)
     bound = Decimal(cost) + Decimal(slack)

@@ -1,4 +1,4 @@
-"""What can be searched: a chain of blocks in four stages, each block one of four choices.
+"""What can be searched: a chain of blocks in stages, each block one of the space's choices.
 
 The three published spaces are those of the DetNAS paper (arXiv 1903.10979, section 3.3 and
 table 1); `tiny` is the demo's. A space says nothing of weights, tasks or budgets.
@@ -6,19 +6,20 @@ table 1); `tiny` is the demo's. A space says nothing of weights, tasks or budget
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from msgspec import Meta, Struct
+
+from search_space.choices import CHOICES, BlockSpec
 from search_space.errors import SpaceError
+from search_space.validation import convert, did_you_mean
 
-CHOICES = ("shufflenet_3x3", "shufflenet_5x5", "shufflenet_7x7", "xception_3x3")
-_GEOMETRY_KEYS = ("name", "stem", "stages", "choices")
+PAPER_CHOICES = ("shufflenet_3x3", "shufflenet_5x5", "shufflenet_7x7", "xception_3x3")
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """A run of `blocks` blocks with `channels` output channels; the first halves the resolution."""
 
     channels: int
@@ -26,65 +27,41 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class BlockSpec:
-    """The place of one block in a space, whichever choice fills it.
-
-    `index` counts over the whole chain and `stage` over the stages, both from 0. `stride` is 2 for
-    the first block of a stage and 1 otherwise; `input_stride` is the total downsampling of the
-    block's input relative to the image.
-    """
-
-    index: int
-    stage: int
-    in_channels: int
-    out_channels: int
-    stride: int
-    input_stride: int
-
-
-@dataclass(frozen=True)
 class SearchSpace:
     """A stem (3x3, stride 2) with `stem` channels, the stages, and the choices of every block.
 
-    `last_channels` is the width of the 1x1 convolution before the classifier. Detection does not
-    use that layer, so it is neither part of a space's identity nor of its JSON.
+    `choices` are names in `search_space.choices.CHOICES`. `last_channels` is the width of the 1x1
+    convolution before the classifier. Detection does not use that layer, so it is neither part of
+    a space's identity nor of its JSON.
 
     Raises:
-        ValueError: a geometry that the blocks cannot have.
+        SpaceError: a geometry that the blocks cannot have, or an unknown choice.
     """
 
     name: str
     stem: int
     stages: tuple[Stage, ...]
-    choices: tuple[str, ...] = CHOICES
+    choices: tuple[str, ...]
     last_channels: int = field(default=1024, compare=False)
 
     def __post_init__(self) -> None:
         if not self.name or any(mark in self.name for mark in ":, \n"):
             raise SpaceError(f"space name {self.name!r} must be one word without ':' or ','")
+        where = f"space {self.name!r}"
         if self.stem < 1 or self.last_channels < 1:
-            raise SpaceError(f"space {self.name!r}: stem and last_channels must be at least 1")
+            raise SpaceError(f"{where}: stem and last_channels must be at least 1")
         if not self.stages:
-            raise SpaceError(f"space {self.name!r} has no stages: give at least one")
+            raise SpaceError(f"{where} has no stages: give at least one")
         previous = self.stem
         for number, stage in enumerate(self.stages, start=1):
-            where = f"space {self.name!r}, stage {number}"
-            if stage.blocks < 1:
-                raise SpaceError(f"{where}: {stage.blocks} blocks, must be at least 1")
-            if stage.channels % 4:
-                raise SpaceError(f"{where}: {stage.channels} channels, must be divisible by 4")
-            if stage.channels <= previous:
-                raise SpaceError(
-                    f"{where}: {stage.channels} channels, must be more than the {previous} before"
-                )
+            _check_stage(stage, previous, f"{where}, stage {number}")
             previous = stage.channels
-        unknown = [choice for choice in self.choices if choice not in CHOICES]
-        if unknown:
-            raise SpaceError(
-                f"space {self.name!r}: unknown choice {unknown[0]!r}, must be of {list(CHOICES)}"
-            )
+        for choice in self.choices:
+            if choice not in CHOICES:
+                hint = did_you_mean(choice, CHOICES, list_all=True)
+                raise SpaceError(f"{where}: unknown choice {choice!r}; {hint}")
         if not self.choices or len(set(self.choices)) != len(self.choices):
-            raise SpaceError(f"space {self.name!r}: choices must be non-empty and distinct")
+            raise SpaceError(f"{where}: choices must be non-empty and distinct")
 
     @property
     def num_blocks(self) -> int:
@@ -102,23 +79,17 @@ class SearchSpace:
         return self.num_choices**self.num_blocks
 
     def block_specs(self) -> tuple[BlockSpec, ...]:
-        """The blocks in order."""
+        """The places of the blocks, in order."""
         specs: list[BlockSpec] = []
-        channels, total_stride = self.stem, 2
-        for stage_index, stage in enumerate(self.stages):
+        channels, input_stride = self.stem, 2
+        for number, stage in enumerate(self.stages):
             for position in range(stage.blocks):
-                stride = 2 if position == 0 else 1
+                stride = 1 if position else 2
+                index = len(specs)
                 specs.append(
-                    BlockSpec(
-                        index=len(specs),
-                        stage=stage_index,
-                        in_channels=channels,
-                        out_channels=stage.channels,
-                        stride=stride,
-                        input_stride=total_stride,
-                    )
+                    BlockSpec(index, number, channels, stage.channels, stride, input_stride)
                 )
-                channels, total_stride = stage.channels, total_stride * stride
+                channels, input_stride = stage.channels, input_stride * stride
         return tuple(specs)
 
     def to_dict(self) -> dict[str, Any]:
@@ -132,43 +103,68 @@ class SearchSpace:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> SearchSpace:
-        """Read the "space" value of the architecture JSON.
-
-        A known name must come with its own geometry and gives the known space; another name gives
-        a custom one.
-
-        Raises:
-            ValueError: missing or unknown keys, wrong types, a known name with another geometry.
-        """
-        if not isinstance(data, Mapping) or set(data) != set(_GEOMETRY_KEYS):
-            raise SpaceError(f"a space must be an object with exactly the keys {_GEOMETRY_KEYS}")
-        name, stem, stages, choices = (data[key] for key in _GEOMETRY_KEYS)
-        if not isinstance(name, str) or not _is_int(stem):
-            raise SpaceError("a space's name must be a string and its stem an integer")
-        if not isinstance(stages, list | tuple) or not all(_is_pair(stage) for stage in stages):
-            raise SpaceError(f"space {name!r}: stages must be a list of [channels, blocks]")
-        if not isinstance(choices, list | tuple) or not all(isinstance(c, str) for c in choices):
-            raise SpaceError(f"space {name!r}: choices must be a list of names")
-        space = cls(name, stem, tuple(Stage(*stage) for stage in stages), tuple(choices))
-        known = SPACES.get(name)
-        if known is not None and known != space:
-            raise SpaceError(
-                f"space {name!r} is known with another geometry: give this one another name"
-            )
-        return known or space
+        """Read the "space" value of the architecture JSON; see `parse_space`."""
+        return parse_space(data)
 
 
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _check_stage(stage: Stage, previous: int, where: str) -> None:
+    if stage.blocks < 1:
+        raise SpaceError(f"{where}: {stage.blocks} blocks, must be at least 1")
+    if stage.channels % 4:
+        raise SpaceError(f"{where}: {stage.channels} channels, must be divisible by 4")
+    if stage.channels <= previous:
+        raise SpaceError(
+            f"{where}: {stage.channels} channels, must be more than the {previous} before"
+        )
 
 
-def _is_pair(value: object) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 2 and all(map(_is_int, value))
+class _Document(Struct, frozen=True, forbid_unknown_fields=True):
+    """A space in JSON and configs."""
+
+    name: str
+    stem: int
+    stages: tuple[Annotated[Stage, Meta(extra={"form": "[channels, blocks]"})], ...]
+    choices: tuple[str, ...]
+
+
+def parse_space(what: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
+    """A space from its name, from its JSON object or config, or the space itself.
+
+    An object has the keys "name", "stem", "stages" (a list of [channels, blocks]) and "choices" (a
+    list of names). It may describe a known space or a custom one.
+
+    Raises:
+        SpaceError: an unknown name, missing or unknown keys, invalid values, or a known name with
+            another geometry.
+    """
+    if isinstance(what, SearchSpace):
+        return what
+    if isinstance(what, str):
+        return get_space(what)
+    document = convert(what, _Document, "space")
+    space = SearchSpace(document.name, document.stem, document.stages, document.choices)
+    known = SPACES.get(space.name, space)
+    if known != space:
+        raise SpaceError(
+            f"space {space.name!r} is known with another geometry: give this one another name"
+        )
+    return known
+
+
+def get_space(name: str) -> SearchSpace:
+    """The space called `name`.
+
+    Raises:
+        SpaceError: no space has this name; the message lists the names and the closest one.
+    """
+    if name not in SPACES:
+        raise SpaceError(f"unknown space {name!r}; {did_you_mean(name, SPACES, list_all=True)}")
+    return SPACES[name]
 
 
 def _space(name: str, stem: int, *stages: tuple[int, int], last_channels: int) -> SearchSpace:
     return SearchSpace(
-        name, stem, tuple(Stage(*stage) for stage in stages), last_channels=last_channels
+        name, stem, tuple(Stage(*stage) for stage in stages), PAPER_CHOICES, last_channels
     )
 
 
@@ -181,23 +177,4 @@ SPACES: dict[str, SearchSpace] = {
         _space("tiny", 16, (32, 2), (64, 2), (128, 4), (256, 2), last_channels=256),
     )
 }
-
-
-def parse_space(what: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
-    """A space from its name, its JSON object or itself."""
-    if isinstance(what, SearchSpace):
-        return what
-    return SearchSpace.from_dict(what) if isinstance(what, Mapping) else get_space(what)
-
-
-def get_space(name: str) -> SearchSpace:
-    """The space called `name`.
-
-    Raises:
-        ValueError: there is none; the message lists the names and the closest one.
-    """
-    if name in SPACES:
-        return SPACES[name]
-    close = difflib.get_close_matches(name, SPACES, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise SpaceError(f"unknown space {name!r}: {hint}known spaces are {', '.join(SPACES)}")
+"""Every known space by its name."""

@@ -28,11 +28,14 @@ _WORDS = {
 }
 
 
-def did_you_mean(name: object, known: Iterable[str]) -> str:
-    """The hint for a misspelt name: "did you mean 'x'?", or the list of what is known."""
+def did_you_mean(name: object, known: Iterable[str], list_all: bool = False) -> str:
+    """The hint for a misspelt name: "did you mean 'x'?", the known names, or both if `list_all`."""
     names = list(known)
     match = difflib.get_close_matches(str(name), names, n=1)
-    return f"did you mean '{match[0]}'?" if match else f"known: {', '.join(names)}"
+    hints = [f"did you mean '{match[0]}'?"] if match else []
+    if list_all or not match:
+        hints.append(f"known: {', '.join(names)}")
+    return " ".join(hints)
 
 
 def convert(value: object, kind: type[T], where: str = "") -> T:
@@ -40,7 +43,8 @@ def convert(value: object, kind: type[T], where: str = "") -> T:
 
     Args:
         value: dicts, lists, tuples, strings, numbers.
-        kind: any type that msgspec converts to.
+        kind: any type that msgspec converts to. `Meta(extra={"form": "[height, width]"})` says
+            what a value must look like where msgspec's own words are not enough.
         where: dotted name of the value, such as "search.executor"; messages begin their keys
             with it.
 
@@ -57,11 +61,20 @@ def convert(value: object, kind: type[T], where: str = "") -> T:
         raise SpaceError(_explain(str(error), value, kind, where)) from None
 
 
+def check_fields(struct: msgspec.Struct) -> None:
+    """Raise SpaceError where a field of a struct has a value that its type does not allow.
+
+    For the `__post_init__` of structs that code makes too: msgspec checks only what it converts.
+    """
+    for field in msgspec.structs.fields(struct):
+        convert(getattr(struct, field.name), field.type, field.name)
+
+
 def _explain(text: str, value: Any, kind: Any, where: str) -> str:
     match = _PATH.match(text)
     assert match is not None, text
     problem, path = match[1], match[2] or ""
-    info = _plain(inspect.type_info(kind))
+    info: Any = inspect.type_info(kind)
     for name, index in _STEP.findall(path):
         info, value = _step(info, value, name, index)
         where = f"{where}.{name}" if where and name else f"{where}{name or f'[{index}]'}"
@@ -74,6 +87,8 @@ def _explain(text: str, value: Any, kind: Any, where: str) -> str:
         return f"key '{field[2]}' is missing under {where}; add it"
     if problem.startswith("Invalid "):
         return f"unknown {where} {value!r}; {did_you_mean(value, _allowed(info))}"
+    if form := (getattr(info, "extra", None) or {}).get("form"):
+        return f"{where} must be {form}, not {value!r}"
     expected = re.match(r"Expected `(.*?)`(.*?)(?:, got .*)?$", problem)
     if expected is None:
         return f"{where}: {problem}, not {value!r}"
@@ -92,6 +107,7 @@ def _plain(info: Any) -> Any:
 
 def _pick(info: Any, value: Any) -> Any:
     """The member of a union that a value is of, by its shape and tag."""
+    info = _plain(info)
     members = [_plain(member) for member in getattr(info, "types", (info,))]
     if isinstance(value, Mapping):
         structs = [member for member in members if isinstance(member, inspect.StructType)]
@@ -109,17 +125,18 @@ def _step(info: Any, value: Any, name: str, index: str) -> tuple[Any, Any]:
         inner = value.get(name) if isinstance(value, Mapping) else None
         if name == getattr(picked, "tag_field", None):
             return info, inner
-        return _plain(types.get(name, getattr(picked, "value_type", None))), inner
+        return types.get(name, getattr(picked, "value_type", None)), inner
     if not index.isdecimal():
-        return _plain(getattr(picked, "value_type", None)), None
+        return getattr(picked, "value_type", None), None
     items = getattr(picked, "item_types", None)
     item = items[int(index)] if items else getattr(picked, "item_type", None)
-    return _plain(item), value[int(index)]
+    return item, value[int(index)]
 
 
 def _allowed(info: Any) -> list[str]:
     """The values of literals, and the tags of structs, in a type."""
     allowed: list[str] = []
+    info = _plain(info)
     for member in map(_plain, getattr(info, "types", (info,))):
         if isinstance(member, inspect.StructType):
             allowed.append(str(member.tag))

@@ -21,7 +21,8 @@ from detnas.errors import UserError
 from detnas.models.checkpoints import load_backbone_weights
 from search_space.architecture import CHANNEL_SHUFFLES, Architecture, parse_architecture
 from search_space.blocks import ShuffleBlock, Stem, inflate, initialise
-from search_space.spaces import SearchSpace, get_space
+from search_space.choices import INFLATION_SOURCE
+from search_space.spaces import SearchSpace, parse_space
 
 MEMORY_FORMATS = {
     "channels_last": torch.channels_last,
@@ -159,12 +160,6 @@ def _build_norm(norm_cfg: dict[str, Any], channels: int) -> nn.Module:
     return build_norm_layer(dict(norm_cfg), channels)[1]
 
 
-def _resolve_space(space: str | dict[str, Any] | SearchSpace) -> SearchSpace:
-    if isinstance(space, SearchSpace):
-        return space
-    return get_space(space) if isinstance(space, str) else SearchSpace.from_dict(space)
-
-
 def _in_space(architecture: Architecture, space: SearchSpace) -> Architecture:
     """The same choices in another space of as many blocks."""
     own = architecture.space
@@ -200,7 +195,7 @@ class DetNASSupernet(_Backbone):
         memory_format: str = "channels_last",
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        space = _resolve_space(space)
+        space = parse_space(space)
         if channel_shuffle not in CHANNEL_SHUFFLES:
             raise UserError(
                 f"channel_shuffle is {channel_shuffle!r}; it may be {' or '.join(CHANNEL_SHUFFLES)}"
@@ -234,13 +229,15 @@ class DetNASSupernet(_Backbone):
         self._path = Architecture(self.space, tuple(choices), self.channel_shuffle).choices
 
     def inflate(self, choice: int = 0) -> None:
-        """Give all choices of every block the function of one, a 3x3 ShuffleNet block.
+        """Give all choices of every block the function of one, `INFLATION_SOURCE`.
 
         After one path was trained alone, all paths begin as (nearly) that trained network; see
         `search_space.blocks.inflate`.
         """
-        if self.space.choices[choice] != "shufflenet_3x3":
-            raise UserError(f"only shufflenet_3x3 inflates, not {self.space.choices[choice]}")
+        if self.space.choices[choice] != INFLATION_SOURCE:
+            raise UserError(
+                f"only {INFLATION_SOURCE} can be inflated, not {self.space.choices[choice]}"
+            )
         for choices in self.blocks:
             assert isinstance(choices, nn.ModuleList)
             source: Any = choices[choice]
@@ -284,7 +281,7 @@ class DetNASNet(_Backbone):
     ) -> None:
         parsed = parse_architecture(architecture)
         if space is not None:
-            parsed = _in_space(parsed, _resolve_space(space))
+            parsed = _in_space(parsed, parse_space(space))
         if channel_shuffle is not None:
             parsed = Architecture(parsed.space, parsed.choices, channel_shuffle)
         norm_cfg = norm_cfg or {"type": "BN"}

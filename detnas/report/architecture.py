@@ -12,16 +12,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from detnas.report.style import (
-    CHOICE_STYLES,
     LIGHT,
     TIMES,
     Theme,
     cost_name,
+    ink_on,
     readable_cost,
     save_figure,
     themed,
 )
 from search_space.architecture import Architecture
+from search_space.choices import CHOICES
 from search_space.cost import DEFAULT_INPUT_SIZE, InputSize, macs, params
 from search_space.spaces import SearchSpace
 
@@ -172,21 +173,21 @@ def _draw_panel(axes: Axes, panel: _Panel, architecture: Architecture, theme: Th
             _rounded(axes, x, y, _BOX, _BOX, theme.paper, edge=theme.muted)
             _label(axes, x, y, f"3{TIMES}3", "conv", theme.ink)
         else:
-            choice = architecture.choice_names[panel.first_block + position]
-            style = CHOICE_STYLES[choice]
-            _rounded(axes, x, y, _BOX, _BOX, style.fill)
-            kind = "Xception" if choice.startswith("xception") else ""
-            _label(axes, x, y, style.kernel, kind, style.ink)
+            choice = CHOICES[architecture.choice_names[panel.first_block + position]]
+            _rounded(axes, x, y, _BOX, _BOX, choice.colour)
+            _label(axes, x, y, choice.caption, choice.note, ink_on(choice.colour))
         if position == 0:
             _stride_badge(axes, x + 0.03, y + 0.03, theme)
 
 
-def _label(axes: Axes, x: float, y: float, kernel: str, kind: str, ink: str) -> None:
+def _label(axes: Axes, x: float, y: float, caption: str, note: str, ink: str) -> None:
     middle = x + _BOX / 2
-    height = y + _BOX * (0.43 if kind else 0.51)
-    axes.text(middle, height, kernel, size=10.5, weight="bold", color=ink, ha="center", va="center")
-    if kind:
-        axes.text(middle, y + _BOX * 0.74, kind, size=6.5, color=ink, ha="center", va="center")
+    height = y + _BOX * (0.43 if note else 0.51)
+    axes.text(
+        middle, height, caption, size=10.5, weight="bold", color=ink, ha="center", va="center"
+    )
+    if note:
+        axes.text(middle, y + _BOX * 0.74, note, size=6.5, color=ink, ha="center", va="center")
 
 
 def _stride_badge(axes: Axes, x: float, y: float, theme: Theme) -> None:
@@ -222,9 +223,9 @@ def _draw_legend(axes: Axes, layout: _Layout, architecture: Architecture, theme:
             _stride_badge(axes, x + 0.13, y, theme)
             axes.text(x + 0.34, y, "halves the resolution", size=8.5, va="center")
             continue
-        style = CHOICE_STYLES[names[item]]
-        _rounded(axes, x, y - 0.09, 0.18, 0.18, style.fill, radius=0.04)
-        text = axes.text(x + 0.27, y, style.name, size=8.5, va="center")
+        choice = CHOICES[names[item]]
+        _rounded(axes, x, y - 0.09, 0.18, 0.18, choice.colour, radius=0.04)
+        text = axes.text(x + 0.27, y, choice.label, size=8.5, va="center")
         count = f"  {TIMES} {counts[names[item]]}"
         axes.annotate(count, (1, 0.5), xycoords=text, size=8.5, color=theme.muted, va="center")
 

@@ -9,11 +9,12 @@ from detnas.report.architecture import draw_architecture
 from detnas.report.curves import draw_cost_scatter, draw_search
 from detnas.report.embedding import embedded, picture
 from detnas.report.folder import ReportFolder
-from detnas.report.style import CHOICE_STYLES, TIMES, cost_name, readable_cost, readable_score
+from detnas.report.style import TIMES, cost_name, readable_cost, readable_score
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import RANDOM
 from detnas.search.results import BEST_FILE
 from search_space.budget import Budget
+from search_space.choices import CHOICES
 from search_space.cost import DEFAULT_INPUT_SIZE
 
 TOP = 10
@@ -82,8 +83,8 @@ def candidates(folder: ReportFolder) -> str:
     if search.best() is None:
         return ""
     legend = "".join(
-        f'<span class="chips"><i class="{name}">{CHOICE_STYLES[name].mark}</i>'
-        f"{escape(CHOICE_STYLES[name].name)}</span>"
+        f'<span class="chips"><i class="{name}">{CHOICES[name].mark}</i>'
+        f"{escape(CHOICES[name].label)}</span>"
         for name in search.space.choices
     )
     top = tables.candidate_table(search.ranked()[:TOP], search.space, best=0)

@@ -1,7 +1,6 @@
 """What the pictures and the page share: colours, the wording of costs and scores, saving a figure.
 
-Block choices keep their colours everywhere. ShuffleNet blocks are one blue, darker with a larger
-kernel, and Xception is orange: told apart in grey print and with every colour blindness.
+Block choices have the same colours everywhere; `search_space.choices` defines them.
 """
 
 from collections.abc import Iterator
@@ -10,35 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.style
-from matplotlib.colors import Colormap, LinearSegmentedColormap
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from detnas.errors import UserError
 from detnas.files import replacing
+from search_space.cost import COSTS
 
 DOTS_PER_INCH = 160
 FORMATS = (".png", ".svg")
 BLACK, WHITE = "#14202b", "#ffffff"
 TIMES = "\N{MULTIPLICATION SIGN}"
-
-
-@dataclass(frozen=True)
-class ChoiceStyle:
-    """How a block choice looks: its fill, the ink upon it, and its names from long to short."""
-
-    fill: str
-    ink: str
-    name: str
-    kernel: str
-    mark: str
-
-
-CHOICE_STYLES = {
-    "shufflenet_3x3": ChoiceStyle("#c3e0f2", BLACK, f"ShuffleNet 3{TIMES}3", f"3{TIMES}3", "3"),
-    "shufflenet_5x5": ChoiceStyle("#67aedb", BLACK, f"ShuffleNet 5{TIMES}5", f"5{TIMES}5", "5"),
-    "shufflenet_7x7": ChoiceStyle("#185a8d", WHITE, f"ShuffleNet 7{TIMES}7", f"7{TIMES}7", "7"),
-    "xception_3x3": ChoiceStyle("#f0a24b", BLACK, f"Xception 3{TIMES}3", f"3{TIMES}3", "X"),
-}
 
 
 @dataclass(frozen=True)
@@ -75,6 +56,15 @@ DARK = Theme(
     alarm="#ff7a70",
     ramp=("#2f4a75", "#35789c", "#52b3ae", "#c9efd0"),
 )
+
+
+def ink_on(fill: str) -> str:
+    """The text colour, black or white, with the greater contrast on a fill "#rrggbb"."""
+    red, green, blue = (
+        (channel / 12.92) if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
+        for channel in to_rgb(fill)
+    )
+    return BLACK if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 else WHITE
 
 
 def generation_colours(theme: Theme) -> Colormap:
@@ -126,15 +116,19 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 def cost_name(name: str) -> str:
     """What a person calls a cost: "MACs" for "macs", "latency" for "latency_ms"."""
-    known = {"macs": "MACs", "params": "parameters", "latency_ms": "latency"}
     base, at, size = name.partition("@")
-    return f"{known.get(base, base)}{' at ' if at else ''}{size.replace('x', TIMES)}"
+    label = COSTS[base].label if base in COSTS else base
+    return f"{label}{' at ' if at else ''}{size.replace('x', TIMES)}"
 
 
 def cost_scale(name: str, largest: float) -> tuple[float, str]:
-    """Divisor and unit in which costs up to `largest` read well: (1e6, "M") for MACs of a net."""
-    if name.startswith("latency_ms"):
-        return 1.0, "ms"
+    """Divisor and unit in which costs up to `largest` read well: (1e6, "M") for MACs of a net.
+
+    Measured costs are shown in their own unit.
+    """
+    cost = COSTS.get(name.partition("@")[0])
+    if cost is not None and cost.of is None:
+        return 1.0, cost.unit
     for divisor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if largest >= divisor:
             return divisor, unit

@@ -1,13 +1,14 @@
 """The report page's stylesheet: system fonts, light and dark by the reader's setting."""
 
-from detnas.report.style import CHOICE_STYLES, DARK, LIGHT, Theme
+from detnas.report.style import DARK, LIGHT, Theme, ink_on
+from search_space.choices import CHOICES
 
 
 def stylesheet() -> str:
     """The page's CSS, with the colours of the themes and of the block choices."""
     chips = "\n".join(
-        f".{name} {{ background: {style.fill}; color: {style.ink}; }}"
-        for name, style in CHOICE_STYLES.items()
+        f".{choice.name} {{ background: {choice.colour}; color: {ink_on(choice.colour)}; }}"
+        for choice in CHOICES.values()
     )
     dark = f"@media (prefers-color-scheme: dark) {{ :root {{ {_variables(DARK)} }} }}"
     return f":root {{ {_variables(LIGHT)} }}\n{dark}\n{_RULES}\n{chips}\n"

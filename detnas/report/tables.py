@@ -7,9 +7,10 @@ from itertools import groupby
 from statistics import fmean, stdev
 from typing import Any
 
-from detnas.report.style import CHOICE_STYLES, cost_name, readable_cost, readable_score
+from detnas.report.style import cost_name, readable_cost, readable_score
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import FAILED, Evaluation
+from search_space.choices import CHOICES
 from search_space.spaces import SearchSpace
 
 MAX_ERRORS = 10
@@ -70,9 +71,8 @@ def chips(space: SearchSpace, choices: Sequence[int]) -> str:
     """An architecture as small coloured squares, one a block, grouped by stage."""
     squares = []
     for spec, choice in zip(space.block_specs(), choices, strict=True):
-        name = space.choices[choice]
-        style = CHOICE_STYLES[name]
-        square = f'<i class="{name}" title="{escape(style.name)}">{style.mark}</i>'
+        block = CHOICES[space.choices[choice]]
+        square = f'<i class="{block.name}" title="{escape(block.label)}">{block.mark}</i>'
         squares.append((spec.stage, square))
     stages = [
         f"<span>{''.join(square for _, square in stage)}</span>"

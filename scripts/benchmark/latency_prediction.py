@@ -13,9 +13,9 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 from scipy.stats import spearmanr
 
 from detnas.evaluation.latency import measure_backbones, measure_latency

@@ -13,11 +13,11 @@ from detnas.cli import main, parse
 from search_space.cost import macs_table, params_table
 from search_space.latency import LatencySettings, LatencyTable, latency_costs
 from search_space.sampling import Budget, BudgetSampler, enumerate_space
-from search_space.spaces import SPACES, SearchSpace, Stage
+from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage
 from search_space.summary import summary_table
 
 TINY = SPACES["tiny"]
-SIX = SearchSpace("six", 8, (Stage(16, 2), Stage(32, 2), Stage(64, 2)))
+SIX = SearchSpace("six", 8, (Stage(16, 2), Stage(32, 2), Stage(64, 2)), PAPER_CHOICES)
 
 
 @pytest.fixture

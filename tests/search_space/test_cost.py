@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from search_space.architecture import Architecture
 from search_space.cost import (
+    COSTS,
+    Cost,
     CostTable,
     cost_table,
     costs,
@@ -23,6 +25,7 @@ from search_space.cost import (
     params_table,
     supernet_params,
 )
+from search_space.sampling import Budget, BudgetSampler
 from search_space.spaces import SPACES, SearchSpace
 
 GOLDEN = json.loads(
@@ -123,9 +126,21 @@ def test_input_size_travels_with_the_costs() -> None:
     assert macs(architecture, (3, 448, 448)) == 4 * macs(architecture)
 
 
+def test_a_cost_is_added_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = Cost("layers", "layers", "depth", lambda conv, size: 1, depends_on_input_size=False)
+    monkeypatch.setitem(COSTS, "layers", layers)
+    space = SPACES["tiny"]
+    table = cost_table(space, "layers")
+    # Stem; 3 or 6 layers in the main branch of each block; projections of 2 at every stage.
+    assert (table.base, table.min, table.max) == (1, 1 + 10 * 3 + 4 * 2, 1 + 10 * 6 + 4 * 2)
+    assert costs(Architecture(space, (3,) * 10))["layers"] == table.max
+    sampler = BudgetSampler(space, [Budget("layers", upper=table.min)])
+    assert sampler.count == 3**10
+
+
 def test_refusals() -> None:
     space = SPACES["tiny"]
-    with pytest.raises(ValueError, match="unknown cost 'flops': known are macs, params"):
+    with pytest.raises(ValueError, match="unknown cost 'flops'; known: macs, params"):
         cost_table(space, "flops")
     with pytest.raises(ValueError, match="'latency_ms' at input 3x224x224 is measured"):
         cost_table(space, "latency_ms")

@@ -19,9 +19,9 @@ from search_space.latency import (
     load_latency_table,
 )
 from search_space.sampling import Budget, BudgetSampler, enumerate_space
-from search_space.spaces import SPACES, SearchSpace, Stage
+from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage
 
-FOUR = SearchSpace("four", 8, (Stage(16, 2), Stage(32, 2)))
+FOUR = SearchSpace("four", 8, (Stage(16, 2), Stage(32, 2)), PAPER_CHOICES)
 SIZE = (3, 32, 48)
 
 
@@ -66,31 +66,31 @@ def test_a_file_gives_the_same_table(tmp_path: Path) -> None:
     [
         (("format",), "detnas-architecture", 'its "format" must be'),
         (("version",), 2, "version 2, this program reads 1"),
-        (("base",), ..., 'lacks the key "base"'),
-        (("more",), 1, 'unknown key "more"'),
-        (("base",), float("nan"), '"base" is nan, must be a finite number'),
-        (("base",), -0.1, '"base" is -0.1'),
-        (("table", 1, 2), "3", r"\"table\[1\]\[2\]\" is '3'"),
-        (("table", 1, 2), float("inf"), r'"table\[1\]\[2\]" is inf'),
-        (("table", 1, 2), True, r'"table\[1\]\[2\]" is True'),
+        (("base",), ..., "key 'base' is missing"),
+        (("more",), 1, "unknown key 'more' "),
+        (("base",), float("nan"), "base must be a number >= 0.0, not nan"),
+        (("base",), -0.1, "base must be a number >= 0.0, not -0.1"),
+        (("table", 1, 2), "3", r"table\[1\]\[2\] must be a number, not '3'"),
+        (("table", 1, 2), float("inf"), r"table\[1\]\[2\] is inf, not finite"),
+        (("table", 1, 2), True, r"table\[1\]\[2\] must be a number, not True"),
         (("table", 1), [1, 2], "equally many choices"),
-        (("table", 3), ..., "of 3 blocks and 4 choices, space 'four' has 4 and 4"),
+        (("table", 3), ..., "has 3 blocks and 4 choices, space 'four' has 4 and 4"),
         (("table",), [], "equally many choices"),
-        (("table",), 3, "list of lists"),
-        (("table",), "abc", "list of lists"),
+        (("table",), 3, "table must be a list, not 3"),
+        (("table",), "abc", "table must be a list, not 'abc'"),
         (("space", "stem"), 0, "stem"),
         (("space", "name"), "small", "known with another geometry"),
-        (("settings", "dtype"), "int8", "it may be float32, bfloat16, float16"),
-        (("settings", "batch_size"), 0, "batch_size is 0"),
-        (("settings", "threads"), 1.5, "threads is 1.5"),
-        (("settings", "quantile"), 20, "from 0 to 1"),
-        (("settings", "input_size"), [3, 32], "input size"),
-        (("settings", "input_size"), 32, "must be .channels, height, width."),
-        (("settings", "rounds"), ..., 'lacks the key "rounds"'),
-        (("settings",), None, '"settings" must be an object'),
-        (("device",), "cpu", '"device" must be an object'),
-        (("device", "name"), "", '"name" is'),
-        (("date",), 2026, '"date" is 2026'),
+        (("settings", "dtype"), "int8", "dtype 'int8'; known: bfloat16, float16, float32"),
+        (("settings", "batch_size"), 0, "batch_size must be an integer >= 1, not 0"),
+        (("settings", "threads"), 1.5, "threads must be an integer, not 1.5"),
+        (("settings", "quantile"), 20, "quantile must be a number <= 1.0, not 20"),
+        (("settings", "input_size"), [3, 32], r"must be .3, height, width., not .3, 32."),
+        (("settings", "input_size"), 32, r"must be .3, height, width., not 32"),
+        (("settings", "rounds"), ..., "key 'rounds' is missing under settings"),
+        (("settings",), None, "settings must be a dict, not None"),
+        (("device",), "cpu", "device must be a dict, not 'cpu'"),
+        (("device", "name"), "", "device.name must be a string of length >= 1, not ''"),
+        (("date",), 2026, "date must be a string, not 2026"),
     ],
 )
 def test_files_that_are_refused(

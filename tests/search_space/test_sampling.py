@@ -12,17 +12,17 @@ import pytest
 
 from search_space import budget as budget_module
 from search_space import sampling
+from search_space.budget import parse_budget
 from search_space.cost import CostTable, macs_table, params_table
 from search_space.sampling import (
     Budget,
     BudgetSampler,
     InfeasibleBudgetError,
     enumerate_space,
-    parse_budget,
 )
-from search_space.spaces import SPACES, SearchSpace, Stage
+from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage
 
-SIX = SearchSpace("six", 8, (Stage(16, 2), Stage(32, 2), Stage(64, 2)))
+SIX = SearchSpace("six", 8, (Stage(16, 2), Stage(32, 2), Stage(64, 2)), PAPER_CHOICES)
 ALL = np.array(list(enumerate_space(SIX)))
 MACS, PARAMS = macs_table(SIX), params_table(SIX)
 LATENCY = CostTable(
@@ -118,7 +118,7 @@ def test_counts_past_64_bits() -> None:
     # Exact mean of one gene against the draws': a wrong limb would shift it.
     first = np.bincount(drawn[:, 39], minlength=4) / len(drawn)
     table = macs_table(space).table[39]
-    reduced = SearchSpace("less", 48, (*space.stages[:3], Stage(960, 7)))
+    reduced = SearchSpace("less", 48, (*space.stages[:3], Stage(960, 7)), space.choices)
     exact = [BudgetSampler(reduced, [Budget(upper=1.1e9 - cost)]).count for cost in table]
     assert sum(exact) == below.count
     assert first == pytest.approx(np.array(exact, dtype=float) / below.count, abs=0.03)

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from search_space.spaces import CHOICES, SPACES, SearchSpace, Stage, get_space
+from search_space.errors import SpaceError
+from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage, get_space, parse_space
 
 
 @pytest.mark.parametrize(
@@ -39,8 +40,19 @@ def test_json_of_known_space(space: SearchSpace) -> None:
 
 
 def test_json_of_custom_space() -> None:
-    space = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), CHOICES[:2])
+    space = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), PAPER_CHOICES[:2])
     assert SearchSpace.from_dict(space.to_dict()) == space
+
+
+def test_a_space_is_parsed_from_every_form() -> None:
+    custom = {"name": "mine", "stem": 8, "stages": ((16, 1), [32, 2]), "choices": PAPER_CHOICES}
+    space = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), PAPER_CHOICES)
+    assert parse_space(custom) == parse_space(space) == space
+    assert parse_space("tiny") is parse_space(SPACES["tiny"].to_dict()) is SPACES["tiny"]
+    with pytest.raises(SpaceError, match="space must be a dict, not 3"):
+        parse_space(3)  # type: ignore[arg-type]
+    with pytest.raises(SpaceError, match="key 'stem' is missing under space; add it"):
+        parse_space({"name": "mine", "stages": [[16, 1]], "choices": ["xception_3x3"]})
 
 
 def test_known_name_with_another_geometry_is_refused() -> None:
@@ -52,10 +64,10 @@ def test_known_name_with_another_geometry_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"extra": 1}, "exactly the keys"),
-        ({"stem": "16"}, "stem an integer"),
-        ({"stages": [[64]]}, r"list of \[channels, blocks\]"),
-        ({"choices": "xception_3x3"}, "list of names"),
+        ({"extra": 1}, "unknown key 'extra' under space; known: name, stem, "),
+        ({"stem": "16"}, "space.stem must be an integer, not '16'"),
+        ({"stages": [[64]]}, r"space.stages\[0\] must be \[channels, blocks\], not \[64\]"),
+        ({"choices": "xception_3x3"}, "space.choices must be a list, not"),
         ({"choices": ["pool"]}, "unknown choice 'pool'"),
         ({"choices": ["xception_3x3"] * 2}, "distinct"),
         ({"stages": [[66, 2]]}, "divisible by 4"),

@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from detnas.errors import UserError
 from detnas.search.strategies.base import Positive, StrategySettings
-from detnas.search.strategies.unseen import Unseen, as_choices
-from search_space.architecture import Choices
+from detnas.search.strategies.unseen import Unseen
+from search_space.architecture import Choices, as_choices
 from search_space.sampling import BudgetSampler
 
 # Tries for one child that the search has not seen; where they fail a random one takes its place.

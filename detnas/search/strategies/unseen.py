@@ -4,7 +4,7 @@ from itertools import islice
 
 import numpy as np
 
-from search_space.architecture import Choices
+from search_space.architecture import Choices, as_choices
 from search_space.sampling import BudgetSampler
 
 # A budget that holds fewer architectures than this many times those a search has seen is listed in
@@ -52,11 +52,6 @@ class Unseen:
         drawn = [left[i] for i in rng.permutation(len(left))[:n]]
         self._seen.update(drawn)
         return drawn
-
-
-def as_choices(row: np.ndarray) -> Choices:
-    """A sampler's int8 [blocks] as a tuple of int."""
-    return tuple(row.tolist())
 
 
 def draw_tuples(sampler: BudgetSampler, rng: np.random.Generator, n: int) -> list[Choices]:

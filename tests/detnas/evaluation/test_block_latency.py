@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import platform
 import statistics
 from pathlib import Path
@@ -10,29 +9,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from msgspec.structs import replace
 
 from detnas.cli import main
 from detnas.evaluation import latency
+from detnas.evaluation.evaluator import DTYPES
 from detnas.evaluation.latency import Clock, measure_backbones, measure_latency, require_device
 from detnas.models import DetNASNet, DetNASSupernet
+from detnas.models.backbones import MEMORY_FORMATS
 from search_space.architecture import Architecture
 from search_space.latency import (
-    DTYPES,
-    MEMORY_FORMATS,
     LatencySettings,
     LatencyTable,
     load_latency_table,
 )
-from search_space.spaces import SearchSpace, Stage
+from search_space.spaces import PAPER_CHOICES, SearchSpace, Stage
 
-TWO = SearchSpace("two", 8, (Stage(16, 1), Stage(32, 1)))
+TWO = SearchSpace("two", 8, (Stage(16, 1), Stage(32, 1)), PAPER_CHOICES)
 FAST = LatencySettings(input_size=(3, 32, 32), rounds=2)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("memory_format", MEMORY_FORMATS)
 def test_a_table_is_complete(dtype: str, memory_format: str) -> None:
-    settings = dataclasses.replace(FAST, dtype=dtype, memory_format=memory_format, batch_size=2)
+    settings = replace(FAST, dtype=dtype, memory_format=memory_format, batch_size=2)
     done: list[tuple[int, int]] = []
     table = measure_latency(TWO, settings, progress=lambda *round_: done.append(round_))
     assert done == [(1, 2), (2, 2)]
@@ -60,13 +60,13 @@ def test_every_choice_of_every_block_is_timed_in_every_round(
         return real(net, images, clock)
 
     monkeypatch.setattr(latency, "_times_of_parts", noted)
-    space = SearchSpace("five", 8, (Stage(16, 3), Stage(32, 2)))
-    measure_latency(space, dataclasses.replace(FAST, rounds=3))
+    space = SearchSpace("five", 8, (Stage(16, 3), Stage(32, 2)), PAPER_CHOICES)
+    measure_latency(space, replace(FAST, rounds=3))
     rounds = np.array(paths).reshape(3, 4, latency.TIMED_PASSES, 5)
     assert (rounds[:, :, 0] == rounds[:, :, 1]).all()
     assert (np.sort(rounds[:, :, 0], axis=1) == np.arange(4)[:, None]).all()
     first, paths = rounds, []
-    measure_latency(space, dataclasses.replace(FAST, rounds=3))
+    measure_latency(space, replace(FAST, rounds=3))
     assert np.array_equal(np.array(paths).reshape(first.shape), first)
 
 
@@ -145,9 +145,9 @@ def test_the_command_writes_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["--rounds", "0"], "rounds is 0"),
-        (["--threads", "-1"], "threads is -1"),
-        (["--input-size", "0", "9"], "input size (3, 0, 9)"),
+        (["--rounds", "0"], "rounds must be an integer >= 1, not 0"),
+        (["--threads", "-1"], "threads must be an integer >= 1, not -1"),
+        (["--input-size", "0", "9"], "input_size[1] must be an integer >= 1, not 0"),
         (["--device", "gpu"], "unknown device 'gpu'"),
         (["-o", "."], "is a folder"),
     ],

@@ -276,7 +276,7 @@ SWAPPED_BLOCKS = {
 }
 OTHER_CHOICE = Architecture(TINY, (*MIXED.choices[:-1], 0))
 WIDE = Architecture(
-    SearchSpace("wide", 16, (*TINY.stages[:3], Stage(260, 2))),
+    SearchSpace("wide", 16, (*TINY.stages[:3], Stage(260, 2)), TINY.choices),
     MIXED.choices,
 )
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from mmdet.registry import MODELS as MMDET_MODELS
+from mmengine import ConfigDict
 from mmpretrain.registry import MODELS as MMPRETRAIN_MODELS
 
 from detnas.models import DetNASNet, DetNASSupernet
 from detnas.models.checkpoints import load_backbone_weights, slice_subnet
 from search_space.sampling import BudgetSampler
-from search_space.spaces import get_space
+from search_space.spaces import get_space, parse_space
 
 GOLDEN = Path(__file__).parents[4] / "shared" / "golden"
 needs_golden = pytest.mark.skipif(
@@ -142,6 +143,17 @@ def test_only_the_active_path_learns_and_decays() -> None:
     for name, buffer in net.named_buffers():
         if not is_active(name):
             assert torch.equal(buffer, running[name]), name
+
+
+def test_a_custom_space_comes_from_a_config() -> None:
+    choices = ["shufflenet_5x5", "xception_3x3"]
+    space = {"name": "mine", "stem": 8, "stages": [[16, 1], [32, 1]], "choices": choices}
+    config = ConfigDict(space=space, out_indices=(0, 1))
+    supernet = MMDET_MODELS.build({"type": "DetNASSupernet", **config})
+    architecture = {"space": config.space, "choices": [1, 0]}
+    net = MMDET_MODELS.build({"type": "DetNASNet", "architecture": architecture, **config})
+    assert supernet.space == net.space == parse_space(config.space)
+    assert net.architecture.choice_names == ("xception_3x3", "shufflenet_5x5")
 
 
 def _step(net: DetNASSupernet, optimiser: torch.optim.Optimizer, path: list[int]) -> None:

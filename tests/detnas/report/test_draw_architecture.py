@@ -7,8 +7,18 @@ import pytest
 from PIL import Image
 
 from detnas.report.architecture import draw_architecture
-from detnas.report.style import CHOICE_STYLES, DARK, LIGHT, cost_name, readable_cost, readable_score
+from detnas.report.style import (
+    BLACK,
+    DARK,
+    LIGHT,
+    WHITE,
+    cost_name,
+    ink_on,
+    readable_cost,
+    readable_score,
+)
 from search_space import CHOICES, Architecture, SearchSpace, Stage, parse_architecture
+from search_space.spaces import PAPER_CHOICES
 
 NETWORKS = {
     "10 blocks": "tiny:2,1,2,0,3,3,1,0,2,2",
@@ -38,14 +48,19 @@ def test_area_of_a_choice_follows_its_number(tmp_path: Path) -> None:
     few, many = tmp_path / "few.png", tmp_path / "many.png"
     draw_architecture(parse_architecture("tiny:0,0,0,0,0,0,0,0,0,3"), few)
     draw_architecture(parse_architecture("tiny:3,3,3,3,3,3,3,3,3,0"), many)
-    orange, blue = CHOICE_STYLES["xception_3x3"].fill, CHOICE_STYLES["shufflenet_3x3"].fill
+    orange, blue = CHOICES["xception_3x3"].colour, CHOICES["shufflenet_3x3"].colour
     assert share_of_colour(many, orange) > 5 * share_of_colour(few, orange) > 0
     assert share_of_colour(few, blue) > 5 * share_of_colour(many, blue) > 0
 
 
-def test_every_choice_has_a_style() -> None:
-    assert tuple(CHOICE_STYLES) == CHOICES
-    assert len({style.fill for style in CHOICE_STYLES.values()}) == len(CHOICES)
+def test_every_choice_has_its_own_look() -> None:
+    for what in ("colour", "label", "mark"):
+        assert len({getattr(choice, what) for choice in CHOICES.values()}) == len(CHOICES)
+
+
+def test_text_is_readable_on_every_fill() -> None:
+    assert ink_on("#c3e0f2") == ink_on("#67aedb") == ink_on("#f0a24b") == BLACK
+    assert ink_on("#185a8d") == WHITE
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
@@ -59,7 +74,7 @@ def test_same_picture_is_the_same_file(suffix: str, tmp_path: Path) -> None:
 
 def test_odd_spaces(tmp_path: Path) -> None:
     lone = SearchSpace("lone", 8, (Stage(16, 1),), choices=("xception_3x3",))
-    long = SearchSpace("long", 8, (Stage(16, 50), Stage(32, 1)))
+    long = SearchSpace("long", 8, (Stage(16, 50), Stage(32, 1)), PAPER_CHOICES)
     for space in (lone, long):
         draw_architecture(Architecture(space, (0,) * space.num_blocks), tmp_path / "odd.png")
 

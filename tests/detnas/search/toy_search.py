@@ -37,10 +37,10 @@ from detnas.search.strategies.pareto import ParetoSettings
 from detnas.search.strategies.random_search import RandomSettings, draw_baseline
 from search_space.architecture import Choices
 from search_space.sampling import Budget, BudgetSampler
-from search_space.spaces import SearchSpace, Stage, get_space
+from search_space.spaces import PAPER_CHOICES, SearchSpace, Stage, get_space
 
 TINY = get_space("tiny")
-MINI = SearchSpace("mini", 16, (Stage(32, 2),))  # 16 architectures
+MINI = SearchSpace("mini", 16, (Stage(32, 2),), PAPER_CHOICES)  # 16 architectures
 STRATEGIES: list[StrategySettings] = [
     EvolutionSettings(generations=4, population=6, parents=3, mutations=2, crossovers=2),
     ParetoSettings(generations=4, population=6, parents=4, mutations=2, crossovers=2),

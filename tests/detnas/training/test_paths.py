@@ -9,7 +9,7 @@ import pytest
 from detnas.training.paths import StrictlyFairPaths, UniformBinPaths, UniformPaths
 from search_space.cost import macs_table
 from search_space.sampling import Budget, enumerate_space
-from search_space.spaces import SearchSpace, Stage, get_space
+from search_space.spaces import PAPER_CHOICES, SearchSpace, Stage, get_space
 
 TINY, SMALL = get_space("tiny"), get_space("small")
 
@@ -51,7 +51,7 @@ def test_every_bin_of_the_authors_is_drawn_equally_often() -> None:
 
 def test_paths_within_a_bin_are_equally_likely() -> None:
     """In a space of 64 architectures, against the enumeration of each bin."""
-    space = SearchSpace("three", 4, (Stage(8, 1), Stage(16, 1), Stage(32, 1)))
+    space = SearchSpace("three", 4, (Stage(8, 1), Stage(16, 1), Stage(32, 1)), PAPER_CHOICES)
     table = macs_table(space)
     lower, upper, bins = table.min, table.max, 2
     policy = UniformBinPaths(space, seed=3, lower=lower, upper=upper, bins=bins)

@@ -27,12 +27,17 @@ from detnas.models.precision import keep_boxes_in_fp32
 from detnas.stages.train import train
 from detnas.training.optimisers import PRECISIONS, TwoGroups, with_precision
 from detnas.training.runner import DetNASRunner
-from search_space.spaces import CHOICES
+from search_space.spaces import PAPER_CHOICES
 
 MINIATURE = Path(__file__).parents[2] / "miniature"
 COUNTS = DigitCounts(train_crops=40, val_crops=10, train_scenes=8, search_scenes=4, val_scenes=4)
 STAGES = [16, 24, 32, 48]
-SPACE = {"name": "four", "stem": 8, "stages": [[c, 1] for c in STAGES], "choices": list(CHOICES)}
+SPACE = {
+    "name": "four",
+    "stem": 8,
+    "stages": [[c, 1] for c in STAGES],
+    "choices": list(PAPER_CHOICES),
+}
 NETWORK = {"type": "DetNASNet", "architecture": {"space": SPACE, "choices": [0, 1, 2, 3]}}
 CONFIGS = {
     "classifier": "retinanet/pretrain.py",

@@ -1,0 +1,66 @@
+"""The choices' layers: the places that they fill, the modules built from them, inflation."""
+
+import pytest
+import torch
+from torch import nn
+
+from search_space.blocks import ShuffleBlock, inflate, initialise
+from search_space.choices import CHOICES, INFLATION_SOURCE, BlockSpec
+from search_space.cost import params_table
+from search_space.spaces import PAPER_CHOICES, SPACES
+
+PLACES = {
+    1: BlockSpec(index=1, stage=0, in_channels=16, out_channels=16, stride=1, input_stride=4),
+    2: BlockSpec(index=0, stage=0, in_channels=8, out_channels=16, stride=2, input_stride=2),
+}
+
+
+def test_published_spaces_have_the_paper_s_choices() -> None:
+    assert {space.choices for space in SPACES.values()} == {PAPER_CHOICES}
+    assert set(PAPER_CHOICES) <= set(CHOICES)
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("stride", PLACES)
+def test_layers_fill_their_place(choice: str, stride: int) -> None:
+    spec = PLACES[stride]
+    main, projection = CHOICES[choice].convs(spec)
+    assert [conv.stride for conv in main].count(2) == (stride == 2)
+    assert bool(projection) == (stride == 2)
+    passed = projection[-1].out_channels if projection else spec.in_channels // 2
+    assert passed + main[-1].out_channels == spec.out_channels
+    assert main[-1].output_stride == spec.input_stride * spec.stride
+    assert ShuffleBlock(spec, choice)(torch.zeros(2, spec.in_channels, 9, 8)).shape == (
+        *(2, spec.out_channels),
+        *((9, 8) if stride == 1 else (5, 4)),
+    )
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_modules_have_the_parameters_that_are_counted(choice: str) -> None:
+    space = SPACES["tiny"]
+    row = params_table(space).table[0]
+    block = ShuffleBlock(space.block_specs()[0], choice)
+    counted = sum(parameter.numel() for parameter in block.parameters())
+    assert counted == row[space.choices.index(choice)]
+
+
+@pytest.mark.parametrize("choice", [name for name in CHOICES if name != INFLATION_SOURCE])
+@pytest.mark.parametrize("stride", PLACES)
+def test_every_choice_can_be_inflated(choice: str, stride: int) -> None:
+    torch.manual_seed(0)
+    spec = PLACES[stride]
+    source, target = ShuffleBlock(spec, INFLATION_SOURCE), ShuffleBlock(spec, choice)
+    for block in (source, target):
+        initialise(block)
+    inflate(source, target)
+    trained = {tuple(w.flatten()[:3].tolist()) for w in _pointwise(source)}
+    assert trained <= {tuple(w.flatten()[:3].tolist()) for w in _pointwise(target)}
+    images = torch.randn(2, spec.in_channels, 12, 12)
+    if CHOICES[choice].inflation is None:
+        torch.testing.assert_close(target(images), source(images))
+
+
+def _pointwise(block: ShuffleBlock) -> list[torch.Tensor]:
+    convs = [m for m in block.modules() if isinstance(m, nn.Conv2d)]
+    return [conv.weight for conv in convs if conv.kernel_size == (1, 1)]
