@@ -8,9 +8,7 @@ fpn_channels = 256
 model = dict(
     data_preprocessor=dict(mean="{mean}", std="{std}", bgr_to_rgb="{rgb}"),
     backbone="{backbone}",
-    neck=dict(
-        in_channels="{stage_channels}", out_channels="{fpn_channels}", norm_cfg="{norm_cfg}"
-    ),
+    neck=dict(in_channels="{stage_channels}", out_channels="{fpn_channels}", norm_cfg="{norm_cfg}"),
     rpn_head=dict(in_channels="{fpn_channels}", feat_channels="{fpn_channels}"),
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels="{fpn_channels}"),
