@@ -140,6 +140,16 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--work-dir", type=Path, default=Path("work_dirs/demo"))
     _override_arguments(demo)
 
+    config = command("config", commands.config, "print what a config resolves to")
+    _stage_arguments(config)
+    config.add_argument(
+        "--diff",
+        type=Path,
+        metavar="OTHER",
+        help="print only what differs, from the values of this config to those of CONFIG; the "
+        "other options apply to CONFIG alone",
+    )
+
     cost = command("cost", commands.cost, "multiply-adds and parameters of an architecture")
     cost.add_argument(
         "what", help="a JSON file, a published name, or choices such as small:2,1,2,0,..."

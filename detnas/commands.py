@@ -246,6 +246,19 @@ def report(options: Options) -> None:
     print(f"written: {write_report(options.work_dir)}")
 
 
+def config(options: Options) -> None:
+    """`detnas config CONFIG`."""
+    from detnas.config import load_config
+    from detnas.config_listing import config_text, differences
+
+    values = _config(options).to_dict()
+    if options.diff is None:
+        print(config_text(values), end="")
+    else:
+        for line in differences(load_config(options.diff).to_dict(), values):
+            print(line)
+
+
 def _config(options: Options) -> "Config":
     from detnas.config import load_config
 
