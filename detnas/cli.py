@@ -24,6 +24,7 @@ COMMANDS = {
     "export": "export the best architecture of a search",
     "run": "run the stages of an experiment's folder in order",
     "demo": "the whole method on embedded data, in a few minutes",
+    "config": "print what a config resolves to, or what differs between two",
     "cost": "multiply-adds and parameters of an architecture",
     "space": "count the architectures of a space within budgets",
     "sample": "draw architectures of a space uniformly within budgets",

@@ -1,16 +1,18 @@
-"""Configs in: OpenMMLab config files, with overrides, references and a work directory.
+"""Read OpenMMLab config files: overrides, references, derived values and the work directory.
 
-A string in a config may refer to the config's own top-level values and to the experiment's folder:
-"{data_root}/images", "{experiment}/finetune/final.pth"; one that is a reference alone, such as
-"{max_iters}", becomes the value itself, of whatever type; "{stage_channels[-1]}" and
-"{stage_channels[1:]}" are an item and a part of a list. References are resolved after
-`--cfg-options`, so one option changes every place that stands on it.
+A string in a config may refer to the config's top-level values and to the experiment's folder:
+"{data_root}/images", "{experiment}/finetune/final.pth". A string that is one reference and nothing
+else, such as "{max_iters}", becomes the value itself, with its type. "{stage_channels[-1]}" is an
+item of a list and "{stage_channels[1:]}" a part of it. References are resolved after
+`--cfg-options`, so an option changes every place that refers to it.
+
+A config with a `space` gets `stage_channels` and `last_channels` from it, unless it sets them.
 """
 
 import difflib
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -19,16 +21,18 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import detnas.models  # noqa: F401 - says what to install where OpenMMLab is missing
-from detnas.errors import MissingFileError, UserError
+from detnas.errors import MissingFileError, UserError, user_input
 from detnas.files import replacing
+from search_space.spaces import SearchSpace, get_space
 
 _REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
+_DERIVED_KEYS = ("stage_channels", "last_channels")
 _OWN_KEYS = ("amp", "console_level", "find_unused_parameters", "sync_bn")
 _WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "MultiImageMixDataset", "SeededDataset")
 
 
 class UnknownOptionError(UserError):
-    """An override of a key that nobody reads."""
+    """An override of a key that neither the config nor the runner has."""
 
 
 def load_config(
@@ -38,42 +42,33 @@ def load_config(
     seed: int | None = None,
     strict: bool = True,
 ) -> Config:
-    """Read a config file as every command does.
+    """Read and resolve a config file, as every command does.
 
     Args:
-        path: a Python config of OpenMMLab's kind. It is code: run none received from a stranger.
+        path: a Python config of OpenMMLab's kind. It is code: never run a stranger's.
         options: overrides by dotted key, as `--cfg-options` gives them.
         work_dir: where the stage writes; None takes the config's own, or
             `work_dirs/<its folder>/<its name>`.
         seed: None takes the config's own `randomness`, or 0.
-        strict: refuse options that neither the config nor mmengine's runner knows; else leave
-            them out, as an experiment's options that are for another of its stages.
+        strict: refuse options that neither the config nor mmengine's runner knows. Otherwise ignore
+            them: an experiment's options may be for another of its stages.
     Returns:
         The resolved config, with `work_dir` and `randomness.seed` set.
     Raises:
-        FileNotFoundError, ValueError: there is no such file, or it cannot be read or resolved.
+        MissingFileError: there is no such file.
+        UserError: it cannot be read or resolved, or an option is unknown.
     """
     path = Path(path)
-    if not path.is_file():
-        raise MissingFileError(f"config {path} does not exist")
-    try:
-        config = Config.fromfile(str(path))
-        options = dict(options or {})
-        unknown = _unknown_options(config, options)
-        if unknown and strict:
+    config = _read(path)
+    options = dict(options or {})
+    for key in _unknown_options(config, options):
+        if strict:
             raise UnknownOptionError(
-                f"--cfg-options {unknown[0]}: {path} has no such key; "
-                + _closest(unknown[0], config.keys())
+                f"--cfg-options {key}: {path} has no such key; {_closest(key, config.keys())}"
             )
-        options = {key: value for key, value in options.items() if key not in unknown}
-        if options:
-            for key in options:
-                _open_references(config, key)
-            config.merge_from_dict(options)
-    except UnknownOptionError:
-        raise
-    except Exception as error:  # a config is code and may raise anything
-        raise UserError(f"config {path} cannot be read: {type(error).__name__}: {error}") from error
+        del options[key]
+    _override(config, options, path)
+    _derive_channels(config, path)
     if work_dir is not None:
         config.work_dir = str(work_dir)
     elif config.get("work_dir") is None:
@@ -84,40 +79,81 @@ def load_config(
     if randomness.get("seed") is None:
         randomness["seed"] = 0
     config.randomness = randomness
-    return _resolved(config, path)
+    return Config(_resolver(config, path)(config.to_dict()), filename=str(path))
+
+
+def _read(path: Path) -> Config:
+    if not path.is_file():
+        raise MissingFileError(f"config {path} does not exist")
+    try:
+        return Config.fromfile(str(path))
+    except Exception as error:  # a config is code and may raise anything
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"config {path} cannot be read: {type(error).__name__}: {error}")
 
 
 def unknown_options(path: Path | str, options: Mapping[str, Any]) -> list[str]:
-    """Those of the options whose first part neither the config nor mmengine's runner knows."""
+    """The options whose first part neither the config nor mmengine's runner knows."""
     return _unknown_options(Config.fromfile(str(path)), options)
 
 
 def _unknown_options(config: Config, options: Mapping[str, Any]) -> list[str]:
     known = {*config.keys(), *inspect.signature(Runner).parameters, *_OWN_KEYS}
-    return [key for key in options if key.split(".")[0] not in known]
+    if "space" in config:
+        known.update(_DERIVED_KEYS)
+    return [key for key in options if _first(key) not in known]
+
+
+def _first(key: str) -> str:
+    return key.split(".")[0]
 
 
 def _closest(option: str, known: Iterable[str]) -> str:
-    first = option.split(".")[0]
-    match = difflib.get_close_matches(first, known, n=1)
+    match = difflib.get_close_matches(_first(option), known, n=1)
     return f"did you mean '{match[0]}'?" if match else "see docs/configs.md"
 
 
-def _open_references(config: Config, key: str) -> None:
-    """Put values in the place of the references that a dotted key goes through."""
+def _override(config: Config, options: Mapping[str, Any], path: Path) -> None:
+    for key in options:
+        _open_references(config, key, path)
+    try:
+        config.merge_from_dict(dict(options))
+    except Exception as error:  # an option that does not fit raises errors of many types
+        raise _unreadable(path, error) from error
+
+
+def _open_references(config: Config, key: str, path: Path) -> None:
+    """Replace the references that a dotted key passes through by their values."""
     where: Any = config
     for part in key.split(".")[:-1]:
         if not hasattr(where, "get") or part not in where:
             return
         whole = _REFERENCE.fullmatch(where[part]) if isinstance(where[part], str) else None
         if whole is not None and whole[1] in config:
-            where[part] = _part(deepcopy(config[whole[1]]), whole, Path(key))
+            where[part] = _part(deepcopy(config[whole[1]]), whole, path)
         where = where[part]
 
 
-def _resolved(config: Config, path: Path) -> Config:
+def _derive_channels(config: Config, path: Path) -> None:
+    """Set the channels that come from the config's `space`, unless the config sets them itself."""
+    value = config.get("space")
+    if value is None or all(key in config for key in _DERIVED_KEYS):
+        return
+    value = _resolver(config, path)(value)
+    with user_input(f"config {path}: space"):
+        space = get_space(value) if isinstance(value, str) else SearchSpace.from_dict(value)
+    config.setdefault("stage_channels", [stage.channels for stage in space.stages])
+    config.setdefault("last_channels", space.last_channels)
+
+
+def _resolver(config: Config, path: Path) -> Callable[[Any], Any]:
+    """A function that puts values in the place of a value's references, at any depth."""
     values = config.to_dict()
-    values["experiment"] = str(Path(config.work_dir).parent)
+    if "work_dir" in values:
+        values["experiment"] = str(Path(values["work_dir"]).parent)
 
     def resolve(text: str, seen: tuple[str, ...]) -> Any:
         whole = _REFERENCE.fullmatch(text)
@@ -142,11 +178,11 @@ def _resolved(config: Config, path: Path) -> Config:
             return type(value)(walk(item, seen) for item in value)
         return value
 
-    return Config(walk(config.to_dict()), filename=str(path))
+    return walk
 
 
 def _part(value: Any, match: re.Match[str], path: Path) -> Any:
-    """The item or slice of a value that a reference names; the value where it names none."""
+    """The item or part of the value that a reference asks for, or all of it."""
     index, start, stop = match[2], match[3], match[4]
     if index is None and start is None:
         return value

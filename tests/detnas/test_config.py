@@ -4,10 +4,12 @@ from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from mmengine.registry import MODELS
 
 from detnas.cli import main
 from detnas.commands.options import overrides
 from detnas.config import load_config, unwrap_dataset
+from detnas.errors import UserError
 
 
 @pytest.fixture
@@ -47,6 +49,71 @@ def test_options_reach_into_references(config_file: Path) -> None:
     config = load_config(config_file, {"a.n": 5})
     assert config.a == {"n": 5, "m": 2}
     assert config.part == {"n": 1, "m": 2}
+
+
+CUSTOM_SPACE = {
+    "name": "mine",
+    "stem": 16,
+    "stages": [[32, 2], [64, 1], [96, 1], [128, 1]],
+    "choices": ["shufflenet_3x3", "xception_3x3"],
+}
+
+
+def test_channels_come_from_the_space(config_file: Path) -> None:
+    config_file.write_text(
+        'space = "tiny"\na = dict(all="{stage_channels}", first="{stage_channels[0]}")\n'
+        'last = "{last_channels}"\n'
+    )
+    config = load_config(config_file)
+    assert config.stage_channels == config.a.all == [32, 64, 128, 256]
+    assert (config.a.first, config.last_channels, config.last) == (32, 256, 256)
+    config = load_config(config_file, {"space": "small"})
+    assert config.a.all == [64, 160, 320, 640]
+    assert config.last == 1024
+    config = load_config(config_file, {"stage_channels": [1, 2], "space": "small"})
+    assert (config.a.all, config.last) == ([1, 2], 1024)
+
+
+def test_channels_that_the_config_sets_are_kept(config_file: Path) -> None:
+    config_file.write_text('space = "tiny"\nlast_channels = 7\nb = "{stage_channels[1:]}"\n')
+    config = load_config(config_file)
+    assert config.last_channels == 7
+    assert config.b == [64, 128, 256]
+    config_file.write_text("stage_channels = [256, 512]\n")
+    config = load_config(config_file)
+    assert config.stage_channels == [256, 512]
+    assert "last_channels" not in config
+
+
+def test_channels_of_a_custom_space(config_file: Path) -> None:
+    config_file.write_text(
+        f'mine = {CUSTOM_SPACE}\nspace = "{{mine}}"\na = "{{stage_channels}}"\n'
+        'backbone = dict(type="DetNASSupernet", space="{space}", out_indices=(3,))\n'
+    )
+    config = load_config(config_file)
+    assert config.backbone.space == CUSTOM_SPACE
+    assert config.a == [32, 64, 96, 128]
+    assert MODELS.build(config.backbone).space.num_blocks == 5
+    assert load_config(config_file, {"mine.stages": [[64, 1]]}).a == [64]
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ("'smal'", "space: unknown space 'smal': did you mean 'small'"),
+        ({**CUSTOM_SPACE, "name": "tiny"}, "space: space 'tiny' is known with another geometry"),
+    ],
+)
+def test_a_bad_space_is_refused(config_file: Path, space: object, message: str) -> None:
+    config_file.write_text(f"space = {space}\n")
+    with pytest.raises(UserError, match=message):
+        load_config(config_file)
+
+
+def test_an_option_that_does_not_fit_is_refused(config_file: Path) -> None:
+    config_file.write_text("steps = [1, 2]\n")
+    with pytest.raises(UserError, match="cannot be read"):
+        load_config(config_file, {"steps.0": 5})
 
 
 def test_defaults_of_work_dir_and_seed(config_file: Path) -> None:
