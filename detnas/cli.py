@@ -100,7 +100,6 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument(
         "--resume", action="store_true", help="go on from the history; begin where there is none"
     )
-    _launcher_argument(search)
 
     test = command("test", commands.test, "score a checkpoint on the test split")
     _stage_arguments(test)

@@ -34,35 +34,15 @@ def search(options: Options) -> None:
     """`detnas search CONFIG`."""
     config = _config(options)
     from detnas.console import print_progress, search_table
-    from detnas.distributed import process_group
     from detnas.search.stage import search as run
 
-    resume = options.resume or _begun_by_this_launch(Path(config.work_dir))
-    with process_group(options.launcher, computes=False) as is_first:
-        try:
-            found = run(config, resume=resume, progress=print_progress)
-        except KeyboardInterrupt:
-            if is_first:
-                _say_how_to_go_on(options, Path(config.work_dir))
-            raise SystemExit(INTERRUPTED) from None
-    if found is not None:
-        print(search_table(*found))
-        print(f"written: {Path(config.work_dir) / 'best_architecture.json'}")
-
-
-def _begun_by_this_launch(work_dir: Path) -> bool:
-    """Whether the history there is of the launch that has started this process again.
-
-    DETNAS_LAUNCHED is when, in seconds since 1970, as scripts/lib.sh says. How often torchrun has
-    started processes again does not tell: its count is each machine's own.
-    """
-    from detnas.search.history.file import FILE_NAME
-    from detnas.search.history.records import read_created
-
-    history = work_dir / FILE_NAME
-    if "DETNAS_LAUNCHED" not in os.environ or not history.is_file():
-        return False
-    return read_created(history) >= float(os.environ["DETNAS_LAUNCHED"])
+    try:
+        found = run(config, resume=options.resume, progress=print_progress)
+    except KeyboardInterrupt:
+        _say_how_to_go_on(options, Path(config.work_dir))
+        raise SystemExit(INTERRUPTED) from None
+    print(search_table(*found))
+    print(f"written: {Path(config.work_dir) / 'best_architecture.json'}")
 
 
 def _say_how_to_go_on(options: Options, work_dir: Path) -> None:
@@ -74,10 +54,10 @@ def _say_how_to_go_on(options: Options, work_dir: Path) -> None:
         print("detnas search: stopped before there was anything to keep", file=sys.stderr)
         return
     rows = read_history(history)
-    again = "start the same with --resume to go on"
-    if options.launcher == "none":
-        arguments = [*options.arguments, *(() if options.resume else ("--resume",))]
-        again = f"go on with: detnas {shlex.join(arguments)}"
+    arguments = [*options.arguments, *(() if options.resume else ("--resume",))]
+    again = f"go on with: detnas {shlex.join(arguments)}"
+    if "DETNAS_LAUNCHER" in os.environ:  # on a cluster that ends with it
+        again = f"go on with the same {os.environ['DETNAS_LAUNCHER']} and --resume"
     settled = sum(row.settled for row in rows)
     print(f"detnas search: stopped; {settled} results are in {history}; {again}", file=sys.stderr)
 

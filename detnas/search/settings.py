@@ -25,7 +25,7 @@ from search_space.sampling import Budget
 
 MEMORY_FORMATS = ("channels_last", "contiguous")
 DTYPES = ("float32", "float16", "bfloat16")
-EXECUTORS = ("local", "processes", "ray", "distributed")
+EXECUTORS = ("local", "processes", "ray")
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,7 @@ class ExecutorSettings:
 
     Attributes:
         type: "local" in this process; "processes" in `workers` of this machine; "ray" on a Ray
-            cluster; "distributed" in the ranks of torchrun or srun, which `--launcher` chooses by
-            itself.
+            cluster.
         attempts: tries of a candidate before it is recorded as failed.
         workers: of "processes" (None: one a GPU, or as many as the CPUs have room for) and of "ray"
             (None: one a GPU of the cluster, or as its CPUs have room, growing with it).
@@ -83,6 +82,11 @@ class ExecutorSettings:
 
     def __post_init__(self) -> None:
         where = "search.executor"
+        if self.type == "distributed":
+            raise UserError(
+                f"{where}.type 'distributed' has been removed: use 'processes' on one machine, "
+                "'ray' on several; scripts/dist_search.sh and slurm_search.sh choose by themselves"
+            )
         require_choice(self.type, EXECUTORS, f"{where}.type")
         require_int(self.attempts, f"{where}.attempts", 1)
         require_number(self.timeout, f"{where}.timeout")
@@ -101,10 +105,6 @@ class ExecutorSettings:
                 f"search.executor.{key} is for type {' and '.join(map(repr, types))}, "
                 f"not {self.type!r}: leave it out"
             )
-
-    def distributed(self) -> "ExecutorSettings":
-        """The same in the ranks of a launcher."""
-        return ExecutorSettings("distributed", self.attempts, timeout=self.timeout)
 
 
 @dataclass(frozen=True)

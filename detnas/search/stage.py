@@ -11,10 +11,8 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import get_rank, is_distributed
 
 from detnas.config import save_config
-from detnas.distributed import local_gpu
 from detnas.errors import UserError
 from detnas.evaluation.metrics import metrics_that_round
 from detnas.search.best import BEST_FILE, CONFIG_FILE, write_best
@@ -28,7 +26,6 @@ from detnas.search.inputs import versions
 from detnas.search.loop import SearchResult, run_search
 from detnas.search.plan import Prepared, prepare
 from detnas.search.progress import ProgressCallback
-from detnas.search.settings import ExecutorSettings
 from detnas.search.strategies.random_search import draw_baseline
 from detnas.search.workers import MakeCandidateEvaluator
 from search_space.architecture import Architecture
@@ -38,28 +35,20 @@ LOG_FILE = "search.log"
 
 def search(
     config: Config, resume: bool = False, progress: ProgressCallback | None = None
-) -> tuple[Architecture, SearchResult] | None:
+) -> tuple[Architecture, SearchResult]:
     """Run a search, or go on with one, and write `best_architecture.json`.
-
-    In the processes of `detnas.distributed`'s group all of them evaluate, whatever executor the
-    config names, and the first one coordinates.
 
     Args:
         config: from `detnas.config.load_config`.
         resume: go on from the history in the work directory, where there is one.
         progress: called after each result.
     Returns:
-        The best architecture and all that was evaluated; None in processes that only evaluated.
+        The best architecture and all that was evaluated.
     Raises:
         FileNotFoundError, ValueError: as `prepare`, or a history that cannot be gone on with.
         ExecutorError: no worker is left to evaluate on.
         SearchFailedError: every candidate of a generation failed, and none ever succeeded.
     """
-    if get_rank() > 0:
-        from detnas.search.executors.ranks import serve_rank
-
-        serve_rank(local_gpu())
-        return None
     threads = torch.get_num_threads()
     try:
         return _search(config, resume, progress)
@@ -73,16 +62,15 @@ def _search(
     history_file = Path(config.work_dir) / FILE_NAME
     going_on = resume and history_file.exists()
     with ExitStack() as stack:
-        with _others_sent_away_on_error():
-            if history_file.exists() and not resume:
-                raise UserError(
-                    f"{history_file} already exists; continue it with --resume, or search in "
-                    "another work directory"
-                )
-            if going_on:
-                lock_writer(history_file).close()  # refused now, not once the workers are there
-            prepared = prepare(config, read_fingerprint(history_file) if going_on else None)
-            executor = _executor(config, prepared, going_on and _has_score(history_file))
+        if history_file.exists() and not resume:
+            raise UserError(
+                f"{history_file} already exists; continue it with --resume, or search in "
+                "another work directory"
+            )
+        if going_on:
+            lock_writer(history_file).close()  # refused now, not once the workers are there
+        prepared = prepare(config, read_fingerprint(history_file) if going_on else None)
+        executor = _executor(config, prepared, going_on and _has_score(history_file))
         history_file.parent.mkdir(parents=True, exist_ok=True)
         stack.enter_context(_logging_to(history_file.parent / LOG_FILE))
         stack.enter_context(executor)  # before there is a history, for it may be refused
@@ -132,35 +120,8 @@ def _executor(config: Config, prepared: Prepared, has_scored: bool) -> Executor:
         versions(),
         str(Path.cwd()),
     )
-    machine = Machine(torch.cuda.device_count(), threads, local_gpu())
-    return build_executor(
-        _placed(settings.executor), make_evaluate, settings.score, machine, has_scored
-    )
-
-
-def _placed(settings: ExecutorSettings) -> ExecutorSettings:
-    """The executor's settings for where this search was started."""
-    if is_distributed():
-        return settings.distributed()
-    if settings.type == "distributed":
-        raise UserError(
-            "search.executor.type 'distributed' is for processes that torchrun or srun starts: use "
-            "scripts/dist_search.sh or scripts/slurm_search.sh, or type 'processes'"
-        )
-    return settings
-
-
-@contextmanager
-def _others_sent_away_on_error() -> Iterator[None]:
-    """Let the other ranks, which wait to be invited, end with this one."""
-    try:
-        yield
-    except BaseException:
-        if is_distributed():
-            from detnas.search.executors.ranks import invite
-
-            invite(None)
-        raise
+    machine = Machine(torch.cuda.device_count(), threads)
+    return build_executor(settings.executor, make_evaluate, settings.score, machine, has_scored)
 
 
 @contextmanager

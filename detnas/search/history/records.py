@@ -85,13 +85,6 @@ def read_fingerprint(path: str | Path) -> dict[str, Any]:
         return recorded_fingerprint(connection)
 
 
-def read_created(path: str | Path) -> float:
-    """When a history was begun, in seconds since 1970 (UTC); errors as `read_history`."""
-    with closing(open_checked(Path(path), "ro")) as connection:
-        row = connection.execute("SELECT value FROM meta WHERE key = 'created'").fetchone()
-        return float(json.loads(row["value"]))
-
-
 def read_rows(connection: sqlite3.Connection) -> list[Evaluation]:
     """All evaluations of an open history, generation by generation, the baseline's last."""
     rows = connection.execute(

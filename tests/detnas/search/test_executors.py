@@ -154,7 +154,7 @@ def test_a_worker_that_fails_at_its_start_is_started_again(fault: str, tmp_path:
 
 
 def test_workers_that_never_start_end_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detnas.search.executors.connections.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("detnas.search.executors.restarts.FIRST_PAUSE", 0.05)
     with pytest.raises(ExecutorError, match=r"no worker is left; .*could not start: RuntimeErr"):
         processes(MakeToy(at_start="raise")).__enter__()
 
