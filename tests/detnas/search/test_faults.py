@@ -1,7 +1,7 @@
 """Kills, full disks, torn files, a second coordinator: nothing is lost and nothing changes.
 
 docs/reliability.md lists the faults by number. Those of workers are in test_executors.py,
-test_ray.py and test_ranks.py; those that need a detector in tests/detnas/test_search_faults.py.
+test_ray.py; those that need a detector in tests/detnas/test_search_faults.py.
 """
 
 import os

@@ -7,6 +7,7 @@ before the seventh call of that method, `--kill-at COMMIT:9` just before the nin
 """
 
 import argparse
+import logging
 import os
 import resource
 import signal
@@ -161,7 +162,9 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = _arguments()
+    logging.basicConfig(level=logging.INFO)  # what happens to workers
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have ignored
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line has it
     if options.kill_at:
         point, call = options.kill_at.split(":")
         _kill_before(point, int(call))
