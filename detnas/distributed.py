@@ -19,9 +19,7 @@ SLURM_PORTS = (20000, 12000)  # the first, how many: below those that systems gi
 
 
 @contextmanager
-def process_group(
-    launcher: str, timeout: timedelta = timedelta(hours=1), computes: bool = True
-) -> Iterator[bool]:
+def process_group(launcher: str, timeout: timedelta = timedelta(hours=1)) -> Iterator[bool]:
     """Within the block, the processes that torchrun ("pytorch") or srun ("slurm") started are one.
 
     NCCL where there is a CUDA device, of which each process takes the one of its local rank; gloo
@@ -30,8 +28,6 @@ def process_group(
     Args:
         launcher: one of `LAUNCHERS`.
         timeout: how long a process waits for the others.
-        computes: whether these processes use their devices. Those of a search do not: they start
-            others that do, and talk over gloo.
     Yields:
         Whether this process is the first, which prints and writes.
     Raises:
@@ -57,17 +53,9 @@ def process_group(
                 f"this machine has {devices} GPUs, and was given a process for GPU {device} "
                 f"(counted from 0): start {devices} at most"
             )
-        if computes:
-            torch.cuda.set_device(device)
-    store, rank, processes = next(distributed.rendezvous("env://", timeout=timeout))
-    if os.environ.get("LOCAL_WORLD_SIZE") == str(processes):
-        # Those that torchrun starts again find the addresses of the ones before in its store. Of
-        # several machines, which count differently, scripts/lib.sh has it make a new store.
-        starts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        store = distributed.PrefixStore(f"start_{starts}", store)
-    distributed.init_process_group(
-        "nccl" if on_cuda and computes else "gloo", None, timeout, processes, rank, store
-    )
+        torch.cuda.set_device(device)
+    backend = "nccl" if on_cuda else "gloo"
+    distributed.init_process_group(backend, "env://", timeout)
     yield get_rank() == 0
     distributed.destroy_process_group()  # after an error the launcher ends all of them
 
@@ -99,13 +87,6 @@ def _name_ranks_as_torchrun_does() -> None:
             check=True,
         )
         os.environ["MASTER_ADDR"] = hosts.stdout.splitlines()[0]
-
-
-def local_gpu() -> int | None:
-    """Index of the device of this process in the group; None without group or device."""
-    if not (distributed.is_initialized() and torch.cuda.is_available()):
-        return None
-    return int(os.environ["LOCAL_RANK"])
 
 
 def on_rank_0(work: Callable[[], Result]) -> Result:

@@ -13,26 +13,28 @@ usage() {
     exit 2
 }
 
+# require_count N: exits unless it is a number of GPUs.
+require_count() {
+    if ! [[ $1 =~ ^[1-9][0-9]*$ ]]; then
+        echo "'$1' is no number of GPUs: $0 without arguments says what it takes" >&2
+        exit 2
+    fi
+}
+
+# Options of a search in processes of this machine, whatever the config's executor is; the number of
+# workers is to be added.
+# shellcheck disable=SC2034 # for the scripts that source this
+executor_of_one_machine=(search.executor.type=processes search.executor.address=None)
+
 # several_processes N ARGUMENTS...: sets `command` to that of `detnas ARGUMENTS...` in N processes of
 # this machine, one a GPU. Of several machines, each calls it with the same NNODES, MASTER_ADDR and
 # PORT, and its own NODE_RANK; on one machine a free port is found unless PORT names one.
 several_processes() {
     local processes=$1
     shift
-    if ! [[ $processes =~ ^[1-9][0-9]*$ ]]; then
-        echo "'$processes' is no number of GPUs: $0 without arguments says what it takes" >&2
-        exit 2
-    fi
+    require_count "$processes"
     local where=(--standalone)
-    if [ "${NNODES:-1}" -gt 1 ] && [ "${restarts:-0}" -gt 0 ]; then
-        # This meeting place tells all machines to start again where one process has ended; they then
-        # need a store without the addresses of the processes before.
-        export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
-        where=(
-            --nnodes "$NNODES" --rdzv-backend c10d --rdzv-id "${RDZV_ID:-detnas}"
-            --rdzv-endpoint "${MASTER_ADDR:-127.0.0.1}:${PORT:-29500}"
-        )
-    elif [ "${NNODES:-1}" -gt 1 ] || [ -n "${PORT:-}" ]; then
+    if [ "${NNODES:-1}" -gt 1 ] || [ -n "${PORT:-}" ]; then
         where=(
             --nnodes "${NNODES:-1}" --node-rank "${NODE_RANK:-0}"
             --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}"
@@ -40,10 +42,9 @@ several_processes() {
     fi
     # shellcheck disable=SC2034 # for the script that sources this
     command=(
-        env "OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}" "DETNAS_LAUNCHED=$(date +%s)"
+        env "OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}"
         "$python" -m torch.distributed.run "${where[@]}"
-        --nproc-per-node "$processes" --max-restarts "${restarts:-0}"
-        -m detnas.cli "$@" --launcher pytorch
+        --nproc-per-node "$processes" -m detnas.cli "$@" --launcher pytorch
     )
 }
 

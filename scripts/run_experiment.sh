@@ -5,8 +5,8 @@
 #   scripts/run_experiment.sh FOLDER [GPUS] [options of 'detnas run': --work-dir, --stages, ...]
 #
 # Everything is checked before the first stage. With GPUS of 2 or more, every stage runs in so many
-# processes of this machine. Several machines train a stage by dist_train.sh, and search by
-# dist_search.sh.
+# processes of this machine; a search has so many workers. Several machines train a stage by
+# dist_train.sh, and search by dist_search.sh.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -26,7 +26,7 @@ if [[ ${1:-} =~ ^[0-9]+$ ]]; then
     gpus=$1
     shift
 fi
-several_processes "$gpus" # refuses what is no number of GPUs
+require_count "$gpus"
 run=("$python" -m detnas.cli run "$folder" "$@")
 if [ "$gpus" -eq 1 ] || [[ " $* " == *" --check "* ]]; then
     exec "${run[@]}"
@@ -39,7 +39,14 @@ while read -r stage state; do
     if [ "$state" = finished ]; then
         echo "$stage: finished before" >&2
     else
-        several_processes "$gpus" run "$folder" "$@" --stages "$stage"
+        if [ "$stage" = search ]; then # one process, which starts its workers
+            command=(
+                env "OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}" "${run[@]}" --stages search
+                --cfg-options "${executor_of_one_machine[@]}" "search.executor.workers=$gpus"
+            )
+        else
+            several_processes "$gpus" run "$folder" "$@" --stages "$stage"
+        fi
         interruptible "${command[@]}"
     fi
 done <<<"$states"

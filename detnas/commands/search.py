@@ -1,6 +1,7 @@
 """`detnas search CONFIG`: the best path of a fine-tuned supernet."""
 
 import argparse
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -46,8 +47,8 @@ def _print_how_to_resume(options: shared.Options, work_dir: Path) -> None:
         print("detnas search: stopped before the first result", file=sys.stderr)
         return
     settled = sum(row.settled for row in SearchHistory.read(history).rows)
-    again = shlex.join([*options.arguments, *(() if options.resume else ("--resume",))])
-    print(
-        f"detnas search: stopped; {settled} results are in {history}; resume with: detnas {again}",
-        file=sys.stderr,
-    )
+    arguments = [*options.arguments, *(() if options.resume else ("--resume",))]
+    again = f"resume with: detnas {shlex.join(arguments)}"
+    if "DETNAS_LAUNCHER" in os.environ:  # the cluster ends with this process
+        again = f"resume with the same {os.environ['DETNAS_LAUNCHER']} and --resume"
+    print(f"detnas search: stopped; {settled} results are in {history}; {again}", file=sys.stderr)

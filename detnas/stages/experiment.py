@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, get_world_size, is_main_process
 
 from detnas.config import load_config, unknown_options
 from detnas.console import duration
@@ -122,7 +122,12 @@ def run_experiment(
         UserError: as `check_experiment`, or a stage begun under another config or from other
             inputs.
     """
-    on_rank_0(lambda: check_experiment(experiment, stages))
+    states = on_rank_0(lambda: check_experiment(experiment, stages))
+    if states.get("search") == UNFINISHED and get_world_size() > 1:
+        raise UserError(
+            "stage 'search' runs in one process, which starts its workers: run it without "
+            "--launcher, or use scripts/run_experiment.sh"
+        )
     chosen = experiment.stages(stages)
     for number, name in enumerate(chosen, 1):
         _run_stage(experiment.stage(name), f"[{number}/{len(chosen)}] {name}", quiet)

@@ -68,6 +68,12 @@ class SearchSettings(Struct, frozen=True, forbid_unknown_fields=True):
                 f"search.budgets must be a list of dicts, not {section['budgets']!r}; on the "
                 """command line write search.budgets=[{'cost':'macs','upper':3e8}]"""
             )
+        executor = section.get("executor")
+        if isinstance(executor, Mapping) and executor.get("type") == "distributed":
+            raise UserError(
+                "search.executor.type 'distributed' has been removed: use 'processes' on one "
+                "machine, 'ray' on several; scripts/dist_search.sh and slurm_search.sh choose"
+            )
         with user_input():
             return convert(section, cls, "search")
 

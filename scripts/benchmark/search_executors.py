@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from detnas.search.settings import EvaluatorSettings, ExecutorSettings
 from mmengine.registry import MODELS, init_default_scope
 
 from detnas.config import load_config
 from detnas.data.digits import write_digits
+from detnas.evaluation.settings import EvaluatorSettings, ExecutorSettings
 from detnas.search.executors.base import Executor, Job, JobResult
 from detnas.search.executors.build import Machine, build_executor
 from detnas.stages.candidate_worker import MakeCandidateEvaluator

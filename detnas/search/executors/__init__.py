@@ -1,6 +1,6 @@
-"""Where candidates are evaluated: in this process, in several, in a launcher's ranks, on Ray.
+"""Where candidates are evaluated: in this process, in several of this machine, or on Ray.
 
-`base` says what an executor is, `local` is the plainest; the others share candidates out to a pool
-of workers (`pool`) of one kind: `processes` and `ranks`, both behind `connections`, or
-`ray_cluster`. `serve` is the workers' side, `build` chooses.
+`base` says what an executor is and `local` is the simplest one. `pool` shares candidates out to
+workers, which are `processes` or the actors of `ray_cluster`. `worker` is what runs in each of
+them, `restarts` decides when they start again, `build` chooses.
 """

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from detnas.search.executors.base import Executor, MakeEvaluate
 from detnas.search.executors.local import LocalExecutor
-from detnas.search.executors.pool import Pool, PoolExecutor
+from detnas.search.executors.pool import PoolExecutor, Workers
 from detnas.search.executors.settings import ExecutorSettings
 
 START_SECONDS = 900.0
-"""What a worker has to start in: it imports, reads annotations and weights."""
+"""Time limit for the start of a worker: it imports torch, reads annotations and weights."""
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,10 @@ class Machine:
     Attributes:
         gpus: devices it sees.
         threads: CPUs that a worker takes.
-        own_gpu: index of this process's device, where a launcher gave each one its own.
     """
 
     gpus: int
     threads: int
-    own_gpu: int | None = None
 
 
 def build_executor(
@@ -44,28 +42,23 @@ def build_executor(
         has_scored: whether the metrics are known to have the score, as from an earlier run.
 
     Raises:
-        ModuleNotFoundError: "ray" without the package.
+        MissingPackageError: "ray" without the package.
         Exception: under "local", whatever `make_evaluate` raises.
     """
     if settings.type == "local":
         return LocalExecutor(make_evaluate(), score, settings.attempts, has_scored)
-    pool = _pool(settings, make_evaluate, machine)
-    return PoolExecutor(pool, score, settings.attempts, settings.timeout, has_scored)
+    workers = _workers(settings, make_evaluate, machine)
+    return PoolExecutor(workers, score, settings.attempts, settings.timeout, has_scored)
 
 
-def _pool(settings: ExecutorSettings, make_evaluate: MakeEvaluate, machine: Machine) -> Pool:
+def _workers(settings: ExecutorSettings, make_evaluate: MakeEvaluate, machine: Machine) -> Workers:
     if settings.type == "ray":
-        from detnas.search.executors.ray_cluster import RayPool
+        from detnas.search.executors.ray_cluster import RayWorkers
 
-        return RayPool(make_evaluate, settings.address, settings.workers, machine.threads)
-    if settings.type == "distributed":
-        from detnas.search.executors.ranks import RankPool
-
-        return RankPool(make_evaluate, machine.own_gpu, START_SECONDS)
-    from detnas.search.executors.connections import ConnectionPool
-    from detnas.search.executors.processes import ProcessWorker
+        return RayWorkers(make_evaluate, settings.address, settings.workers, machine.threads)
+    from detnas.search.executors.processes import ProcessWorkers
 
     cpus = len(os.sched_getaffinity(0))
-    workers = settings.workers or machine.gpus or max(cpus // machine.threads, 1)
-    devices = [i % machine.gpus if machine.gpus else None for i in range(workers)]
-    return ConnectionPool([ProcessWorker(make_evaluate, gpu) for gpu in devices], START_SECONDS)
+    count = settings.workers or machine.gpus or max(cpus // machine.threads, 1)
+    gpus = [i % machine.gpus if machine.gpus else None for i in range(count)]
+    return ProcessWorkers(make_evaluate, gpus, START_SECONDS)

@@ -1,4 +1,4 @@
-"""Workers as processes of this machine, one a GPU or several on its CPUs.
+"""Workers as processes of this machine, one per GPU or several on its CPUs.
 
 They are spawned, not forked: neither CUDA nor torch's threads survive a fork.
 """
@@ -8,72 +8,218 @@ import multiprocessing
 import os
 import pickle
 import signal
-from multiprocessing.connection import Connection
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
+from typing import Any, Self
 
-from detnas.search.executors.base import MakeEvaluate
-from detnas.search.executors.serve import serve
+from detnas.search.executors.base import ExecutorError, MakeEvaluate
+from detnas.search.executors.pool import Event, Lost
+from detnas.search.executors.restarts import Restarts
+from detnas.search.executors.worker import NotStarted, Started, build_scorer, score
+from search_space.architecture import Choices
 
 logger = logging.getLogger(__name__)
 
-KILL_SECONDS = 3.0  # a process that hangs in a driver or on a dead share outlives SIGKILL
+POLL_SECONDS = 0.5  # how soon the end of a process is noticed whose children hold its connection
+GRACE_SECONDS = 3.0  # for workers to stop by themselves
+KILL_SECONDS = 3.0  # a process that hangs in a driver or on a dead share survives SIGKILL
+COORDINATOR_ENDED = 3  # exit status of a worker whose coordinator has ended
 
-# A launcher's variables, by which libraries choose devices and log files; no rank evaluates here.
+# Variables of torchrun, by which libraries choose devices and log files; workers are no ranks.
 LAUNCHER = ("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 
 
-class ProcessWorker:
-    """A worker in a process of its own; see `connections.Remote`.
+class State(Enum):
+    """A worker's state: it starts, is ready and busy in turn, and is gone until it starts again."""
+
+    STARTING = "starting"
+    READY = "ready"
+    BUSY = "busy"
+    GONE = "gone"
+
+
+@dataclass
+class _Worker:
+    """A worker's place: its current process, if any."""
+
+    gpu: int | None
+    state: State = State.GONE
+    deadline: float = 0.0  # of time.monotonic(): when to start if gone, until when if starting
+    restarts: Restarts = field(default_factory=Restarts)
+    process: BaseProcess | None = None
+    connection: Connection | None = None
+
+
+class ProcessWorkers:
+    """See `pool.Workers`.
 
     Args:
-        make_evaluate: builds the scorer there.
-        gpu: index among the devices that this process sees; None leaves them all visible.
+        make_evaluate: builds the scorer in each process.
+        gpus: for each worker the index of its device among those that this process sees; None
+            leaves all visible.
+        start_timeout: seconds for a worker to become ready.
     """
 
-    starts = 1
-
-    def __init__(self, make_evaluate: MakeEvaluate, gpu: int | None = None) -> None:
+    def __init__(
+        self, make_evaluate: MakeEvaluate, gpus: Sequence[int | None], start_timeout: float
+    ) -> None:
         self._payload = pickle.dumps(make_evaluate)
-        self._gpu = gpu
-        self._context = multiprocessing.get_context("spawn")
-        self._process: multiprocessing.process.BaseProcess | None = None
+        self._workers = [_Worker(gpu) for gpu in gpus]
+        self._start_timeout = start_timeout
+        self._reason = "there was none"
 
-    def start(self) -> Connection:
-        """See `Remote.start`."""
-        ours, theirs = self._context.Pipe()
-        # Not a daemon: those may not have children, and data loaders do.
-        self._process = self._context.Process(
-            target=_main, args=(theirs, self._payload, _visible_device(self._gpu))
-        )
-        self._process.start()
-        theirs.close()
-        return ours
+    def __enter__(self) -> Self:
+        try:
+            self._start_due()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
 
-    def renew(self) -> bool:
-        """See `Remote.renew`."""
-        return False
+    def __exit__(self, *error: object) -> None:
+        """Idle workers are told to stop; all are ended after a short grace period."""
+        there = [worker for worker in self._workers if worker.state is not State.GONE]
+        for worker in there:
+            assert worker.connection is not None
+            with suppress(OSError):
+                worker.connection.send(None)
+            if error and error[0] is not None:
+                worker.connection.close()  # ends a busy worker at once
+        deadline = time.monotonic() + GRACE_SECONDS
+        for worker in there:
+            assert worker.process is not None
+            worker.process.join(max(deadline - time.monotonic(), 0.0))
+            _end(worker)
 
-    def ended(self) -> str | None:
-        """See `Remote.ended`."""
-        if self._process is None or self._process.exitcode is None:
-            return None
-        code = self._process.exitcode
-        return f"killed by signal {-code}" if code < 0 else f"exit status {code}"
+    def send(self, worker: int, choices: Choices) -> None:
+        """See `Workers.send`."""
+        one = self._workers[worker]
+        assert one.state is State.READY
+        assert one.connection is not None
+        one.state = State.BUSY
+        with suppress(OSError):  # `wait` reports its end
+            one.connection.send(choices)
 
-    def kill(self) -> None:
-        """See `Remote.kill`."""
-        if self._process is None or not self._process.is_alive():
-            return
-        self._process.kill()
-        self._process.join(KILL_SECONDS)
-        if self._process.is_alive():
-            logger.warning("process %s does not end, and is left behind", self._process.pid)
-            # Else this process could not end before it does.
-            multiprocessing.process._children.discard(self._process)  # type: ignore[attr-defined]
+    def replace(self, worker: int) -> None:
+        """See `Workers.replace`."""
+        self._lose(worker, "it was replaced")
 
-    def join(self, seconds: float) -> None:
-        """See `Remote.join`."""
-        if self._process is not None:
-            self._process.join(seconds)
+    def wait(self, seconds: float) -> list[Event]:
+        """See `Workers.wait`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self._start_due()
+            if all(worker.restarts.given_up for worker in self._workers):
+                raise ExecutorError(f"no worker is left; {self._reason}")
+            events = self._events(min(max(deadline - time.monotonic(), 0.0), POLL_SECONDS))
+            if events or time.monotonic() >= deadline:
+                return events
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        for worker in self._workers:
+            is_due = worker.state is State.GONE and worker.deadline <= now
+            if is_due and not worker.restarts.given_up:
+                _start(worker, self._payload)
+                worker.deadline = now + self._start_timeout
+
+    def _events(self, seconds: float) -> list[Event]:
+        numbers = {
+            w.connection: i for i, w in enumerate(self._workers) if w.state is not State.GONE
+        }
+        if not numbers:
+            time.sleep(seconds)
+            return []
+        heard = wait(list(numbers), seconds)  # type: ignore[arg-type]
+        events = [
+            self._hear(number) if connection in heard else self._check(number)
+            for connection, number in numbers.items()
+        ]
+        return [event for event in events if event is not None]
+
+    def _hear(self, number: int) -> Event | None:
+        """Read a worker's message, or the end of its connection."""
+        worker = self._workers[number]
+        assert worker.connection is not None
+        assert worker.process is not None
+        try:
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.process.join(1.0)
+            return self._lose(number, _how_it_ended(worker.process) or "its connection broke")
+        if isinstance(message, NotStarted):
+            return self._lose(number, message.reason, message.refused)
+        if isinstance(message, Started):
+            worker.restarts.succeed()
+        worker.state = State.READY
+        return number, message
+
+    def _check(self, number: int) -> Event | None:
+        """Look after a worker that says nothing."""
+        worker = self._workers[number]
+        assert worker.process is not None
+        end = _how_it_ended(worker.process)
+        if end is None and worker.state is State.STARTING and worker.deadline <= time.monotonic():
+            end = f"not ready after {self._start_timeout:g} s"
+        return None if end is None else self._lose(number, end)
+
+    def _lose(self, number: int, reason: str, refused: bool = False) -> Event | None:
+        """End a worker's process and plan the next one."""
+        worker = self._workers[number]
+        was_starting = worker.state is State.STARTING
+        _end(worker)
+        worker.deadline = time.monotonic()
+        if not was_starting:
+            self._reason = f"the last one was lost: {reason}"
+            return number, Lost(reason)
+        worker.deadline += worker.restarts.fail(refused)
+        self._reason = f"the last one could not start: {reason}"
+        what = "is given up" if worker.restarts.given_up else "is tried again"
+        logger.warning("worker %d could not start (%s) and %s", number, reason, what)
+        return None
+
+
+def _start(worker: _Worker, payload: bytes) -> None:
+    context = multiprocessing.get_context("spawn")
+    worker.connection, theirs = context.Pipe()
+    # Not a daemon: those may not have children, and data loaders do.
+    worker.process = context.Process(
+        target=_main, args=(theirs, payload, _visible_device(worker.gpu))
+    )
+    worker.process.start()
+    worker.state = State.STARTING
+    theirs.close()
+
+
+def _end(worker: _Worker) -> None:
+    """End a worker's process at once, if it has not ended."""
+    assert worker.connection is not None
+    assert worker.process is not None
+    worker.state = State.GONE
+    worker.connection.close()
+    if not worker.process.is_alive():
+        return
+    worker.process.kill()
+    worker.process.join(KILL_SECONDS)
+    if worker.process.is_alive():
+        logger.warning("process %s does not end, and is left behind", worker.process.pid)
+        # Else this process could not end before it does.
+        multiprocessing.process._children.discard(worker.process)  # type: ignore[attr-defined]
+
+
+def _how_it_ended(process: BaseProcess) -> str | None:
+    """ "killed by signal 9", "exit status 1"; None while it runs."""
+    code = process.exitcode
+    if code is None:
+        return None
+    return f"killed by signal {-code}" if code < 0 else f"exit status {code}"
 
 
 def _visible_device(index: int | None) -> str | None:
@@ -85,7 +231,8 @@ def _visible_device(index: int | None) -> str | None:
 
 
 def _main(connection: Connection, payload: bytes, device: str | None) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
+    """The worker's process: evaluates until told to stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the coordinator to handle
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for name in LAUNCHER:
         os.environ.pop(name, None)
@@ -93,5 +240,28 @@ def _main(connection: Connection, payload: bytes, device: str | None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if device is not None:  # before anything imports torch
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    make_evaluate: MakeEvaluate = pickle.loads(payload)  # from our own parent
-    serve(connection, make_evaluate)
+    asked: SimpleQueue[Choices | None] = SimpleQueue()
+    threading.Thread(target=_read, args=(connection, asked), daemon=True).start()
+    evaluate, message = build_scorer(lambda: pickle.loads(payload)())  # from our own parent
+    _reply(connection, message)
+    if evaluate is not None:
+        while (choices := asked.get()) is not None:
+            _reply(connection, score(evaluate, choices))
+
+
+def _read(connection: Connection, asked: "SimpleQueue[Choices | None]") -> None:
+    """Pass on what the coordinator sends; end this process at once, busy or not, when it ends."""
+    choices: Choices | None = ()
+    try:
+        while choices is not None:
+            choices = connection.recv()
+            asked.put(choices)
+    except (EOFError, OSError):
+        os._exit(COORDINATOR_ENDED)
+
+
+def _reply(connection: Connection, message: Any) -> None:
+    try:
+        connection.send(message)
+    except OSError:
+        os._exit(COORDINATOR_ENDED)

@@ -23,7 +23,7 @@ class ExecutorSettings(Struct, frozen=True, forbid_unknown_fields=True):
         address: of the Ray cluster; None starts one on this machine.
     """
 
-    type: Literal["local", "processes", "ray", "distributed"] = "local"
+    type: Literal["local", "processes", "ray"] = "local"
     attempts: Positive = 2
     workers: Positive | None = None
     timeout: Annotated[float, Meta(gt=0)] = 4 * 3600.0

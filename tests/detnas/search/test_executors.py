@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from detnas.search.settings import ExecutorSettings
-from toy_search import noisy, toy_sampler, toy_search, trajectory
+from toy_search import noisy, rows_of, toy_sampler, toy_search, trajectory
 from toy_workers import MakeToy
 
 from detnas.search.executors.base import ExecutorError, Job, JobResult, MissingScoreError
 from detnas.search.executors.build import Machine, build_executor
 from detnas.search.executors.local import LocalExecutor
 from detnas.search.executors.pool import MAX_ERRORS_IN_A_ROW, MAX_LOSSES
-from detnas.search.history.records import Evaluation, read_history
-from detnas.search.strategies import Choices
+from detnas.search.executors.settings import ExecutorSettings
+from detnas.search.history.records import Evaluation
 from detnas.search.strategies.unseen import draw_tuples
+from search_space.architecture import Choices
 
 JOBS = [
     Job(i, choices)
@@ -56,14 +56,14 @@ def evaluate(
 def run(path: Path, make: MakeToy, **options: Any) -> list[Evaluation]:
     with processes(make, **options) as executor:
         toy_search(path, executor=executor, baseline=3)
-    return read_history(path)
+    return rows_of(path)
 
 
 @pytest.fixture
 def expected(tmp_path: Path) -> list[tuple[object, ...]]:
     """The trajectory of one process, some of whose candidates fail."""
     toy_search(tmp_path / "local.db", evaluate=noisy, baseline=3)
-    return trajectory(read_history(tmp_path / "local.db"))
+    return trajectory(rows_of(tmp_path / "local.db"))
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -154,7 +154,7 @@ def test_a_worker_that_fails_at_its_start_is_started_again(fault: str, tmp_path:
 
 
 def test_workers_that_never_start_end_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detnas.search.executors.connections.FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("detnas.search.executors.restarts.FIRST_PAUSE", 0.05)
     with pytest.raises(ExecutorError, match=r"no worker is left; .*could not start: RuntimeErr"):
         processes(MakeToy(at_start="raise")).__enter__()
 

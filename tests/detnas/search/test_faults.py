@@ -1,7 +1,7 @@
 """Kills, full disks, torn files, a second coordinator: nothing is lost and nothing changes.
 
 docs/reliability.md lists the faults by number. Those of workers are in test_executors.py,
-test_ray.py and test_ranks.py; those that need a detector in tests/detnas/test_search_faults.py.
+test_ray.py; those that need a detector in tests/detnas/test_search_faults.py.
 """
 
 import os
@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 import toy_search as toy
-from toy_search import noisy, start, toy_search, trajectory
+from toy_search import noisy, rows_of, start, toy_search, trajectory
 
 from detnas.search.history.file import DamagedHistoryError
-from detnas.search.history.records import Evaluation, read_history
+from detnas.search.history.records import Evaluation
 
 Trajectory = list[tuple[object, ...]]
 
@@ -35,11 +35,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Trajectory:
 
 def resume(path: Path) -> Trajectory:
     toy_search(path, evaluate=noisy, baseline=3)
-    return trajectory(read_history(path))
+    return trajectory(rows_of(path))
 
 
 def settled(path: Path) -> list[Evaluation]:
-    return [e for e in read_history(path) if e.settled] if path.exists() else []
+    return [e for e in rows_of(path) if e.settled] if path.exists() else []
 
 
 def wait_for_results(path: Path, count: int) -> None:
@@ -99,13 +99,13 @@ def test_1_and_8_a_killed_coordinator_takes_its_workers_along_and_their_number_m
     wait_for_results(path, 5)
     running.kill()
     running.communicate()
-    workers = pids(read_history(path))
+    workers = pids(rows_of(path))
     assert len(workers) == int(before)
     wait_for_end(workers)
-    lost = {e.choices for e in read_history(path) if e.status == "running"}
+    lost = {e.choices for e in rows_of(path) if e.status == "running"}
     output, error = start(path, "--executor", "processes", "--workers", after).communicate()
     assert "done" in output, error
-    rows = read_history(path)
+    rows = rows_of(path)
     assert trajectory(rows) == whole
     done = {e.choices: e.attempts for e in rows if e.status == "done" and e.worker}
     assert done == {choices: 1 + (choices in lost) for choices in done}
@@ -161,7 +161,7 @@ def test_5_torn_writes_lose_only_what_was_not_yet_acknowledged(
         folder.mkdir()
         shutil.copy(tmp_path / "history.db", folder)
         (folder / "history.db-wal").write_bytes(log[:size])
-        rows = read_history(folder / "history.db")
+        rows = rows_of(folder / "history.db")
         counts.append(sum(e.settled for e in rows))
         for row, expected in zip(trajectory(rows), whole, strict=False):
             assert row[:4] == expected[:4]
@@ -196,7 +196,7 @@ def test_9_a_stopped_search_has_its_state_on_disk(
     running.send_signal(number)
     running.communicate(timeout=10)
     assert time.monotonic() - began < 10
-    wait_for_end(pids(read_history(path)))
+    wait_for_end(pids(rows_of(path)))
     assert len(settled(path)) >= 3
     assert resume(path) == whole
 
@@ -220,5 +220,5 @@ def test_11_a_search_all_of_whose_candidates_fail_is_an_error(
     _, error = failed.communicate()
     assert failed.returncode == 1
     assert "SearchFailedError: every candidate failed, the last one with RuntimeErr" in error
-    assert {e.status for e in read_history(path)} == {"failed"}
+    assert {e.status for e in rows_of(path)} == {"failed"}
     assert resume(path) == whole  # tried again, once what failed them is mended

@@ -1,19 +1,23 @@
-"""The Ray executor on real clusters: the trajectory of one process, faults, machines that join."""
+"""The Ray executor on real clusters: the trajectory of one process, faults, nodes that join."""
 
+import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from detnas.search.settings import ExecutorSettings
 from test_executors import JOBS
-from toy_search import noisy, toy_search, trajectory
+from test_faults import pids, resume, wait_for_end, wait_for_results
+from toy_search import noisy, rows_of, start, toy_search, trajectory
 from toy_workers import MakeToy
 
 from detnas.search.executors.base import ExecutorError, JobResult
 from detnas.search.executors.build import Machine, build_executor
-from detnas.search.history.records import read_history
+from detnas.search.executors.settings import ExecutorSettings
 
 cluster_utils = pytest.importorskip("ray.cluster_utils")
 
@@ -23,14 +27,33 @@ def ray_executor(make: MakeToy, **options: Any) -> Any:
     return build_executor(settings, make, "score", Machine(0, 1))
 
 
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A cluster of one node with one CPU, to which more nodes can be added."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # its workers find the toy
+        made = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        yield made
+        made.shutdown()
+
+
 @pytest.fixture(autouse=True)
-def _workers_find_the_toy(monkeypatch: pytest.MonkeyPatch) -> None:
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detnas.search.executors.ray_cluster.LOOK_SECONDS", 0.5)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
+    """The trajectory of one process, some of whose candidates fail."""
+    return resume(tmp_path_factory.mktemp("whole") / "history.db")
+
+
+def test_two_local_workers_find_what_one_process_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-
-
-def test_two_local_workers_find_what_one_process_finds(tmp_path: Path) -> None:
     toy_search(tmp_path / "local.db", evaluate=noisy, baseline=3)
-    expected = read_history(tmp_path / "local.db")
+    expected = rows_of(tmp_path / "local.db")
     victims = [e.choices for e in expected if e.status == "done"]
     make = MakeToy(
         0.05, {victims[1]: "kill", victims[8]: "hang", victims[9]: "nan"}, tmp_path, unlucky_sum=7
@@ -40,7 +63,7 @@ def test_two_local_workers_find_what_one_process_finds(tmp_path: Path) -> None:
         assert signal.getsignal(signal.SIGTERM) is before
         assert executor.notes == ("a toy",)
         toy_search(tmp_path / "ray.db", executor=executor, baseline=3)
-    rows = read_history(tmp_path / "ray.db")
+    rows = rows_of(tmp_path / "ray.db")
     assert trajectory(rows) == trajectory(expected)
     attempts = {e.choices: e.attempts for e in rows if e.status == "done"}
     assert [attempts.pop(victims[i]) for i in (1, 8, 9)] == [2, 2, 2]
@@ -48,20 +71,43 @@ def test_two_local_workers_find_what_one_process_finds(tmp_path: Path) -> None:
     assert len({e.worker for e in rows if e.worker}) >= 2
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A cluster of one machine with one CPU, of which more can be made."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
-        made = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    yield made
-    made.shutdown()
+def search_on(cluster: Any, path: Path, *options: str) -> "subprocess.Popen[str]":
+    """The toy's search in a process of its own."""
+    return start(path, "--executor", "ray", "--address", cluster.address, *options)
 
 
-def test_machines_join_and_leave_while_the_search_goes_on(
-    cluster: Any, monkeypatch: pytest.MonkeyPatch
+def end_of(process: "subprocess.Popen[str]") -> str:
+    """What a search that finishes has said."""
+    output, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error[-3000:]
+    assert output.endswith("done\n")
+    return error
+
+
+def workers_of(path: Path) -> set[str]:
+    return {e.worker for e in rows_of(path) if e.worker}
+
+
+def test_a_killed_node_and_one_that_joins_late(
+    cluster: Any, tmp_path: Path, whole: list[tuple[object, ...]]
 ) -> None:
-    monkeypatch.setattr("detnas.search.executors.ray_cluster.LOOK_SECONDS", 0.5)
+    path = tmp_path / "history.db"
+    node = cluster.add_node(num_cpus=1)
+    running = search_on(cluster, path, "--seconds", "0.3")
+    wait_for_results(path, 3)
+    first = workers_of(path)
+    cluster.remove_node(node, allow_graceful=False)
+    late = cluster.add_node(num_cpus=1)
+    error = end_of(running)
+    assert trajectory(rows_of(path)) == whole
+    assert len(first | workers_of(path)) >= 2
+    assert "was lost" in error
+    assert error.count("is ready, ") >= 3, "the node that joined evaluated, too"
+    wait_for_end(pids(rows_of(path)))
+    cluster.remove_node(late)
+
+
+def test_nodes_join_and_leave_between_generations(cluster: Any) -> None:
     results: list[JobResult] = []
     workers: list[str] = []
     joined: list[Any] = []
@@ -79,13 +125,73 @@ def test_machines_join_and_leave_while_the_search_goes_on(
     assert len(results) == 4 * len(JOBS)
     assert all(result.score is not None for result in results)
     assert len(set(workers)) >= 2
-    assert not joined, "the second machine left"
+    assert not joined, "the second node left"
+
+
+def test_4_workers_that_end_or_stop_are_replaced(
+    cluster: Any, tmp_path: Path, whole: list[tuple[object, ...]]
+) -> None:
+    path = tmp_path / "history.db"
+    node = cluster.add_node(num_cpus=1)
+    running = search_on(cluster, path, "--seconds", "0.3", "--timeout", "3")
+    wait_for_results(path, 4)
+    os.kill(min(pids(rows_of(path))), signal.SIGKILL)
+    wait_for_results(path, 8)
+    stopped = {int(e.worker.split(":")[1]) for e in rows_of(path) if e.status == "running"}  # type: ignore[union-attr]
+    os.kill(min(stopped), signal.SIGSTOP)
+    error = end_of(running)
+    assert "was lost: " in error
+    assert "hangs and is ended" in error
+    assert trajectory(rows_of(path)) == whole
+    wait_for_end(pids(rows_of(path)))
+    cluster.remove_node(node)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_8_9_a_stopped_search_resumes_on_another_executor(
+    number: int, cluster: Any, tmp_path: Path, whole: list[tuple[object, ...]]
+) -> None:
+    path = tmp_path / "history.db"
+    running = search_on(cluster, path, "--seconds", "0.2")
+    wait_for_results(path, 3)
+    began = time.monotonic()
+    running.send_signal(number)
+    running.communicate(timeout=10)
+    assert time.monotonic() - began < 10
+    wait_for_end(pids(rows_of(path)))
+    assert 3 <= sum(e.settled for e in rows_of(path)) < 27
+    assert resume(path) == whole
+
+
+def test_1_8_a_search_begun_elsewhere_resumes_on_ray(
+    cluster: Any, tmp_path: Path, whole: list[tuple[object, ...]]
+) -> None:
+    path = tmp_path / "history.db"
+    start(path, "--executor", "processes", "--kill-at", "History.record_done:8").communicate()
+    end_of(search_on(cluster, path))
+    assert trajectory(rows_of(path)) == whole
 
 
 def test_workers_that_are_refused_end_the_search(cluster: Any) -> None:
     make = MakeToy(at_start="refuse")
     with pytest.raises(ExecutorError, match=r"no worker is left.*supernet_sha256 is a on this"):
         ray_executor(make, address=cluster.address).__enter__()
+
+
+def test_workers_that_fail_at_their_start_are_started_again(cluster: Any, tmp_path: Path) -> None:
+    results: list[JobResult] = []
+    make = MakeToy(once=tmp_path, at_start="raise")
+    with ray_executor(make, address=cluster.address) as executor:
+        executor.run(JOBS, lambda *_: None, results.append)
+    assert all(result.score is not None for result in results)
+
+
+def test_workers_that_never_start_end_the_search(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("detnas.search.executors.restarts.FIRST_PAUSE", 0.05)
+    with pytest.raises(ExecutorError, match=r"no worker is left; .*could not start: RuntimeErr"):
+        ray_executor(MakeToy(at_start="raise"), address=cluster.address).__enter__()
 
 
 def test_an_absent_cluster_is_named() -> None:

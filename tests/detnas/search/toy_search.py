@@ -7,6 +7,7 @@ before the seventh call of that method, `--kill-at COMMIT:9` just before the nin
 """
 
 import argparse
+import logging
 import os
 import resource
 import signal
@@ -158,6 +159,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--executor", default="local")
     parser.add_argument("--workers", type=int)
+    parser.add_argument("--address", help="of a Ray cluster")
     parser.add_argument("--timeout", type=float, default=60.0)
     parser.add_argument("--generations", type=int, default=4)
     parser.add_argument("--file-limit", type=int, help="bytes that a file may have")
@@ -167,7 +169,9 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = _arguments()
+    logging.basicConfig(level=logging.INFO)  # what happens to workers
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have ignored
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command line has it
     if options.kill_at:
         point, call = options.kill_at.split(":")
         _kill_before(point, int(call))
@@ -175,22 +179,12 @@ def main() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (options.file_limit, resource.RLIM_INFINITY))
     make = MakeToy(options.seconds, unlucky_sum=1 if options.fail else 7)
-    if options.executor == "distributed":
-        from detnas.distributed import process_group
-        from detnas.search.executors.ranks import serve_rank
-
-        with process_group("pytorch") as is_first:
-            if is_first:
-                _search(options, make)
-            else:
-                serve_rank()
-    else:
-        _search(options, make)
-
-
-def _search(options: argparse.Namespace, make: MakeToy) -> None:
     settings = ExecutorSettings(
-        options.executor, 2, workers=options.workers, timeout=options.timeout
+        options.executor,
+        2,
+        workers=options.workers,
+        timeout=options.timeout,
+        address=options.address,
     )
     with build_executor(settings, make, "score", Machine(0, 1)) as executor:
         toy_search(
