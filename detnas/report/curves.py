@@ -1,6 +1,6 @@
-"""The course of a search: score against evaluations, and score against a cost.
+"""Draws the progress of a search: score against evaluations, and score against a cost.
 
-Both draw rows of a history. Rows without a result are left out, so a search may still be running.
+Rows of the history without a result are omitted, so the search may still be running.
 """
 
 from collections.abc import Sequence
@@ -50,24 +50,24 @@ def draw_search(
     greater_is_better: bool = True,
     theme: Theme = LIGHT,
 ) -> None:
-    """Draw every candidate's score in the order evaluated, the running best, and the baseline.
+    """Draw the score of every candidate in order, the running best, and the baseline.
 
-    Candidates are dots coloured by generation, failed ones crosses at the bottom. The random
-    baseline, where there is one, stands at the right with its mean and best drawn across.
+    Candidates are dots coloured by generation; failed ones are crosses at the bottom. The random
+    baseline, if there is one, is at the right, with lines at its mean and best score.
 
     Args:
-        rows: of one history, in its order.
+        rows: of a history, in its order.
         path: a .png or .svg file.
-        score_name: what the score's axis is called.
+        score_name: label of the score's axis.
         greater_is_better: whether the highest score is the best.
 
     Raises:
-        ValueError: no candidate of the search has a score, or the path has another suffix.
+        UserError: no candidate of the search has a score, or the path has another suffix.
     """
     settled = [row for row in rows if row.role == SEARCH and row.settled]
     best = best_of(settled, greater_is_better)
     if best is None:
-        raise UserError("no candidate of the search has a score, there is no curve to draw")
+        raise UserError("no candidate of the search has a score, so there is no curve to draw")
     random = scores_of([row for row in rows if row.role == RANDOM])
     with themed(theme):
         figure = new_figure()
@@ -98,31 +98,30 @@ def draw_cost_scatter(
     greater_is_better: bool = True,
     theme: Theme = LIGHT,
 ) -> None:
-    """Draw score against a cost: the search coloured by generation, the baseline, the budget.
+    """Draw score against a cost: candidates coloured by generation, the baseline, the budget.
 
-    A line climbs along the Pareto front, the best score that the search has at that cost or less.
+    A line follows the Pareto front, the best score of the search at each cost or less.
 
     Args:
-        rows: of one history.
+        rows: of a history.
         path: a .png or .svg file.
-        score_name: what the score's axis is called.
-        cost: one of the names in the rows' costs.
-        lower: the budget's lower bound, in the cost's unit; None draws none.
-        upper: the upper one.
+        score_name: label of the score's axis.
+        cost: a name in the rows' costs.
+        lower, upper: bounds of the budget in the cost's unit; None draws no line.
         greater_is_better: whether the highest score is the best.
 
     Raises:
-        ValueError: no candidate of the search has a score, a row lacks the cost, or the path has
+        UserError: no candidate of the search has a score, a row lacks the cost, or the path has
             another suffix.
     """
     done = [row for row in rows if row.role == SEARCH and row.status == DONE]
     random = [row for row in rows if row.role == RANDOM and row.status == DONE]
     best = best_of(done, greater_is_better)
     if best is None:
-        raise UserError("no candidate of the search has a score, there is nothing to draw")
+        raise UserError("no candidate of the search has a score, so there is nothing to draw")
     for row in (*done, *random):
         if cost not in row.costs:
-            raise UserError(f"the history has no cost {cost!r}, only {', '.join(row.costs)}")
+            raise UserError(f"the history has no cost {cost!r}; it has {', '.join(row.costs)}")
     divisor, unit = cost_scale(cost, max(row.costs[cost] for row in (*done, *random)))
     with themed(theme):
         figure = new_figure()
@@ -149,7 +148,7 @@ def draw_cost_scatter(
 
 
 def _axes_and_side(figure: Figure, with_side: bool) -> tuple[Axes, Axes | None]:
-    """The main axes, and a narrow one at its right that shares its scores."""
+    """The main axes, and narrow ones at the right with the same y axis."""
     if not with_side:
         return figure.add_subplot(), None
     grid = figure.add_gridspec(1, 2, width_ratios=(1, 0.13))
@@ -161,7 +160,7 @@ def _axes_and_side(figure: Figure, with_side: bool) -> tuple[Axes, Axes | None]:
 
 
 def _draw_generations(axes: Axes, settled: Sequence[Evaluation], theme: Theme) -> None:
-    """Every second generation on a ground of its own, numbered along the top."""
+    """Shade every second generation, and number them along the top."""
     numbers = [row.generation for row in settled]
     every = len(set(numbers)) // _GENERATION_LABELS + 1
     start = 0.5
@@ -189,7 +188,7 @@ def _draw_running_best(
 def _draw_baseline(
     axes: Axes, side: Axes, scores: np.ndarray, greater_is_better: bool, theme: Theme
 ) -> None:
-    # The golden ratio spreads any number of dots evenly, the same way every time.
+    # Multiples of the golden ratio spread any number of dots evenly and reproducibly.
     draw_random(side, np.arange(len(scores)) * 0.618 % 1.0, scores, theme)
     side.set_xlim(-0.15, 1.15)
     best = scores.max() if greater_is_better else scores.min()

@@ -1,4 +1,4 @@
-"""The sections of the report page as HTML, every text escaped; empty where there is nothing."""
+"""The sections of the report page as HTML with escaped text; empty if there is no content."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +17,7 @@ from search_space.cost import DEFAULT_INPUT_SIZE
 
 
 def header(search: SearchFolder) -> str:
-    """The folder's name, the search in one line, and the numbers that a reader looks for first."""
+    """The folder's name, the search in one line, and the key figures."""
     rows = search.of_role()
     failed = sum(row.status == FAILED for row in rows)
     waiting = sum(not row.settled for row in search.rows)
@@ -39,7 +39,7 @@ def header(search: SearchFolder) -> str:
 
 
 def architecture(search: SearchFolder) -> str:
-    """The best architecture drawn, and the key that names it on the command line."""
+    """A drawing of the best architecture, and its key for the command line."""
     best, row = search.best_architecture, search.best
     if best is None or row is None:
         return ""
@@ -49,7 +49,7 @@ def architecture(search: SearchFolder) -> str:
     note = ""
     if search.stated_best is not None and search.stated_best.choices != best.choices:
         note = (
-            f'<p class="note">{BEST_FILE} holds another architecture than the best of the '
+            f'<p class="note">{BEST_FILE} holds another architecture than the best one of the '
             "history, which is drawn here.</p>"
         )
     return f"<h2>Best architecture</h2>{note}{drawn}<p><code>{escape(best.key)}</code></p>"
@@ -63,17 +63,17 @@ def course(search: SearchFolder) -> str:
     draw = partial(
         draw_search, search.rows, score_name=name, greater_is_better=search.greater_is_better
     )
-    caption = "Every candidate in the order evaluated."
+    caption = "Every candidate in the order of evaluation."
     if search.of_role(RANDOM):
-        caption += " At the right, random architectures within the same budget, never parents."
-    curve = picture(draw, f"{name} of every candidate, in the order evaluated", caption)
+        caption += " At the right: random architectures within the same budget, for comparison."
+    curve = picture(draw, f"{name} of every candidate, in the order of evaluation", caption)
     costs = dict.fromkeys((next(iter(search.best.costs)), *search.objectives))
     scatters = "".join(_cost_scatter(search, cost) for cost in costs)
     return f"<h2>Course of the search</h2>{curve}{scatters}"
 
 
 def candidates(search: SearchFolder) -> str:
-    """The best ten, with the legend of their squares."""
+    """The best candidates, with a legend of their block choices."""
     if search.best is None:
         return ""
     legend = "".join(
@@ -86,12 +86,12 @@ def candidates(search: SearchFolder) -> str:
 
 
 def front(search: SearchFolder) -> str:
-    """The best trade-offs of a search that has objectives beside the score."""
+    """The Pareto front of a search with cost objectives."""
     if search.best is None or not search.objectives:
         return ""
     found = pareto_front(search.rows, search.objectives, search.greater_is_better)
     more = " or ".join(f"more {cost_name(name)}" for name in search.objectives)
-    note = f"Whatever scores higher than one of these has {more}."
+    note = f"Every candidate that scores higher than one of these has {more}."
     table = tables.candidate_table(found, search.space)
     return f"<h2>Pareto front</h2><p>{escape(note)}</p>{table}"
 
@@ -105,7 +105,7 @@ def generations(search: SearchFolder) -> str:
 
 
 def baseline(search: SearchFolder) -> str:
-    """The search beside its random baseline, and how many of that the best one beats."""
+    """The search compared with its random baseline."""
     random = search.of_role(RANDOM)
     if not random:
         return ""
@@ -120,7 +120,7 @@ def baseline(search: SearchFolder) -> str:
 
 
 def detections(search: SearchFolder) -> str:
-    """The picture of detections, where the folder holds one."""
+    """The picture of detections, if the folder has one."""
     if search.detections is None:
         return ""
     image = f'<img alt="Detections on validation images" src="{embedded(search.detections)}">'

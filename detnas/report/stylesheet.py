@@ -1,10 +1,10 @@
-"""The report page's stylesheet: system fonts, light and dark by the reader's setting."""
+"""The stylesheet of the report page: system fonts, light or dark by the reader's setting."""
 
 from detnas.report.style import CHOICE_STYLES, DARK, LIGHT, Theme
 
 
 def stylesheet() -> str:
-    """The page's CSS, with the colours of the themes and of the block choices."""
+    """The CSS, with the colours of the themes and of the block choices."""
     chips = "\n".join(
         f".{name} {{ background: {style.fill}; color: {style.ink}; }}"
         for name, style in CHOICE_STYLES.items()

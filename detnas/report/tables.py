@@ -1,4 +1,4 @@
-"""The report's tables as HTML, every text escaped."""
+"""The tables of the report as HTML with escaped text."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -15,7 +15,7 @@ NONE = "\N{EN DASH}"
 
 
 def top_table(rows: Sequence[Evaluation], space: SearchSpace, greater_is_better: bool) -> str:
-    """The best candidates of the search, best first; they are ranked as the search ranks them."""
+    """The best candidates, ranked as the search ranks them."""
     left = [row for row in rows if row.role == SEARCH and row.status == DONE]
     top: list[Evaluation] = []
     while len(top) < TOP and (best := best_of(left, greater_is_better)) is not None:
@@ -25,7 +25,7 @@ def top_table(rows: Sequence[Evaluation], space: SearchSpace, greater_is_better:
 
 
 def candidate_table(done: Sequence[Evaluation], space: SearchSpace, best: int | None = None) -> str:
-    """Candidates that have a score, numbered in the order given; the one at `best` stands out."""
+    """Scored candidates, numbered in the order given; the one at index `best` is highlighted."""
     body: list[list[str]] = []
     for number, row in enumerate(done, start=1):
         assert row.score is not None
@@ -38,7 +38,7 @@ def candidate_table(done: Sequence[Evaluation], space: SearchSpace, best: int | 
 
 
 def generation_table(rows: Sequence[Evaluation], greater_is_better: bool) -> str:
-    """Each generation: how many were evaluated, their best and mean score, how many failed."""
+    """The number of evaluations, best and mean score, and failures of each generation."""
     generations: list[tuple[int, list[Evaluation]]] = [
         (number, list(group))
         for number, group in groupby(
@@ -53,7 +53,7 @@ def generation_table(rows: Sequence[Evaluation], greater_is_better: bool) -> str
 
 
 def baseline_table(rows: Sequence[Evaluation], greater_is_better: bool) -> str:
-    """The search beside the random architectures that it is compared with."""
+    """The search compared with random architectures."""
     body = []
     for name, role in (("search", SEARCH), ("random architectures", RANDOM)):
         group = [row for row in rows if row.role == role]
@@ -66,7 +66,7 @@ def baseline_table(rows: Sequence[Evaluation], greater_is_better: bool) -> str:
 
 
 def failure_table(rows: Sequence[Evaluation]) -> str:
-    """Each error and how many candidates it failed, the most frequent first."""
+    """Each error and its number of candidates, the most frequent first."""
     errors = [row.error or "" for row in rows if row.status == FAILED]
     counted = sorted({error: errors.count(error) for error in errors}.items(), key=lambda e: -e[1])
     body = [[str(count), escape(error)] for error, count in counted[:TOP]]
@@ -74,13 +74,13 @@ def failure_table(rows: Sequence[Evaluation]) -> str:
 
 
 def summary_table(summary: Mapping[str, Any]) -> str:
-    """The values of a JSON object, nested ones by their dotted names."""
+    """The values of a JSON object, by dotted names."""
     body = [[escape(name), escape(text)] for name, text in _flatten(summary)]
     return table(["", ""], body, text=[0, 1], long=True)
 
 
 def chips(space: SearchSpace, choices: Sequence[int]) -> str:
-    """An architecture as small coloured squares, one a block, grouped by stage."""
+    """An architecture as coloured squares, one per block, grouped by stage."""
     squares = []
     for spec, choice in zip(space.block_specs(), choices, strict=True):
         name = space.choices[choice]
@@ -104,9 +104,9 @@ def table(
     """An HTML table of cells that are already HTML.
 
     Args:
-        head: the columns' names, plain text.
-        text: the columns that hold text and are set flush left; with `long` they may wrap.
-        best: the row to stress.
+        head: the names of the columns, plain text.
+        text: indices of text columns, which are left-aligned; with `long` they may wrap.
+        best: index of the row to highlight.
     """
 
     def cell(tag: str, column: int, content: str) -> str:
@@ -129,7 +129,7 @@ def table(
 def _outcome(
     rows: Sequence[Evaluation], greater_is_better: bool, role: str = SEARCH
 ) -> tuple[str, str, str, str, str]:
-    """Evaluated, best, mean, failed, waiting; a dash where there is no score."""
+    """The cells evaluated, best, mean, failed and waiting; a dash if there is no score."""
     best, scores = best_of(rows, greater_is_better, role), _scores(rows)
     settled = sum(row.settled for row in rows)
     return (
