@@ -1,4 +1,4 @@
-"""Several processes: joining them, and what only one of them does."""
+"""Process groups for distributed training and tests."""
 
 import os
 import subprocess
@@ -15,67 +15,67 @@ from detnas.errors import UserError
 
 Result = TypeVar("Result")
 LAUNCHERS = ("none", "pytorch", "slurm")
-SLURM_PORTS = (20000, 12000)  # the first, how many: below those that systems give to clients
+SLURM_PORTS = (20000, 12000)  # first port and count; below the ephemeral ports of systems
 
 
 @contextmanager
 def process_group(launcher: str, timeout: timedelta = timedelta(hours=1)) -> Iterator[bool]:
     """Within the block, the processes that torchrun ("pytorch") or srun ("slurm") started are one.
 
-    NCCL where there is a CUDA device, of which each process takes the one of its local rank; gloo
-    on CPUs, which mmengine's own launchers refuse. "none" joins nothing.
+    The backend is NCCL if there are CUDA devices, each process taking the one of its local rank,
+    and otherwise gloo, which mmengine's own launchers do not support. "none" joins nothing.
 
     Args:
         launcher: one of `LAUNCHERS`.
         timeout: how long a process waits for the others.
     Yields:
-        Whether this process is the first, which prints and writes.
+        Whether this process has rank 0, which prints and writes.
     Raises:
-        ValueError: an unknown launcher, or this process was not started by it.
+        UserError: the launcher is unknown, or did not start this process.
     """
     if launcher not in LAUNCHERS:
-        raise UserError(f"launcher {launcher!r} is unknown: it may be {', '.join(LAUNCHERS)}")
+        raise UserError(f"launcher {launcher!r} is unknown; it may be {', '.join(LAUNCHERS)}")
     if launcher == "none":
         yield True
         return
     if launcher == "slurm":
-        _name_ranks_as_torchrun_does()
+        _set_ranks_from_slurm()
     elif "RANK" not in os.environ:
         raise UserError(
             "--launcher pytorch is for processes that torchrun starts: use scripts/dist_train.sh "
-            "and its like, or leave it out"
+            "or another of scripts/dist_*.sh, or leave the option out"
         )
     on_cuda = torch.cuda.is_available()
     if on_cuda:
         device, devices = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if device >= devices:
             raise UserError(
-                f"this machine has {devices} GPUs, and was given a process for GPU {device} "
-                f"(counted from 0): start {devices} at most"
+                f"this machine has {devices} GPUs, but a process was started for GPU {device} "
+                f"(counted from 0): start at most {devices} processes"
             )
         torch.cuda.set_device(device)
     backend = "nccl" if on_cuda else "gloo"
     distributed.init_process_group(backend, "env://", timeout)
     yield get_rank() == 0
-    distributed.destroy_process_group()  # after an error the launcher ends all of them
+    distributed.destroy_process_group()  # after an error, the launcher ends all processes
 
 
-def _name_ranks_as_torchrun_does() -> None:
-    """From the variables of a step of srun; MASTER_ADDR and MASTER_PORT stay where they are set."""
+def _set_ranks_from_slurm() -> None:
+    """Set torchrun's variables from those of srun, keeping MASTER_ADDR and MASTER_PORT if set."""
     names = {"RANK": "SLURM_PROCID", "LOCAL_RANK": "SLURM_LOCALID", "WORLD_SIZE": "SLURM_NTASKS"}
-    # A batch script has all but those of a step, and would wait for tasks that nobody starts.
+    # A batch script lacks only those of a step; without this check it would wait forever.
     for of_slurm in (*names.values(), "SLURM_STEP_ID", "SLURM_STEP_NODELIST"):
         if of_slurm not in os.environ:
             raise UserError(
                 f"--launcher slurm is for processes that srun starts ({of_slurm} is not set): use "
-                "scripts/slurm_train.sh and its like, or leave it out"
+                "scripts/slurm_train.sh, or leave the option out"
             )
     os.environ.update({name: os.environ[of_slurm] for name, of_slurm in names.items()})
     devices = torch.cuda.device_count()
-    if devices > 0:  # 1 where Slurm binds each task to its own device, which is 0 to the task
+    if devices > 0:  # 1 if Slurm binds each task to a device, which the task sees as device 0
         os.environ["LOCAL_RANK"] = str(int(os.environ["LOCAL_RANK"]) % devices)
     if "MASTER_PORT" not in os.environ:
-        # Jobs and steps that share a node may not share a port.
+        # Jobs and steps on the same node need different ports.
         step = 101 * int(os.environ["SLURM_JOB_ID"]) + int(os.environ["SLURM_STEP_ID"])
         first, count = SLURM_PORTS
         os.environ["MASTER_PORT"] = str(first + step % count)
@@ -90,11 +90,11 @@ def _name_ranks_as_torchrun_does() -> None:
 
 
 def on_rank_0(work: Callable[[], Result]) -> Result:
-    """Do a thing in one process for all of them, as checking the data, and give all its result.
+    """Run `work`, such as a check of the data, in rank 0 alone, and return its result in all ranks.
 
     Raises:
-        Exception: in that process, what the work raises.
-        SystemExit: in the others, where it raised; the first one says why.
+        Exception: in rank 0, whatever `work` raises.
+        SystemExit: in the other ranks, if `work` raised; rank 0 reports the error.
     """
     outcome: list[Any] = [None, False]
     failure: Exception | None = None

@@ -1,4 +1,4 @@
-"""Files: written so that a reader, or a kill, never meets half of one; and their hashes."""
+"""Atomic writing of files, and their hashes."""
 
 import hashlib
 import os
@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """A temporary name beside `path` to write to; renamed to it when the block ends well.
+    """Yield a temporary file beside `path`, and rename it to `path` when the block succeeds.
 
-    The folder is made where it is missing; file and folder are flushed to the disk. Where the block
-    raises, the temporary file is removed and `path` stays as it was.
+    The folder is created if missing. File and folder are flushed to the disk. If the block raises,
+    the temporary file is removed and `path` is unchanged.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def _flush(path: Path) -> None:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write a UTF-8 text file through `replacing`."""
+    """Write a UTF-8 text file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -1,8 +1,9 @@
-"""Where the members of a zip or tar archive lie, found by one pass over it.
+"""The index of a zip or tar archive: where each member lies, found in one pass over the archive.
 
-The standard library reads the formats. A million members as its objects take a gigabyte, of which
-every worker of a loader would come to own a copy; here names are one string of bytes, sorted, and
-places one array: a tenth of that, shared by forked workers, and a file that is read in a blink.
+The standard library parses the formats, but its objects for a million members take a gigabyte, and
+every loader worker would end up with its own copy. The index keeps all names in one sorted byte
+string and all positions in one array. That takes a tenth of the memory, forked workers share it,
+and it loads from a file at once.
 """
 
 import posixpath
@@ -20,7 +21,7 @@ import numpy as np
 
 from detnas.errors import UserError
 
-# In a zip, offset is of the header before the data; in a tar, of the data itself.
+# `offset` is that of the header before the data in a zip, and that of the data in a tar.
 MEMBER = np.dtype(
     [("offset", "<i8"), ("size", "<i8"), ("stored", "<i8"), ("crc", "<u4"), ("deflated", "?")]
 )
@@ -33,9 +34,10 @@ PROGRESS_SECONDS = 10.0
 class ArchiveIndex:
     """The members of an archive by name.
 
-    names: all names in UTF-8, sorted, one after the other; those of folders end in a slash.
-    bounds: (members + 1,) int64; name i is `names[bounds[i] : bounds[i + 1]]`.
-    members: (members,) of `MEMBER`.
+    Attributes:
+        names: all names in UTF-8, sorted and concatenated; names of folders end in a slash.
+        bounds: int64 (members + 1,); name i is `names[bounds[i] : bounds[i + 1]]`.
+        members: `MEMBER` records (members,).
     """
 
     names: bytes
@@ -43,7 +45,7 @@ class ArchiveIndex:
     members: np.ndarray
 
     def find(self, name: str) -> Member | None:
-        """Where a file lies; None where there is none of that name."""
+        """The record of a file, or None if the archive has no file of that name."""
         wanted = _encoded(name)
         i = self._first(wanted)
         if i == len(self.members) or self._name(i) != wanted:
@@ -52,15 +54,15 @@ class ArchiveIndex:
         return member
 
     def is_folder(self, name: str) -> bool:
-        """Whether there is such a folder; an empty name is the archive itself."""
+        """Whether the archive has this folder; an empty name is the archive's root."""
         prefix = _prefix(name)
         i = self._first(prefix)
         return i < len(self.members) and self._name(i).startswith(prefix)
 
     def walk(self, folder: str = "", recursive: bool = False) -> Iterator[tuple[str, bool]]:
-        """Names in a folder, relative to it, and whether each is a folder itself.
+        """Yield each name in a folder, relative to it, and whether it is a folder.
 
-        Files whose names begin with a dot are passed over, as mmengine does.
+        Files whose names begin with a dot are skipped, as mmengine does.
         """
         prefix = _prefix(folder)
         i = self._first(prefix)
@@ -75,21 +77,22 @@ class ArchiveIndex:
             if recursive:
                 for below, is_folder in self.walk(_decoded(prefix + child), recursive):
                     yield f"{_decoded(child)}/{below}", is_folder
-            i = self._first(prefix + child + b"0", i)  # 0 follows the slash
+            i = self._first(prefix + child + b"0", i)  # 0 follows the slash in ASCII
 
     def _name(self, i: int) -> bytes:
         return self.names[self.bounds[i] : self.bounds[i + 1]]
 
     def _first(self, name: bytes, start: int = 0) -> int:
-        """The first member whose name is not before `name`."""
+        """Position of the first member whose name is not less than `name`."""
         return bisect_left(range(len(self.members)), name, start, key=self._name)
 
 
 def scan_zip(path: Path) -> ArchiveIndex:
-    """Read the directory at the end of a zip.
+    """Read the central directory of a zip.
 
-    ValueError, naming the archive and the mend, when it is damaged or holds what cannot be read in
-    place: members that are encrypted, symbolic links, or compressed by another method than deflate.
+    Raises:
+        UserError: the archive is damaged, or has members that cannot be read in place: encrypted
+            files, symbolic links, or files compressed by another method than deflate.
     """
     members: dict[bytes, Member] = {}
     try:
@@ -100,44 +103,45 @@ def scan_zip(path: Path) -> ArchiveIndex:
                 member = (info.header_offset, info.file_size, info.compress_size, info.CRC)
                 _add(members, info.filename, info.is_dir(), (*member, deflated))
     except (zipfile.BadZipFile, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no whole zip archive ({error}); copy it anew") from error
+        raise UserError(f"{path} is not a complete zip archive ({error}); copy it again") from error
     return _index(members)
 
 
 def _refuse_unreadable(path: Path, info: zipfile.ZipInfo) -> None:
     if info.flag_bits & 1:
-        raise UserError(f"{path}: {info.filename} is encrypted; make the archive anew without")
+        raise UserError(f"{path}: {info.filename} is encrypted; recreate the archive without")
     if stat.S_ISLNK(info.external_attr >> 16):
         raise UserError(
-            f"{path}: {info.filename} is a symbolic link; make the archive anew, links followed "
-            "(zip -r without -y)"
+            f"{path}: {info.filename} is a symbolic link; recreate the archive with links "
+            "followed (zip -r without -y)"
         )
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise UserError(
-            f"{path}: {info.filename} is compressed by method {info.compress_type}; make the "
-            "archive anew (zip -0 -r)"
+            f"{path}: {info.filename} is compressed by method {info.compress_type}; recreate "
+            "the archive (zip -0 -r)"
         )
 
 
 def scan_tar(path: Path) -> ArchiveIndex:
-    """Read the headers of a tar, from one to the next; progress goes to standard error.
+    """Read all headers of a tar; progress is printed to standard error.
 
-    ValueError, naming the archive and the mend, when it is damaged, cut short, compressed, or holds
-    symbolic links or sparse files.
+    Raises:
+        UserError: the archive is damaged, truncated or compressed, or has symbolic links or sparse
+            files.
     """
     members: dict[bytes, Member] = {}
     progress = _Progress(path)
     try:
         with tarfile.open(path, "r:") as tar:
             while (info := tar.next()) is not None:
-                tar.members.clear()  # type: ignore[attr-defined] # it keeps all that it has read
+                tar.members.clear()  # type: ignore[attr-defined] # tarfile keeps all headers
                 _add_tar_member(path, members, info)
                 progress.at(info.offset)
             end = tar.offset
     except tarfile.TarError as error:
         raise UserError(
-            f"{path} is no whole, uncompressed tar archive ({error}); copy it anew, or unpack it "
-            "and make one (tar -cf)"
+            f"{path} is not a complete uncompressed tar archive ({error}); copy it again, or "
+            "unpack it and create one (tar -cf)"
         ) from error
     _check_end(path, end)
     return _index(members)
@@ -147,30 +151,33 @@ def _add_tar_member(path: Path, members: dict[bytes, Member], info: tarfile.TarI
     if info.issym() or info.issparse():
         kind = "symbolic link" if info.issym() else "sparse file"
         raise UserError(
-            f"{path}: {info.name} is a {kind}; make the archive anew (tar --dereference -cf)"
+            f"{path}: {info.name} is a {kind}; recreate the archive (tar --dereference -cf)"
         )
     if info.islnk():
         linked = members.get(_encoded(_clean(info.linkname)))
         if linked is None:
-            raise UserError(f"{path}: {info.name} links to {info.linkname}, which is not there")
+            raise UserError(
+                f"{path}: {info.name} links to {info.linkname}, which the archive does not hold "
+                "before it; recreate the archive (tar -cf)"
+            )
         _add(members, info.name, False, linked)
     elif info.isdir() or info.isreg():
         _add(members, info.name, info.isdir(), (info.offset_data, info.size, info.size, 0, False))
 
 
 def _check_end(path: Path, end: int) -> None:
-    """Refuse a tar without its end mark: tarfile takes damage for the end."""
+    """Require the end mark of a tar: tarfile stops without an error where a header is damaged."""
     with path.open("rb") as file:
         file.seek(end)
         block = file.read(tarfile.BLOCKSIZE)
     if len(block) < tarfile.BLOCKSIZE:
-        raise UserError(f"{path} is cut short: it has no end mark; copy it anew")
+        raise UserError(f"{path} is truncated: it has no end mark; copy it again")
     if any(block):
-        raise UserError(f"{path} is damaged at byte {end}; copy it anew")
+        raise UserError(f"{path} is damaged at byte {end}; copy it again")
 
 
 def _add(members: dict[bytes, Member], name: str, is_folder: bool, member: Member) -> None:
-    """A name that comes twice is the later member's, as when unpacking."""
+    """Add a member; of two with one name the later one counts, as when unpacking."""
     clean = _clean(name)
     if clean:
         members[_prefix(clean) if is_folder else _encoded(clean)] = member
@@ -202,7 +209,7 @@ def _decoded(name: bytes) -> str:
 
 
 class _Progress:
-    """Says now and then how far a pass over a file is."""
+    """Prints from time to time how much of a file has been read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

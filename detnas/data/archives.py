@@ -1,11 +1,11 @@
-"""Images in a zip or tar archive, read where they lie; nothing is unpacked.
+"""Images in a zip or tar archive, read in place without unpacking.
 
-A folder in an archive is written "zip://data/images.zip/train": the archive is the part up to and
-including `.zip` or `.tar`, the rest is inside it. The index of an archive is kept in a file beside
-it, or in the user's cache folder where that cannot be written, and made anew when the archive's
-size or time of change differ.
+The address of a folder in an archive is "zip://data/images.zip/train": the archive's path up to and
+including `.zip` or `.tar`, then the path inside it. The index of an archive is saved in a file
+beside it, or in the user's cache folder if that file cannot be written. It is rebuilt when the
+archive's size or modification time changes.
 
-Reads give their position with each call, so threads and forked workers may share one open file.
+Every read passes its own position, so threads and forked workers can share one open file.
 """
 
 import hashlib
@@ -40,14 +40,14 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature; lengths of the name and 
 
 
 class Place(NamedTuple):
-    """An archive and a name in it, without slashes at its ends; an empty name is the whole."""
+    """An archive and a name in it, without outer slashes; an empty name is the archive's root."""
 
     archive: Path
     name: str
 
     @property
     def path(self) -> Path:
-        """As if the archive were a folder; tells members apart, and opens nothing."""
+        """A path as if the archive were a folder: it identifies a member but cannot be opened."""
         return self.archive / self.name
 
 
@@ -57,13 +57,14 @@ def is_archive(root: Path | str) -> bool:
 
 
 def locate(address: str) -> Place:
-    """Take an address apart.
+    """Parse an address.
 
-    ValueError when it names no archive of its scheme, or a compressed tar.
+    Raises:
+        UserError: it names no archive of its scheme, or a compressed tar.
     """
     parts = _ADDRESS.fullmatch(address)
     if parts is None:
-        raise UserError(f"{address} is no address in an archive, as zip://data/images.zip/train")
+        raise UserError(f"{address} is not an archive address; write zip://data/images.zip/train")
     scheme, rest = parts.groups()
     found = _ARCHIVE[scheme].fullmatch(rest)
     if found is None:
@@ -78,16 +79,16 @@ def locate(address: str) -> Place:
 
 @lru_cache(maxsize=64)
 def _path(archive: str) -> Path:
-    return Path(archive)  # the same object for every image: it keeps its hash
+    return Path(archive)  # one object for all images, so that its hash is computed once
 
 
 def local_path(root: Path | str) -> Path:
-    """A folder's path; of one in an archive, `Place.path`."""
+    """The path of a folder, or the `Place.path` of a folder in an archive."""
     return locate(str(root)).path if is_archive(root) else Path(root)
 
 
 class Archive:
-    """An open archive; `open_archive` makes one."""
+    """An open archive, from `open_archive`."""
 
     def __init__(self, path: Path, index: ArchiveIndex) -> None:
         self.path = path
@@ -98,7 +99,9 @@ class Archive:
     def read(self, name: str) -> bytes:
         """The content of a file.
 
-        FileNotFoundError when the archive has none of that name; ValueError when it is damaged.
+        Raises:
+            MissingFileError: the archive has no file of that name.
+            UserError: the archive is damaged there.
         """
         member = self.index.find(name)
         if member is None:
@@ -111,7 +114,7 @@ class Archive:
             raise self._damage(name)
         content = self._bytes(name, offset + _LOCAL_HEADER.size + sum(lengths), stored)
         if deflated:
-            try:  # at most one byte more than there should be, however much there is
+            try:  # one byte over the limit: damaged data may expand without end
                 content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, size + 1)
             except zlib.error as error:
                 raise self._damage(name) from error
@@ -120,9 +123,10 @@ class Archive:
         return content
 
     def class_folders(self, folder: str) -> dict[Path, list[Path]]:
-        """The files under each folder in a folder, sorted; as paths, see `Place.path`.
+        """All files below each subfolder of a folder, as paths like `Place.path`, sorted.
 
-        FileNotFoundError when the archive has no such folder.
+        Raises:
+            MissingFileError: the archive has no such folder.
         """
         if not self.index.is_folder(folder):
             top = sorted(name for name, is_folder in self.index.walk() if is_folder)
@@ -148,15 +152,16 @@ class Archive:
             raise self._damage(name)
         return content
 
-    def _damage(self, name: str) -> ValueError:
-        return ValueError(f"archive {self.path} is damaged at {name!r}; copy it anew")
+    def _damage(self, name: str) -> UserError:
+        return UserError(f"archive {self.path} is damaged at {name!r}; copy it again")
 
 
 def open_archive(path: Path) -> Archive:
-    """An archive, opened once a process and again after it has changed.
+    """Open an archive; a process opens it once, and again when the file has changed.
 
-    FileNotFoundError when there is none; ValueError when it cannot be read in place, see
-    `scan_zip` and `scan_tar`.
+    Raises:
+        MissingFileError: there is no such archive.
+        UserError: it cannot be read in place; see `scan_zip` and `scan_tar`.
     """
     try:
         state = path.stat()
@@ -168,7 +173,7 @@ def open_archive(path: Path) -> Archive:
 @lru_cache(maxsize=8)
 def _open(path: Path, size: int, modified_ns: int) -> Archive:
     if path.is_dir():
-        raise UserError(f"{path} is a folder: give it as a path, without zip:// or tar://")
+        raise UserError(f"{path} is a folder; write its path without zip:// or tar://")
     stamp = (_INDEX_VERSION, size, modified_ns)
     for file in _index_files(path):
         index = _load_index(file, stamp)
@@ -190,22 +195,22 @@ def _scan(path: Path) -> ArchiveIndex:
 
 def _compressed(name: str) -> str:
     return (
-        f"{name} is a compressed tar, whose images cannot be read singly; decompress it, or make "
-        "a zip or a plain tar"
+        f"{name} is a compressed tar, which has no random access; decompress it, or make a zip "
+        "or an uncompressed tar"
     )
 
 
 def _index_files(archive: Path) -> Iterator[Path]:
-    """Where its index may be, in the order of preference."""
+    """Where the index of an archive may be, in order of preference."""
     yield archive.with_name(f"{archive.name}.detnas-index.npz")
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111
-    if Path(caches).is_absolute():  # else there is no home
+    if Path(caches).is_absolute():  # otherwise there is no home folder
         key = hashlib.sha256(os.fsencode(archive.resolve())).hexdigest()[:16]
         yield Path(caches) / "detnas" / f"{archive.name}.{key}.npz"
 
 
 def _load_index(file: Path, stamp: tuple[int, ...]) -> ArchiveIndex | None:
-    """The index in a file; None where there is none, or not of this state of the archive."""
+    """The index in a file; None if it is absent, damaged, or older than the archive."""
     try:
         with np.load(file, allow_pickle=False) as content:
             if tuple(content["stamp"].tolist()) != stamp:
@@ -216,7 +221,7 @@ def _load_index(file: Path, stamp: tuple[int, ...]) -> ArchiveIndex | None:
 
 
 def _save_index(archive: Path, index: ArchiveIndex, stamp: tuple[int, ...]) -> None:
-    """Keep the index where it can be kept; without, only the next start is slower."""
+    """Save the index in the first place that can be written; without it, the next start is slow."""
     names = np.frombuffer(index.names, np.uint8)
     for file in _index_files(archive):
         try:

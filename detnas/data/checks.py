@@ -1,8 +1,8 @@
 """Checks of datasets before any work: images exist, classes are known, splits do not overlap.
 
-Searching on images that were trained on, or testing on images that were searched on, gives scores
-that mean nothing, and looks like success. Images are told apart by where they are and by what they
-hold, never by id: ids start anew in every annotation file.
+A search on training images, or a test on images of the search split, gives good scores that mean
+nothing. Images are compared by path and by content, never by id: every annotation file has its own
+ids.
 """
 
 import hashlib
@@ -23,21 +23,23 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".t
 
 
 class SplitOverlapError(UserError):
-    """Two splits that must not share an image do."""
+    """Two splits that must be disjoint share an image."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """The image files of one split; `name` is what messages call it, as "train" or "search"."""
+    """The image files of one split; messages call it by `name`, such as "train" or "search"."""
 
     name: str
     images: tuple[Path, ...]
 
 
 def coco_split(name: str, ann_file: Path, image_root: Path) -> Split:
-    """The images that an annotation file names, under `image_root`.
+    """The images of an annotation file, under `image_root`.
 
-    FileNotFoundError when any of them is missing; `read_coco`'s errors when the file is unusable.
+    Raises:
+        MissingFileError: an image does not exist.
+        UserError: as `read_coco`.
     """
     images = tuple(image_root / file_name for file_name in read_coco(ann_file).file_names)
     missing = [image for image in images if not image.is_file()]
@@ -50,13 +52,16 @@ def coco_split(name: str, ann_file: Path, image_root: Path) -> Split:
 
 
 def folder_split(name: str, root: Path | str) -> Split:
-    """The images of a folder with one folder a class (ImageFolder layout), sorted.
+    """The images of a folder with one subfolder per class (ImageFolder layout), sorted.
 
-    root: a path, or the address of a folder in an archive, as "zip://data/images.zip/train"; its
-    images are then named as if the archive were a folder.
+    Args:
+        root: a path, or the address of a folder in an archive, such as
+            "zip://data/images.zip/train"; paths of its images treat the archive as a folder.
 
-    FileNotFoundError when root is absent; ValueError when it holds no class folder, or one of
-    them holds no image, and for an archive that cannot be read.
+    Raises:
+        MissingFileError: root does not exist.
+        UserError: root has no class folders, a class folder has no images, or the archive cannot
+            be read.
     """
     classes = _archived_classes(str(root)) if is_archive(root) else _class_folders(Path(root))
     if not classes:
@@ -73,7 +78,7 @@ def folder_split(name: str, root: Path | str) -> Split:
 def _class_folders(root: Path) -> dict[Path, Iterable[Path]]:
     if not root.is_dir():
         in_file = any(path.is_file() for path in (root, *root.parents))
-        mend = "write an archive as zip://... or tar://..." if in_file else "correct `data_root`"
+        mend = "address an archive as zip://... or tar://..." if in_file else "correct `data_root`"
         raise MissingFileError(f"image folder {root} does not exist; {mend}")
     return {folder: folder.rglob("*") for folder in sorted(root.iterdir()) if folder.is_dir()}
 
@@ -84,32 +89,35 @@ def _archived_classes(root: str) -> Mapping[Path, Iterable[Path]]:
 
 
 def check_categories(expected: Sequence[str], ann_file: Path) -> None:
-    """ValueError when the metainfo's classes have a name the file lacks, or another order.
+    """Check the classes of a dataset's metainfo against those of its annotation file.
 
-    OpenMMLab drops such a class silently and shifts the labels of those after it.
+    OpenMMLab silently drops a class that the file lacks, and shifts the labels after it.
+
+    Raises:
+        UserError: the file lacks a class, or has the classes in another order.
     """
     if isinstance(expected, str):
-        raise UserError(f"classes is the text {expected!r}; write a tuple: ({expected!r},)")
+        raise UserError(f"classes is the string {expected!r}; write a tuple: ({expected!r},)")
     present = read_coco(ann_file).categories
     unknown = [name for name in expected if name not in present]
     if unknown:
         raise UserError(
-            f"{ann_file} has no category {listed(unknown)}; it has {listed(present)}: "
+            f"{ann_file} has no category {quoted(unknown)}; it has {quoted(present)}: "
             "correct `metainfo.classes`"
         )
     ordered = [name for name in present if name in expected]
     if ordered != list(expected):
         raise UserError(
-            f"`metainfo.classes` lists {listed(expected)}, and {ann_file} {listed(ordered)}: "
+            f"`metainfo.classes` lists {quoted(expected)}, but {ann_file} has {quoted(ordered)}: "
             "OpenMMLab numbers classes in the file's order; list them in that order"
         )
 
 
 def check_disjoint(splits: Sequence[Split], by_content: bool = True) -> None:
-    """SplitOverlapError when two of the splits share an image.
+    """Raise SplitOverlapError if two of the splits share an image.
 
-    First by path, symbolic links followed; then, unless `by_content` is false, by content: only
-    files whose size occurs in more than one split are read and hashed.
+    Images are compared by path, with symbolic links resolved, and then by content unless
+    `by_content` is false. Only files whose size occurs in more than one split are read and hashed.
     """
     by_path = [_resolved(split) for split in splits]
     _refuse_shared(splits, by_path)
@@ -118,9 +126,10 @@ def check_disjoint(splits: Sequence[Split], by_content: bool = True) -> None:
 
 
 def sizes_digest(split: Split) -> str:
-    """SHA-256 of the images' names and sizes in order, which most replaced images change.
+    """SHA-256 of the images' names and sizes, in order.
 
-    Images inside archives count by name alone.
+    It detects most replacements of images without reading them. Images in archives count by name
+    alone.
     """
     digest = hashlib.sha256()
     for image in split.images:
@@ -129,13 +138,13 @@ def sizes_digest(split: Split) -> str:
     return digest.hexdigest()
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names as messages quote them."""
+def quoted(names: Sequence[str]) -> str:
+    """The names in quotes, joined by commas, for messages."""
     return ", ".join(repr(name) for name in names)
 
 
 def _resolved(split: Split) -> dict[Path, Path]:
-    """The split's images by resolved path. Folders are resolved once, not once an image."""
+    """The split's images by resolved path; each folder is resolved only once."""
     folder_of = cache(Path.resolve)
     images: dict[Path, Path] = {}
     for image in split.images:
@@ -145,7 +154,7 @@ def _resolved(split: Split) -> dict[Path, Path]:
 
 
 def _digests(by_path: Sequence[Mapping[Path, Path]]) -> list[dict[bytes, Path]]:
-    """For each split, the images of a size that another split has too, by digest of content."""
+    """For each split, the images whose size occurs in another split, by digest of their content."""
     sizes = [{path: path.stat().st_size for path in images} for images in by_path]
     shared: set[int] = set()
     for one, other in combinations(sizes, 2):
@@ -161,20 +170,20 @@ def _digest(path: Path) -> bytes:
     return _digest_of(path, state.st_size, state.st_mtime_ns)
 
 
-@cache  # the stages of an experiment check the same images
+@cache  # an experiment checks the same images before each stage
 def _digest_of(path: Path, size: int, modified_ns: int) -> bytes:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 
 
 def _refuse_shared(splits: Sequence[Split], keyed: Sequence[Mapping[Key, Path]]) -> None:
-    """SplitOverlapError when two splits' images have a key in common."""
+    """Raise SplitOverlapError if two splits have a key in common."""
     for (one, ours), (other, theirs) in combinations(zip(splits, keyed, strict=True), 2):
         shared = [key for key in theirs if key in ours]
         if shared:
             first, second = ours[shared[0]], theirs[shared[0]]
-            same = f"{first}" if first == second else f"{first} is {second}"
+            same = f"{first}" if first == second else f"{first} equals {second}"
             raise SplitOverlapError(
                 f"splits {one.name!r} and {other.name!r} share {len(shared)} image(s), "
-                f"e.g. {same}; give each its own images"
+                f"e.g. {same}; make them disjoint"
             )

@@ -1,7 +1,7 @@
-"""Reading of COCO annotation files: what a check or a report needs, and refusal of unusable ones.
+"""Reads and checks the structure of COCO annotation files.
 
-Only structure is checked here; whether the images exist is for `detnas.data.checks`. Category ids
-need not be contiguous, and images without boxes and crowd boxes are as usual as in COCO itself.
+`detnas.data.checks` checks that the images exist. As in COCO itself, category ids may have gaps,
+images may have no boxes, and boxes may be marked as crowds.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from detnas.errors import MissingFileError
 
 @dataclass(frozen=True)
 class CocoSummary:
-    """What an annotation file holds; categories and file names in the file's order."""
+    """Summary of an annotation file; categories and file names are in the file's order."""
 
     ann_file: Path
     categories: tuple[str, ...]
@@ -32,16 +32,17 @@ class CocoSummary:
 
     @property
     def images(self) -> int:
-        """How many images the file lists, those without boxes included."""
+        """Number of images, including those without boxes."""
         return len(self.file_names)
 
 
 def read_coco(ann_file: Path) -> CocoSummary:
     """Read and check an annotation file.
 
-    FileNotFoundError when there is none; ValueError, in one line that names the file, when it is
-    not JSON, lacks images, annotations or categories, repeats an image id, refers to an unknown
-    image or category, or has a box that is not four finite numbers.
+    Raises:
+        MissingFileError: the file does not exist.
+        UserError: the file is not JSON, lacks images, annotations or categories, repeats an id,
+            refers to an unknown image or category, or has a box that is not four finite numbers.
     """
     if not ann_file.is_file():
         raise MissingFileError(f"annotation file {ann_file} does not exist; correct `ann_file`")
@@ -49,7 +50,7 @@ def read_coco(ann_file: Path) -> CocoSummary:
     return _read(ann_file, state.st_mtime_ns, state.st_size)
 
 
-# A file of hundreds of megabytes is asked about more than once before training starts.
+# Several checks before training read the same file, which may have hundreds of megabytes.
 @lru_cache(maxsize=16)
 def _read(ann_file: Path, modified_ns: int, size: int) -> CocoSummary:
     records = load_records(ann_file, allow_nan=True)

@@ -1,8 +1,8 @@
-"""Lean access to COCO annotation files: records as the bytes they are, decoded one at a time.
+"""COCO annotation files in little memory: records stay raw bytes and are decoded one at a time.
 
-A file of 500 MB becomes several gigabytes of Python objects when `json` reads it. Here the file
-stays one block of bytes, each record a view of it, and only the few keys that somebody asks for
-are decoded; segmentations never are.
+`json` turns a file of 500 MB into several gigabytes of Python objects. Here the file stays one
+block of bytes, each record is a view of it, and only the required keys are decoded. Segmentations
+are never decoded.
 """
 
 import codecs
@@ -25,9 +25,9 @@ _SECTIONS = ("images", "annotations", "categories")
 
 
 class CocoRecords(msgspec.Struct, frozen=True):
-    """What stands under the keys of an annotation file, undecoded; the lists are not empty.
+    """The undecoded sections of an annotation file; the lists are not empty.
 
-    `info` and `licenses` are ABSENT where the file has none.
+    `info` and `licenses` are ABSENT if the file lacks them.
     """
 
     images: list[Raw]
@@ -38,21 +38,21 @@ class CocoRecords(msgspec.Struct, frozen=True):
 
 
 class ImageRecord(msgspec.Struct, frozen=True):
-    """The keys of an image that we use."""
+    """The required keys of an image."""
 
     id: Id
     file_name: str
 
 
 class CategoryRecord(msgspec.Struct, frozen=True):
-    """The keys of a category that we use."""
+    """The required keys of a category."""
 
     id: Id
     name: Any
 
 
 class AnnotationRecord(msgspec.Struct, frozen=True):
-    """The keys of an annotation that we use; `bbox` is x, y, width, height, finite."""
+    """The required keys of an annotation; `bbox` is x, y, width, height in pixels."""
 
     image_id: Id
     category_id: Id
@@ -77,11 +77,11 @@ def load_records(ann_file: Path, allow_nan: bool = False) -> CocoRecords:
 
     Args:
         ann_file: an existing file.
-        allow_nan: read NaN and Infinity, which JSON has not but Python writes, as null; the
-            records of such a file are then not its bytes, and memory is not spared.
+        allow_nan: read NaN and Infinity, which Python writes but JSON does not allow, as null.
+            Such a file is decoded and encoded again, which takes the memory that views save.
 
-    ValueError, in one line that names the file, when it is not JSON in UTF-8, or lacks images,
-    annotations or categories.
+    Raises:
+        UserError: the file is not JSON in UTF-8, or lacks images, annotations or categories.
     """
     data = ann_file.read_bytes()
     try:
@@ -96,7 +96,7 @@ def load_records(ann_file: Path, allow_nan: bool = False) -> CocoRecords:
             content = msgspec.json.decode(msgspec.json.encode(json.loads(data)), type=_File)
     except msgspec.ValidationError as error:
         section = next((name for name in _SECTIONS if f"`$.{name}`" in str(error)), None)
-        fault = f": {section!r} is no list" if section else f" holds no JSON object ({error})"
+        fault = f": {section!r} is not a list" if section else f" is not a JSON object ({error})"
         raise UserError(f"{ann_file}{fault}; {_MEND}") from error
     except ValueError as error:
         raise UserError(f"{ann_file} is not JSON ({error}); {_MEND}") from error
@@ -110,7 +110,7 @@ def load_records(ann_file: Path, allow_nan: bool = False) -> CocoRecords:
 
 
 def _check_utf8(data: bytes) -> None:
-    """ValueError where it is not UTF-8: msgspec does not look into what it passes over."""
+    """Check the encoding of the whole file: msgspec does not check what it skips."""
     if data.isascii():
         return
     decoder = codecs.getincrementaldecoder("utf-8")()
@@ -118,7 +118,7 @@ def _check_utf8(data: bytes) -> None:
         try:
             decoder.decode(data[start : start + _CHUNK])
         except UnicodeDecodeError as error:
-            raise UserError(f"no UTF-8 text around byte {start + error.start}") from error
+            raise UserError(f"invalid UTF-8 around byte {start + error.start}") from error
 
 
 def _filled(ann_file: Path, section: str, records: list[Raw] | None) -> list[Raw]:
@@ -133,10 +133,10 @@ def _filled(ann_file: Path, section: str, records: list[Raw] | None) -> list[Raw
 def decoded(
     ann_file: Path, section: str, records: Iterable[Raw], kind: type[Record]
 ) -> Iterator[Record]:
-    """The records of a section, decoded as `kind` one at a time.
+    """Decode the records of a section as `kind`, one at a time.
 
-    ValueError, in one line that names the file and the record, when one lacks a key of `kind` or
-    has a value of another type.
+    Raises:
+        UserError: a record lacks a key of `kind` or has a value of another type.
     """
     decoder = msgspec.json.Decoder(kind)
     for index, record in enumerate(records):
@@ -158,16 +158,16 @@ def _fault(record: Raw, kind: type[msgspec.Struct], error: msgspec.DecodeError) 
     if "`$.bbox" in str(error):
         box = " ".join(bytes(present["bbox"]).decode().split())
         return f"has bbox {box}, which is not four finite numbers; correct or remove it"
-    return f"is no usable record ({error}); correct it"
+    return f"is invalid ({error}); correct it"
 
 
 def unique_ids(ann_file: Path, section: str, records: Iterable[Any]) -> dict[Id, int]:
-    """Position of each record by its `id`; ValueError where one occurs twice."""
+    """Position of each record by its `id`; UserError if an id occurs twice."""
     positions: dict[Id, int] = {}
     for index, record in enumerate(records):
         if record.id in positions:
             raise UserError(
-                f"{ann_file}: id {record.id} occurs twice in {section!r}; number them anew"
+                f"{ann_file}: id {record.id} occurs twice in {section!r}; renumber them"
             )
         positions[record.id] = index
     return positions
@@ -180,9 +180,10 @@ def decoded_annotations(
     image_ids: Container[Id],
     category_ids: Container[Id],
 ) -> Iterator[Annotation]:
-    """The annotations as `decoded` gives them, of known images and categories only.
+    """Decode annotations as `decoded` does, and check that their images and categories exist.
 
-    ValueError, in one line that names the file and the record, for any other.
+    Raises:
+        UserError: as `decoded`, or an annotation refers to an unknown image or category.
     """
     for index, annotation in enumerate(decoded(ann_file, "annotations", records, kind)):
         fault = ""

@@ -1,16 +1,16 @@
-"""The embedded demo data: handwritten digits on textured grounds, to classify and to detect.
+"""The embedded demo data: handwritten digits on textured backgrounds.
 
-Source: the 1,797 8x8 images that scikit-learn ships (UCI "Optical Recognition of Handwritten
-Digits", test part), so nothing is downloaded. Under its root, `write_digits` makes
+The source is the 1,797 images of 8x8 pixels that scikit-learn ships (UCI "Optical Recognition of
+Handwritten Digits", test part), so nothing is downloaded. `write_digits` writes under its root
 
     manifest.json                                            seed and counts
     classification/{train,val}/<digit>/*.png                 crops, for pretraining
     detection/images/{train,search,val}/*.jpg                scenes of 3 to 8 digits
     detection/annotations/instances_{train,search,val,trainsearch}.json   COCO, boxes and masks
 
-File names in the annotations are relative to `detection/images`. No source digit appears in two of
-train, search and val, crops of train and val included. Image and annotation ids run on from one
-file to the next, so that `trainsearch` is train and search joined.
+File names in the annotations are relative to `detection/images`. A source digit appears in only one
+of train, search and val, for crops and scenes alike. Image and annotation ids continue from one
+file to the next, so `trainsearch` is train and search joined.
 """
 
 import json
@@ -24,8 +24,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from detnas.data.backgrounds import Array
 from detnas.data.folders import new_folder
-from detnas.data.grounds import Array
 from detnas.data.scenes import SCENE_SIZE, Picture, PlacedDigit, draw_crop, draw_scene
 from detnas.errors import UserError
 
@@ -36,13 +36,13 @@ SHARES = (0.7, 0.15, 0.15)  # of the source digits of each class
 
 _FORMAT = {"format": "detnas-digits", "version": 1}
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92]
-# First word of each stream of random numbers, after the seed; the last is the picture's index.
+# The number of each random stream; generators are seeded by (seed, stream, index of the picture).
 _STREAM = {"split": 0, "crops/train": 1, "crops/val": 2, "train": 3, "search": 4, "val": 5}
 
 
 @dataclass(frozen=True)
 class DigitCounts:
-    """How many pictures to draw: crops to classify and scenes to detect in."""
+    """How many pictures to draw: crops for classification and scenes for detection."""
 
     train_crops: int = 4000
     val_crops: int = 500
@@ -56,7 +56,7 @@ DEFAULT_COUNTS = DigitCounts()
 
 @dataclass(frozen=True)
 class SourceDigits:
-    """Some of the source digits: images (N, 8, 8) in 0-16, values 0-9 (N,), indices (N,)."""
+    """Source digits: images (N, 8, 8) in 0-16, values (N,) in 0-9, positions (N,) in the source."""
 
     images: Array
     values: NDArray[np.int64]
@@ -64,7 +64,7 @@ class SourceDigits:
 
 
 def source_splits(seed: int) -> dict[str, SourceDigits]:
-    """The source digits in three parts without a common image, each class in the same SHARES."""
+    """The source digits in three disjoint parts, with SHARES of each class."""
     from sklearn.datasets import load_digits  # slow to import
 
     images, values = load_digits(return_X_y=True)
@@ -84,9 +84,11 @@ def source_splits(seed: int) -> dict[str, SourceDigits]:
 def write_digits(root: Path, seed: int = 0, counts: DigitCounts = DEFAULT_COUNTS) -> None:
     """Write the demo data under `root`; the same seed and counts give the same bytes.
 
-    A root that already holds the data of this seed and these counts is left as it is. It appears
-    whole or not at all. ValueError when a count is below 1 (10 for crops: one of each digit), or
-    when root holds anything else.
+    Root appears complete or not at all. If it already has the data of this seed and these counts,
+    nothing is done.
+
+    Raises:
+        UserError: a count is below 1 (10 for crops: one of each digit), or root has other content.
     """
     _check_counts(counts)
     manifest = {**_FORMAT, "seed": seed, "counts": asdict(counts)}
@@ -109,24 +111,24 @@ def _check_counts(counts: DigitCounts) -> None:
 
 
 def _holds(root: Path, manifest: dict[str, Any]) -> bool:
-    """Whether root holds the data that `manifest` describes; ValueError if those of another."""
+    """Whether root has the data of `manifest`; UserError if it has other demo data."""
     path = root / "manifest.json"
     if not path.is_file():
         return False
     if json.loads(path.read_text()) != manifest:
         raise UserError(
-            f"{root} holds demo data of another seed or other counts; remove it or name another"
+            f"{root} has demo data of another seed or other counts; remove it or name another"
         )
     return True
 
 
 def _stream(seed: int, name: str, index: int = 0) -> Generator:
-    """Random numbers that depend on the seed, the purpose and the picture, on nothing before."""
+    """A generator that depends on the seed, the purpose and the picture alone."""
     return np.random.default_rng([seed, _STREAM[name], index])
 
 
 def _write_crops(folder: Path, digits: SourceDigits, number: int, seed: int) -> None:
-    """`number` crops in one folder a digit, classes in turn, source digits of a class in turn."""
+    """Write `number` crops, one folder per digit; classes and source digits take turns."""
     pools = [np.flatnonzero(digits.values == value) for value in range(10)]
     for name in DIGITS:
         (folder / name).mkdir(parents=True)
@@ -140,7 +142,7 @@ def _write_crops(folder: Path, digits: SourceDigits, number: int, seed: int) -> 
 def _write_detection(
     folder: Path, digits: dict[str, SourceDigits], numbers: dict[str, int], seed: int
 ) -> None:
-    """The scenes of every split and the four annotation files."""
+    """Write the scenes of every split and the four annotation files."""
     (folder / "annotations").mkdir(parents=True)
     records: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
     image_id = annotation_id = 1
@@ -168,7 +170,7 @@ def _write_detection(
 
 
 def _annotation(digit: PlacedDigit, annotation_id: int, image_id: int) -> dict[str, Any]:
-    """The COCO record of one digit; the mask as compressed run lengths."""
+    """The COCO record of one digit; its mask is run-length encoded."""
     runs = coco_mask.encode(np.asfortranarray(digit.mask, dtype=np.uint8))
     return {
         "id": annotation_id,
@@ -182,7 +184,7 @@ def _annotation(digit: PlacedDigit, annotation_id: int, image_id: int) -> dict[s
 
 
 def _write_picture(path: Path, picture: Picture) -> None:
-    # Encoded in memory: cv2.imwrite reports failure only by its return value.
+    # Not cv2.imwrite: it reports failures only by its return value.
     options = _JPEG if path.suffix == ".jpg" else []
     encoded = cv2.imencode(path.suffix, picture[..., ::-1], options)[1]
     path.write_bytes(encoded.tobytes())

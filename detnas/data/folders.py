@@ -1,4 +1,4 @@
-"""Folders that appear whole or not at all."""
+"""Folders that appear complete or not at all."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,16 +10,18 @@ from detnas.errors import UserError
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path` that takes its name when the block succeeds.
+    """Yield a temporary folder beside `path`, and rename it to `path` when the block succeeds.
 
-    When the block raises, nothing is left behind. `path` must not exist or be an empty folder;
-    anything else raises ValueError before the block runs.
+    When the block raises, the temporary folder is removed.
+
+    Raises:
+        UserError: before the block, if `path` exists and is not an empty folder.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UserError(f"{path} exists and is not an empty folder; remove it or name another")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
-        # The temporary folder is private to its owner; one inside it has the usual permissions.
+        # Only the owner can read a temporary folder; a folder inside it has the usual permissions.
         folder = Path(temporary) / path.name
         folder.mkdir()
         yield folder

@@ -1,8 +1,8 @@
-"""Drawing of the demo's pictures: one digit on a ground (a crop), or several (a scene).
+"""Draws the demo pictures: one digit on a background (a crop), or several digits (a scene).
 
-A source digit is scikit-learn's 8x8 image; it is enlarged smoothly, sharpened, turned a little and
-laid over a ground with ink lighter or darker than what lies beneath. Every picture is a function of
-the generator it is given. Pictures are uint8 RGB, masks bool.
+A source digit is an 8x8 image of scikit-learn. It is enlarged, sharpened, rotated a little, and
+painted lighter or darker than the background beneath it. Every picture is a function of the random
+generator passed in. Pictures are uint8 RGB, masks are bool.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from detnas.data.grounds import LUMA, Array, colour_of, draw_ground
+from detnas.data.backgrounds import LUMA, Array, colour_of, draw_background
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -22,13 +22,13 @@ CROP_HEIGHTS = (24.0, 42.0)
 SCENE_SIZE = 160
 SCENE_HEIGHTS = (16.0, 64.0)
 SCENE_DIGITS = (3, 8)
-MAX_COVER = 0.15  # largest part of the smaller of two boxes that the other may cover
+MAX_COVER = 0.15  # largest share of the smaller of two boxes that the other may cover
 MAX_TURN = 12.0  # degrees
-MIN_CONTRAST = 0.42  # between the luminance of the ink and that of the ground beneath it
-TRIES = 25  # places tried before a digit that does not fit is made smaller
+MIN_CONTRAST = 0.42  # in luminance, between the ink and the background beneath it
+TRIES = 25  # random positions to try before a digit is made smaller
 
-_MARGIN = 2  # empty cells around the 8x8 digit, so that turning it cuts nothing off
-_ENLARGED = 16  # pixels a cell before the final scaling
+_MARGIN = 2  # empty cells around the 8x8 digit, so that rotation cuts nothing off
+_ENLARGED = 16  # pixels per cell before the final scaling
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,22 @@ class PlacedDigit:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture of shape (SCENE_SIZE, SCENE_SIZE, 3) and the digits on it."""
+    """A picture of shape (SCENE_SIZE, SCENE_SIZE, 3) and its digits."""
 
     picture: Picture
     digits: tuple[PlacedDigit, ...]
 
 
 def draw_glyph(digit: Array, height: float, turn: float) -> Array:
-    """The opacity in [0, 1] of an 8x8 `digit` (values 0-16), cut to its ink.
+    """The opacity in [0, 1] of an 8x8 `digit` (values 0-16), cropped to its ink.
 
-    `height` is that of the upright ink in pixels; `turn` is in degrees, counter-clockwise.
+    `height` is the height of the ink in pixels before rotation; `turn` is in degrees,
+    counter-clockwise.
     """
     cells = np.pad(digit.astype(np.float32) / 16, _MARGIN)
     side = cells.shape[0] * _ENLARGED
     large = cv2.resize(cells, (side, side), interpolation=cv2.INTER_CUBIC)
-    # A ramp about a quarter of a cell wide in place of the blur: the outline stays smooth.
+    # Sharpen the blurred outline to a ramp of about a quarter of a cell.
     large = np.clip((large - 0.38) / 0.16, 0, 1)
     ink_rows = np.flatnonzero((large > 0.5).any(axis=1))
     scale = height / (ink_rows[-1] - ink_rows[0] + 1)
@@ -78,15 +79,15 @@ def draw_glyph(digit: Array, height: float, turn: float) -> Array:
 
 
 def lay_ink(rng: Generator, canvas: Array, glyph: Array, x: int, y: int) -> None:
-    """Paint `glyph` with its left top pixel at (x, y) of `canvas`, in place, in a random colour.
+    """Paint `glyph` in a random colour on `canvas`, in place, with its top left corner at (x, y).
 
-    The ink is lighter or darker than the ground beneath by at least MIN_CONTRAST in luminance;
-    where both are possible, either is as likely.
+    The ink is lighter or darker than the background beneath by at least MIN_CONTRAST in luminance;
+    if both are possible, they are equally likely.
     """
     height, width = glyph.shape
     beneath = canvas[y : y + height, x : x + width]
-    ground = float((beneath @ LUMA).mean())
-    darker, lighter = ground - MIN_CONTRAST, ground + MIN_CONTRAST
+    luminance = float((beneath @ LUMA).mean())
+    darker, lighter = luminance - MIN_CONTRAST, luminance + MIN_CONTRAST
     light = lighter <= 1 and (darker < 0 or rng.random() < 0.5)
     ink = colour_of(rng, rng.uniform(lighter, 1) if light else rng.uniform(0, darker))
     opacity = glyph[..., None]
@@ -98,8 +99,8 @@ def _to_picture(canvas: Array) -> Picture:
 
 
 def draw_crop(rng: Generator, digit: Array) -> Picture:
-    """One 8x8 `digit` at a random place and size: a picture (CROP_SIZE, CROP_SIZE, 3)."""
-    canvas = draw_ground(rng, CROP_SIZE)
+    """One 8x8 `digit` at a random position and size: a picture (CROP_SIZE, CROP_SIZE, 3)."""
+    canvas = draw_background(rng, CROP_SIZE)
     glyph = draw_glyph(digit, rng.uniform(*CROP_HEIGHTS), rng.uniform(-MAX_TURN, MAX_TURN))
     height, width = glyph.shape
     x, y = rng.integers(CROP_SIZE - width + 1), rng.integers(CROP_SIZE - height + 1)
@@ -108,7 +109,7 @@ def draw_crop(rng: Generator, digit: Array) -> Picture:
 
 
 def _cover(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
-    """The part of the smaller of two boxes (x, y, width, height) that the other covers."""
+    """The share of the smaller of two boxes (x, y, width, height) that the other covers."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     return max(width, 0) * max(height, 0) / min(a[2] * a[3], b[2] * b[3])
@@ -117,7 +118,7 @@ def _cover(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
 def _place(
     rng: Generator, digit: Array, height: float, taken: list[tuple[int, int, int, int]]
 ) -> tuple[Array, int, int]:
-    """A glyph and a free place for it; a digit that finds none is made smaller, and smaller."""
+    """A glyph and a free position for it; the glyph is made smaller until it fits."""
     turn = rng.uniform(-MAX_TURN, MAX_TURN)
     while True:
         glyph = draw_glyph(digit, height, turn)
@@ -131,17 +132,21 @@ def _place(
 
 
 def draw_scene(rng: Generator, digits: Array, values: NDArray[np.int64]) -> Scene:
-    """A scene of 3 to 8 different digits drawn from `digits`, (N, 8, 8), which show `values`, (N,).
+    """A scene of 3 to 8 different source digits.
 
-    Boxes cover at most MAX_COVER of one another; a later digit hides an earlier one's ink.
+    Boxes cover at most MAX_COVER of each other; where digits overlap, the later one is visible.
+
+    Args:
+        digits: (N, 8, 8), the source digits to choose from.
+        values: (N,), what each of them shows.
     """
     count = int(rng.integers(SCENE_DIGITS[0], SCENE_DIGITS[1] + 1))
     chosen = rng.choice(len(digits), count, replace=False)
     smallest, largest = np.log(SCENE_HEIGHTS)
-    # Uniform in the logarithm; the largest first, as it is the hardest to place.
+    # Log-uniform; the largest digit is placed first, as it is the hardest to place.
     heights = np.sort(np.exp(rng.uniform(smallest, largest, count)))[::-1]
 
-    canvas = draw_ground(rng, SCENE_SIZE)
+    canvas = draw_background(rng, SCENE_SIZE)
     owner = np.full((SCENE_SIZE, SCENE_SIZE), -1)
     taken: list[tuple[int, int, int, int]] = []
     for order, (index, height) in enumerate(zip(chosen, heights, strict=True)):

@@ -1,6 +1,6 @@
-"""Reading of PASCAL VOC data: image lists and the XML of each image, as mmdet's VOCDataset does.
+"""Reads PASCAL VOC data, image lists and the XML of each image, as mmdet's VOCDataset does.
 
-A root, such as VOCdevkit/VOC2007, holds ImageSets/Main/*.txt (a list: one image id a line),
+A root, such as VOCdevkit/VOC2007, has ImageSets/Main/*.txt (image lists, one id per line),
 Annotations/ID.xml and JPEGImages/ID.jpg.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from detnas.data.checks import Split, listed
+from detnas.data.checks import Split, quoted
 from detnas.errors import MissingFileError, UserError
 
 IMAGES, ANNOTATIONS = "JPEGImages", "Annotations"
@@ -20,7 +20,7 @@ _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 @dataclass(frozen=True)
 class VocObject:
-    """One object of an image: its class, and whether it is marked as difficult."""
+    """The class of an object, and whether it is marked as difficult."""
 
     name: str
     difficult: bool
@@ -29,18 +29,19 @@ class VocObject:
 def read_voc_list(path: Path) -> tuple[str, ...]:
     """The image ids of a list, in its order.
 
-    FileNotFoundError when there is none; ValueError, in one line that names the file, when it is
-    empty, repeats an id, or has a line that is anything but one id. The lists of one class, as
-    aeroplane_trainval.txt, have a second column of 1, 0 and -1 and are refused so.
+    Raises:
+        MissingFileError: there is no such list.
+        UserError: the list is empty, repeats an id, or has a line that is not exactly one id. Lists
+            of one class, such as aeroplane_trainval.txt, have a second column of 1, 0 and -1.
     """
     if not path.is_file():
         raise MissingFileError(f"image list {path} does not exist; correct `ann_file`")
     try:
         ids = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no text ({error}); name a VOC image list") from error
+        raise UserError(f"{path} is not a text file ({error}); name a VOC image list") from error
     if not ids:
-        raise UserError(f"{path} is empty; name a VOC image list, one image id a line")
+        raise UserError(f"{path} is empty; name a VOC image list, one image id per line")
     seen: set[str] = set()
     for number, line in enumerate(ids, 1):
         if line.split() != [line]:
@@ -58,8 +59,8 @@ def _line_fault(line: str) -> str:
     if len(columns) == 1:
         return f"{line!r} has spaces around the id; remove them"
     return (
-        f"{line!r} is not one image id; a list of one class, as aeroplane_trainval.txt, will not "
-        "do: name one of whole images, as trainval.txt"
+        f"{line!r} is not one image id; name a list of images such as trainval.txt, not a list of "
+        "one class such as aeroplane_trainval.txt"
     )
 
 
@@ -72,8 +73,9 @@ def voc_split(
 ) -> Split:
     """The images of a list, under `root`: `data_root` joined with `sub_data_root`.
 
-    FileNotFoundError when any of them or of their XML files is missing; `read_voc_list`'s errors
-    when the list is unusable.
+    Raises:
+        MissingFileError: an image or its XML file does not exist.
+        UserError: as `read_voc_list`.
     """
     ids = read_voc_list(ann_file)
     images = tuple(root / img_subdir / f"{image_id}.jpg" for image_id in ids)
@@ -96,11 +98,12 @@ def _refuse_missing(ann_file: Path, what: str, files: Sequence[Path]) -> None:
 
 
 def read_voc_objects(xml: Path) -> tuple[VocObject, ...]:
-    """The objects of one XML file, without their parts (head, hand, foot), in its order.
+    """The objects of one XML file in its order, without their parts (head, hand, foot).
 
-    FileNotFoundError when there is none; ValueError, in one line that names the file, when it is
-    not XML, or an object has no name, no box of four finite numbers, or a `difficult` that is no
-    whole number.
+    Raises:
+        MissingFileError: there is no such file.
+        UserError: the file is not XML, or an object has no name, no box of four finite numbers, or
+            a `difficult` that is not a whole number.
     """
     try:
         tree = ElementTree.fromstring(xml.read_bytes())
@@ -108,7 +111,7 @@ def read_voc_objects(xml: Path) -> tuple[VocObject, ...]:
     except FileNotFoundError:
         raise MissingFileError(f"annotation file {xml} does not exist; add it") from None
     except (ElementTree.ParseError, ValueError) as error:
-        raise UserError(f"{xml} is no VOC annotation ({error}); correct it") from error
+        raise UserError(f"{xml} is not a valid VOC annotation ({error}); correct it") from error
 
 
 def _read_object(node: Element) -> VocObject:
@@ -135,15 +138,15 @@ def _is_finite(text: str | None) -> bool:
 def read_voc_annotations(
     ids: Sequence[str], root: Path, ann_subdir: str = ANNOTATIONS
 ) -> Iterator[tuple[Path, tuple[VocObject, ...]]]:
-    """For each image id its XML file and the objects in it; `read_voc_objects`' errors."""
+    """Yield the XML file of each image id and its objects; errors as `read_voc_objects`."""
     for xml in _xml_files(root / ann_subdir, ids):
         yield xml, read_voc_objects(xml)
 
 
 def voc_classes(ann_file: Path, root: Path, ann_subdir: str = ANNOTATIONS) -> dict[str, Path]:
-    """Each class that the images of a list show, with the first XML file that has it.
+    """The classes in the images of a list, each with the first XML file that has it.
 
-    Errors as `read_voc_list` and `read_voc_objects` raise them.
+    Errors as `read_voc_list` and `read_voc_objects`.
     """
     first: dict[str, Path] = {}
     for xml, objects in read_voc_annotations(read_voc_list(ann_file), root, ann_subdir):
@@ -155,17 +158,20 @@ def voc_classes(ann_file: Path, root: Path, ann_subdir: str = ANNOTATIONS) -> di
 def check_voc_classes(
     expected: Sequence[str], ann_file: Path, root: Path, ann_subdir: str = ANNOTATIONS
 ) -> None:
-    """ValueError when an object of the list's images is of a class that is not expected.
+    """Check that all objects in the images of a list have an expected class.
 
-    OpenMMLab drops such an object silently. An expected class that no image shows is no fault.
+    OpenMMLab silently drops objects of other classes. An expected class may have no objects.
+
+    Raises:
+        UserError: an object has another class.
     """
     if isinstance(expected, str):
-        raise UserError(f"classes is the text {expected!r}; write a tuple: ({expected!r},)")
+        raise UserError(f"classes is the string {expected!r}; write a tuple: ({expected!r},)")
     present = voc_classes(ann_file, root, ann_subdir)
     unknown = [name for name in present if name not in expected]
     if unknown:
         raise UserError(
-            f"{ann_file} has images with objects of class {listed(unknown)}, the first in "
-            f"{present[unknown[0]]}; `metainfo.classes` has {listed(expected)}: correct one of "
+            f"{ann_file} has images with objects of class {quoted(unknown)}, the first in "
+            f"{present[unknown[0]]}; `metainfo.classes` has {quoted(expected)}: correct one of "
             "them"
         )

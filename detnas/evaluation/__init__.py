@@ -1,3 +1,3 @@
-"""Scoring: batch-norm recalibration, the candidate evaluator, the test of a finished network."""
+"""Scoring: batch-norm recalibration, the candidate evaluator, latency, and `detnas test`."""
 
-import detnas.models  # noqa: F401 - before anything of mmdet, which looks for mmcv's operators
+import detnas.models  # noqa: F401 - before mmdet, which imports mmcv's operators

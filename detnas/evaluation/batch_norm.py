@@ -1,7 +1,7 @@
-"""Batch-norm recalibration: the statistics a path would have had, were it trained alone.
+"""Batch-norm recalibration: recomputes a path's running statistics on training images.
 
-A supernet's running statistics mix all paths; scoring a path with them ranks paths by accident
-(DetNAS, section 3.3). So for each path they are computed anew over training images.
+The running statistics of a supernet mix all paths, so scores that use them do not rank paths
+(DetNAS, section 3.3).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,11 +16,11 @@ from detnas.errors import UserError
 
 
 class _LastBatchNormReached(Exception):
-    """Ends a forward pass from which no further statistics can come."""
+    """Ends a forward pass after its last batch norm."""
 
 
 class _Statistics:
-    """Gathers mean and unbiased variance of every batch norm that runs, weighted by images."""
+    """Averages mean and unbiased variance of every batch norm in use, weighted by images."""
 
     def __init__(self) -> None:
         self.images = 0
@@ -38,8 +38,8 @@ class _Statistics:
     def before(self, module: _BatchNorm, _: Any) -> None:
         if module not in self._weights:
             module.reset_running_stats()
-        # The running average with this momentum is the average over all batches so far, each
-        # weighted by its images.
+        # With this momentum the running average is the average over all batches so far, weighted
+        # by their number of images.
         weight = self._weights.get(module, 0) + self.images
         self._weights[module] = weight
         module.momentum = self.images / weight
@@ -76,19 +76,19 @@ def _gathering(model: nn.Module) -> Iterator[_Statistics]:
 def recalibrate(model: Any, batches: Iterable[Mapping[str, Any]]) -> int:
     """Recompute the running statistics of every batch norm that the model's forward pass uses.
 
-    Per channel the mean and the unbiased variance, averaged over the batches weighted by their
-    number of images; backbone, neck and head alike; a layer that runs several times in a pass
-    (a head shared over levels) counts each time. No loss is computed, and from the second batch
-    on a pass goes no further than the last batch norm. RoIs, where a RoI head has batch norm,
-    come from prediction. The model is left in evaluation mode.
+    Statistics are the mean and unbiased variance per channel, averaged over batches weighted by
+    their number of images, in backbone, neck and head. A layer that runs several times in a pass (a
+    head shared over levels) counts each time. No loss is computed, and from the second batch on the
+    pass ends at the last batch norm. If a RoI head has batch norm, its RoIs come from prediction.
+    The model is left in evaluation mode.
 
     Args:
-        model: an OpenMMLab model, with its `data_preprocessor`; its path already set.
-        batches: collated batches of the test pipeline, as a data loader gives them.
+        model: an OpenMMLab model with a `data_preprocessor`, its path already set.
+        batches: collated batches of the test pipeline, from a data loader.
     Returns:
-        The number of batch-norm layers recomputed.
+        The number of recalibrated layers.
     Raises:
-        ValueError: there is no batch.
+        UserError: there is no batch.
     """
     empty = True
     with _gathering(model) as statistics:
@@ -103,5 +103,5 @@ def recalibrate(model: Any, batches: Iterable[Mapping[str, Any]]) -> int:
             if not statistics.used:
                 return 0
     if empty:
-        raise UserError("batch-norm recalibration was given no batch: the training split is empty")
+        raise UserError("batch-norm recalibration got no batch: the training split is empty")
     return len(statistics.used)

@@ -1,4 +1,4 @@
-"""Loaders of an evaluator: the calibration images, the scored split, and their cache."""
+"""Data loaders of an evaluator: the calibration images, the scored split, and their cache."""
 
 from collections.abc import Iterator, Mapping
 from copy import copy, deepcopy
@@ -12,7 +12,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Subset
 
 from detnas.config import unwrap_dataset
 
-CALIBRATION = 4  # apart from the uses in detnas.training.seeding
+CALIBRATION = 4  # number of this random use; detnas.training.seeding has 0 to 3
 
 
 def calibration_loader(
@@ -22,17 +22,17 @@ def calibration_loader(
     batch_size: int,
     seed: int,
 ) -> tuple[DataLoader, int]:
-    """The first `images` of a seeded permutation of the training split, through the test pipeline.
+    """The first `images` of a seeded permutation of the training split, with the test pipeline.
 
     Returns:
-        The loader, in batches of `batch_size`, and how many images it holds: all of the split
-        where it has fewer than asked.
+        The loader, with batches of `batch_size`, and its number of images: all of the split if it
+        has fewer than `images`.
     """
     pipeline = unwrap_dataset(test_dataloader["dataset"])[0]["pipeline"]
     parts = []
     for config in unwrap_dataset(train_dataloader["dataset"]):
         config.update(pipeline=deepcopy(pipeline), test_mode=True)
-        config.pop("filter_cfg", None)  # of boxes to train on; XMLDataset refuses it in test mode
+        config.pop("filter_cfg", None)  # for training only; XMLDataset rejects it in test mode
         dataset = DATASETS.build(config)
         dataset.full_init()
         parts.append(dataset)
@@ -50,20 +50,20 @@ def _as_list(items: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def scored_loader(dataloader: Mapping[str, Any], seed: int) -> DataLoader:
-    """The loader of a split that is scored, as mmengine builds it; its workers do not linger."""
+    """The loader of a split to score, as mmengine builds it, without persistent workers."""
     config = deepcopy(dict(dataloader)) | {"persistent_workers": False}
     return Runner.build_dataloader(config, seed=seed)
 
 
 class CachedBatches:
-    """A loader's batches, kept in memory from the first pass on while they fit.
+    """A loader's batches, cached in memory during the first pass if they fit.
 
-    Candidates share the same images; decoding them once is enough. What a model does to the
-    samples of one pass is not seen by the next.
+    All candidates use the same images, which need decoding only once. Every pass gets fresh copies
+    of the data samples, so that changes by a model do not reach the next pass.
 
     Args:
-        loader: gives the same batches at every pass.
-        megabytes: where the images take more, nothing is kept and every pass loads them anew.
+        loader: has the same batches in every pass.
+        megabytes: if the images take more, nothing is cached and every pass loads them.
     """
 
     def __init__(self, loader: DataLoader, megabytes: int) -> None:
@@ -80,15 +80,15 @@ class CachedBatches:
         for batch in self._loader:
             size += _tensor_bytes(batch["inputs"])
             if size <= self._limit:
-                batches.append(self._to_keep(batch))
+                batches.append(self._cacheable(batch))
             else:
                 batches.clear()
             yield _fresh(batch)
         if size <= self._limit:
             self._kept = batches
 
-    def _to_keep(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """A copy in this process's memory: what a loader's worker sends holds open files."""
+    def _cacheable(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A copy in this process's memory; tensors from a loader worker keep files open."""
         if self._loader.num_workers == 0:
             return batch
         inputs = batch["inputs"]

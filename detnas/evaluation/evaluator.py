@@ -1,4 +1,4 @@
-"""The candidate evaluator: set the path, recalibrate batch norm, validate, return the metrics."""
+"""The candidate evaluator: sets the path, recalibrates batch norm, and returns the metrics."""
 
 import io
 import numbers
@@ -28,10 +28,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def build_model(config: Config, weights: Path | str) -> Any:
-    """The config's model, filled from a checkpoint, on the device at hand, in evaluation mode.
+    """The config's model with the weights of a checkpoint, in evaluation mode on the device here.
 
     Raises:
-        FileNotFoundError, ValueError: as `detnas.models.checkpoints.load_weights`.
+        UserError: as `detnas.models.checkpoints.load_weights`.
     """
     init_default_scope(config.get("default_scope", "mmdet"))
     model_config = deepcopy(config.model)
@@ -39,38 +39,38 @@ def build_model(config: Config, weights: Path | str) -> Any:
     if "data_preprocessor" in config:
         model_config.setdefault("data_preprocessor", config.data_preprocessor)
     model = MODELS.build(model_config)
-    model = revert_sync_batchnorm(model)  # each process scores alone
+    model = revert_sync_batchnorm(model)  # each process scores on its own
     load_weights(model, weights)
     keep_boxes_in_fp32(model)
     return model.requires_grad_(False).eval().to(get_device())
 
 
 def quiet_stdout() -> AbstractContextManager[Any]:
-    """Keep pycocotools' prints, of its indexing and of its table, off standard output."""
+    """Suppress what pycocotools prints to standard output."""
     return redirect_stdout(io.StringIO())
 
 
 def quiet_logger() -> None:
-    """Keep mmengine's and mmdet's messages of each evaluation off the console."""
+    """Keep the messages of mmengine and mmdet during evaluation off the console."""
     name = "detnas-evaluation"
     if not MMLogger.check_instance_created(name):
         MMLogger.get_instance(name, log_level="WARNING")
 
 
 class CandidateEvaluator:
-    """Scores architectures of one supernet; equal in any order and in any process.
+    """Scores architectures of one supernet; scores depend neither on the order nor on the process.
 
     Args:
-        config: a detector's config whose backbone is a supernet; `train_dataloader` is the split
-            that calibrates, `val_dataloader` the one that scores, with `val_evaluator`.
+        config: a config whose backbone is a supernet. `train_dataloader` is the calibration split;
+            `val_dataloader` and `val_evaluator` give the score.
         weights: the supernet's checkpoint.
         settings: how candidates are scored.
         seed: chooses the calibration images.
     Attributes:
-        calibration_images: how many there are.
-        notes: lines that the user should read once.
+        calibration_images: the number of calibration images.
+        notes: remarks for the user, one line each.
     Raises:
-        FileNotFoundError, ValueError: a checkpoint or data set that is absent or does not fit.
+        UserError: a checkpoint or dataset is missing or does not fit.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class CandidateEvaluator:
         self._model = build_model(config, weights)
         if not hasattr(self._model.backbone, "set_path"):
             raise UserError(
-                "candidates are scored on a supernet, and the config's backbone is "
-                f"{type(self._model.backbone).__name__}: configure a DetNASSupernet"
+                "candidates are scored on a supernet, but the config's backbone is "
+                f"{type(self._model.backbone).__name__}: set it to DetNASSupernet"
             )
         memory_format = MEMORY_FORMATS[settings.memory_format]
         self._model.to(memory_format=memory_format)
@@ -93,8 +93,8 @@ class CandidateEvaluator:
         self.notes: list[str] = []
         if self.calibration_images < settings.calibration_images:
             self.notes.append(
-                f"the training split has {self.calibration_images} images, all of which "
-                f"recalibrate batch norm (asked: {settings.calibration_images})"
+                f"the training split has only {self.calibration_images} images to recalibrate "
+                f"batch norm (requested: {settings.calibration_images})"
             )
 
     def _data(
@@ -119,7 +119,7 @@ class CandidateEvaluator:
         )
 
     def __call__(self, choices: Sequence[int]) -> dict[str, float]:
-        """Metrics of one architecture, by their full names such as "coco/bbox_mAP"."""
+        """The metrics of one architecture, by full names such as "coco/bbox_mAP"."""
         if self._settings.threads is not None:
             torch.set_num_threads(self._settings.threads)
         self._model.backbone.set_path(choices)
@@ -135,7 +135,7 @@ class CandidateEvaluator:
 
 
 def build_metrics(config: Any, dataset: Any) -> Evaluator:
-    """The evaluator of a config's `val_evaluator` or `test_evaluator`, for one data set."""
+    """Build a config's `val_evaluator` or `test_evaluator` for a dataset."""
     configs = config if isinstance(config, list | tuple) else [config]
     metrics = Evaluator([dict(item) for item in configs])
     metrics.dataset_meta = getattr(dataset, "metainfo", None)
@@ -144,9 +144,9 @@ def build_metrics(config: Any, dataset: Any) -> Evaluator:
 
 @torch.no_grad()
 def score(model: Any, batches: Any, metrics: Evaluator, size: int) -> dict[str, float]:
-    """Run a model over batches and return the numbers among the metrics."""
+    """Run a model over batches, and return the numeric metrics."""
     model.eval()
-    for metric in metrics.metrics:  # what an evaluation that failed half-way left behind
+    for metric in metrics.metrics:  # left over from a failed evaluation
         metric.results.clear()
     for batch in batches:
         samples = model.val_step(batch)

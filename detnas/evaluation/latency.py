@@ -1,15 +1,15 @@
-"""Latency measured on the device at hand: tables of blocks, and whole backbones.
+"""Measures latency on this machine: tables of blocks, and whole backbones.
 
-Blocks are timed inside the network, not one by one: a block that runs alone, again and again, finds
-its weights and its input in the cache, and sums of such times come out a tenth too low. In a round
-every choice of every block is timed, on as many random paths as there are choices. A path runs
-three times in a row; the first pass brings its weights back into the cache and does not count.
+Blocks are timed within the network. A block that runs repeatedly on its own has its weights and its
+input in the cache, and sums of such times are 10 % too low. Each round times every choice of every
+block, on as many random paths as there are choices. A path runs three times in a row; the first
+pass is not counted, as it loads the weights into the cache.
 
-On the CPU the C library is told to keep freed memory, for the rest of the process. Otherwise,
-depending on what was allocated before, it returns feature maps to the system and fetches them again
-in every pass: some 800 page faults, which make the small networks a tenth slower, unevenly.
+On the CPU the C library is set to keep freed memory, for the rest of the process. Otherwise it may,
+depending on earlier allocations, return feature maps to the system and request them again in every
+pass. That causes about 800 page faults and makes small networks irregularly slower, by up to 10 %.
 
-CUDA is timed by events on the current stream. That was never run.
+CUDA is timed by events on the current stream. That path was never run.
 """
 
 import ctypes
@@ -33,14 +33,14 @@ from search_space.latency import LatencySettings, LatencyTable, latency_costs
 from search_space.spaces import SearchSpace
 
 TIMED_PASSES = 2
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from malloc.h
 ProgressCallback = Callable[[int, int], None]
 
 
 class Clock:
-    """Marks moments of the work on a device; `milliseconds` between them are read at the end.
+    """Records time stamps on a device; `milliseconds` returns the times between them.
 
-    On a GPU, where work is only queued, moments are events.
+    Time stamps on a GPU are CUDA events, as its work is asynchronous.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -48,14 +48,14 @@ class Clock:
         self._marks: list[Any] = []
 
     def start(self) -> None:
-        """Forget earlier moments; wait until the device is idle; mark the first one."""
+        """Drop all time stamps, wait until the device is idle, and record the first one."""
         self._marks = []
         if self._on_gpu:
             torch.cuda.synchronize()
         self.mark()
 
     def mark(self) -> None:
-        """Mark a moment."""
+        """Record a time stamp."""
         if self._on_gpu:
             event = torch.cuda.Event(enable_timing=True)
             event.record()
@@ -64,7 +64,7 @@ class Clock:
             self._marks.append(time.perf_counter())
 
     def milliseconds(self) -> list[float]:
-        """From each moment to the next."""
+        """The time from each time stamp to the next."""
         if self._on_gpu:
             torch.cuda.synchronize()
         pairs = zip(self._marks, self._marks[1:], strict=False)
@@ -79,14 +79,14 @@ def measure_latency(
 ) -> LatencyTable:
     """Time the stem and every choice of every block of `space`.
 
-    Memory is that of the supernet's backbone and one path's feature maps.
+    It needs memory for the supernet's backbone and the feature maps of one path.
 
     Args:
         device: "cpu", "cuda" or "cuda:N".
-        progress: called after every round with the rounds done and their number.
+        progress: called after every round with the number of finished rounds and of all rounds.
 
     Raises:
-        ValueError: no such device, or one that cannot compute in this dtype.
+        UserError: there is no such device, or it does not support the dtype.
     """
     settings = settings or LatencySettings()
     chosen = require_device(device)
@@ -94,7 +94,7 @@ def measure_latency(
     rng = np.random.default_rng(settings.seed)
     times = np.empty((settings.rounds, TIMED_PASSES, space.num_blocks, choices))
     stem = np.empty((settings.rounds, TIMED_PASSES, choices))
-    with _ready(settings, chosen):
+    with _inference(settings, chosen):
         net = DetNASSupernet(
             space,
             settings.channel_shuffle,
@@ -105,7 +105,7 @@ def measure_latency(
         _prepare(net, settings, chosen, images)
         clock = Clock(chosen)
         for round_ in range(settings.rounds):
-            # Column by column a permutation: together the paths take every choice of every block.
+            # Each block has a permutation of its choices, so the paths cover every choice once.
             paths = rng.permuted(np.tile(np.arange(choices), (len(blocks), 1)), axis=1).T
             for number, path in enumerate(paths):
                 net.set_path(path.tolist())
@@ -134,17 +134,17 @@ def measure_backbones(
     device: str = "cpu",
     progress: ProgressCallback | None = None,
 ) -> np.ndarray:
-    """Time whole one-architecture backbones: milliseconds for a batch, float64 [architectures].
+    """Time whole backbones of one architecture each: milliseconds per batch, (architectures,).
 
-    Rounds are interleaved: each times every architecture, in an order of its own, as the paths of
-    `measure_latency` are. All the networks are held in memory. The architectures' own channel
-    shuffle is used, not that of the settings. Arguments and errors as in `measure_latency`.
+    Each round times all architectures in a random order, like the paths of `measure_latency`. All
+    networks are in memory at once. Networks use the channel shuffle of their architecture, not that
+    of the settings. Arguments and errors are those of `measure_latency`.
     """
     settings = settings or LatencySettings()
     chosen = require_device(device)
     rng = np.random.default_rng(settings.seed)
     times = np.empty((settings.rounds, TIMED_PASSES, len(architectures)))
-    with _ready(settings, chosen):
+    with _inference(settings, chosen):
         images, clock = _images(settings, chosen), Clock(chosen)
         nets = [
             DetNASNet(
@@ -173,19 +173,19 @@ def require_device(name: str) -> torch.device:
     """The device called `name`: "cpu", "cuda" or "cuda:N".
 
     Raises:
-        ValueError: another name, or a GPU that torch does not see.
+        UserError: the name is invalid, or torch does not see this GPU.
     """
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or (":" in name and not (kind == "cuda" and number.isdecimal())):
-        raise UserError(f"unknown device {name!r}: give cpu, cuda or cuda:0")
+        raise UserError(f"unknown device {name!r}: choose cpu, cuda or cuda:N")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         seen = torch.cuda.device_count()
-        raise UserError(f"device {name!r}: torch sees {seen} GPUs here; give cpu or another")
+        raise UserError(f"device {name!r}: torch sees {seen} GPUs here; choose cpu or another GPU")
     return torch.device(name)
 
 
 def _times_of_parts(net: DetNASSupernet, images: Tensor, clock: Clock) -> list[float]:
-    """Milliseconds of the stem and of each block on the path, as `forward` runs them."""
+    """Milliseconds of the stem and of each block on the path, run as in `forward`."""
     outputs: dict[int, Tensor] = {}
     parts = list(zip(net.space.block_specs(), net.active_blocks(), strict=True))
     clock.start()
@@ -193,14 +193,14 @@ def _times_of_parts(net: DetNASSupernet, images: Tensor, clock: Clock) -> list[f
     clock.mark()
     for spec, block in parts:
         x = block(x)
-        outputs[spec.stage] = x  # held till the end, as the real feature maps are
+        outputs[spec.stage] = x  # kept until the end, like real feature maps
         clock.mark()
     return clock.milliseconds()
 
 
 @contextmanager
-def _ready(settings: LatencySettings, device: torch.device) -> Iterator[None]:
-    """Inference with the settings' threads on this device; the threads are restored afterwards."""
+def _inference(settings: LatencySettings, device: torch.device) -> Iterator[None]:
+    """Inference mode on this device, with the settings' number of threads inside the block."""
     _keep_freed_memory()
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
@@ -217,10 +217,10 @@ def _ready(settings: LatencySettings, device: torch.device) -> Iterator[None]:
 
 
 def _keep_freed_memory() -> None:
-    """Tell glibc neither to map large blocks on their own nor to shrink the heap."""
+    """Set glibc neither to map large blocks separately nor to shrink the heap."""
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:  # other C libraries have none
+        if mallopt is not None:  # glibc alone has it
             mallopt(_M_MMAP_MAX, 0)
             mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
@@ -233,11 +233,11 @@ def _images(settings: LatencySettings, device: torch.device) -> Tensor:
 def _prepare(
     net: DetNASSupernet | DetNASNet, settings: LatencySettings, device: torch.device, images: Tensor
 ) -> None:
-    """Weights, device and dtype as in use, and one pass to see that it runs."""
+    """Initialise weights, set device and dtype, and run one pass to see that it works."""
     net.init_weights()
     for module in net.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            # Untrained signals fade towards numbers that float16 does not hold: keep them near 0.1.
+            # Activations of untrained networks underflow in float16; this keeps them near 0.1.
             nn.init.constant_(module.bias, 0.1)
     net.to(device, getattr(torch, settings.dtype)).eval()
     try:

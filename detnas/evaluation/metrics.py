@@ -13,12 +13,12 @@ class UnroundedCocoMetric(CocoMetric):
     """mmdet's CocoMetric without its rounding to three decimals.
 
     Candidates of one generation often differ by less than 0.001. A network that detects nothing
-    scores 0, where CocoMetric leaves the metric out. Takes CocoMetric's arguments.
+    scores 0; CocoMetric omits the metric. Arguments are those of CocoMetric.
     """
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
-        """The metrics of CocoMetric as double-precision numbers."""
-        # CocoMetric rounds by the builtin, which a name in its module shadows.
+        """The metrics of CocoMetric in double precision."""
+        # CocoMetric calls the builtin `round`, which a name in its module can shadow.
         with mock.patch.object(coco_metric, "round", _unrounded, create=True):
             metrics = {
                 key: float(value) if isinstance(value, np.floating) else value
@@ -38,10 +38,10 @@ def _unrounded(value: Any, digits: int | None = None) -> Any:
 
 
 def metrics_that_round(evaluator: Any) -> list[str]:
-    """Names of the configured metrics that are known to round their results.
+    """Names of the configured metrics that round their results.
 
     Args:
-        evaluator: `val_evaluator` of a config, a dict or a list of them.
+        evaluator: the `val_evaluator` of a config, a dict or a list of dicts.
     """
     configs = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
     names = [str(config["type"]).removeprefix("mmdet.") for config in configs]

@@ -1,4 +1,4 @@
-"""Detections of a trained network on images of its test split, for pictures."""
+"""Detections of a trained network on images of its test split, for the pictures of a report."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,9 @@ from detnas.evaluation.evaluator import build_model, quiet_logger, quiet_stdout
 
 @dataclass(frozen=True)
 class Prediction:
-    """One image's detections and ground truth, in pixels of the image file.
+    """Detections and ground truth of an image, in pixels of the image file.
 
-    Boxes are (n, 4) as x1, y1, x2, y2; labels index `predict`'s classes.
+    Boxes are (n, 4) as x1, y1, x2, y2; labels are indices into the classes of `predict`.
     """
 
     image: Path

@@ -1,1 +1,1 @@
-"""Out and in: a subnet's weights sliced from a supernet, the authors' checkpoints."""
+"""Exports a subnet's weights from a supernet, and imports checkpoints of the DetNAS authors."""

@@ -1,8 +1,8 @@
-"""Checkpoints of the DetNAS authors in: their names translated to ours, nothing guessed.
+"""Imports checkpoints of the DetNAS authors by translating their tensor names.
 
-The layout is that of megvii-model/DetNAS and of DetNAS in megvii-model/ShuffleNet-Series. A tensor
-finds its place by its name, which says block, choice, branch and layer; all of it must agree with
-the network asked for. Which channel shuffle the weights were trained with stands in no tensor.
+The layout is that of megvii-model/DetNAS and of DetNAS in megvii-model/ShuffleNet-Series. The name
+of a tensor contains block, choice, branch and layer, and all of them must match the requested
+network. The channel shuffle of the training is not recorded, so the user must state it.
 """
 
 from collections import Counter
@@ -26,14 +26,14 @@ from search_space.spaces import SearchSpace
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What `import_weights` wrote, and what it did not.
+    """The result of `import_weights`.
 
     Attributes:
-        tensors: how many were written.
-        classifier: whether the last convolution and the classifier of an ImageNet network are
-            among them, as `neck` and `head`.
-        left_out: the file's keys that are the rest of a detector (FPN, RPN, heads).
-        counters_added: `num_batches_tracked` set to zero because the file has none at all.
+        tensors: the number of tensors written.
+        classifier: whether they include the last convolution and the classifier of an ImageNet
+            network, as `neck` and `head`.
+        left_out: keys of the file that belong to the rest of a detector (FPN, RPN, heads).
+        counters_added: how many `num_batches_tracked` were set to zero, as the file has none.
     """
 
     tensors: int
@@ -44,10 +44,11 @@ class ImportResult:
 
 @dataclass(frozen=True)
 class _Network:
-    """What is to be filled.
+    """The network to import into.
 
-    `places` are the names of its blocks in the authors' layout, "1a" onwards; `tensors` its keys
-    and shapes, with no memory behind them.
+    Attributes:
+        places: the names of its blocks in the authors' layout, from "1a".
+        tensors: its keys with tensors on the meta device, for their shapes.
     """
 
     space: SearchSpace
@@ -65,24 +66,24 @@ def import_weights(
     supernet: SearchSpace | None = None,
     channel_shuffle: str,
 ) -> ImportResult:
-    """Write a checkpoint of ours, float32, from one of the authors'.
+    """Convert a checkpoint of the authors to a DetNAS checkpoint in float32.
 
-    The file is a state dict, or holds one under `state_dict` or `model`; its keys may stand under
-    any stack of `module.`, `backbone.` and `body.`. Under the latter two it is a detector, whose
-    other keys are left out. An ImageNet network's last convolution and classifier become the
-    `neck` and `head` of our classifiers; a backbone's `init_cfg` passes them over.
+    The file is a state dict, or has one under `state_dict` or `model`. Its keys may have any prefix
+    made of `module.`, `backbone.` and `body.`. With one of the latter two it is a detector, and its
+    other keys are omitted. The last convolution and the classifier of an ImageNet network become
+    `neck` and `head` of our classifiers; `init_cfg` of a backbone ignores them.
 
     Args:
         source: the authors' checkpoint.
         output: the checkpoint to write, for `init_cfg=dict(type="Pretrained", checkpoint=...)`.
-        architecture: of a single network; its own channel shuffle does not count here.
-        supernet: the space, where the file holds a supernet. Exactly one of the two is given.
-        channel_shuffle: the one that the weights were trained with: "even_odd" (the authors'
-            published single networks) or "interleave" (their supernets).
+        architecture: of a single network; its channel shuffle is ignored.
+        supernet: the space of a supernet. Exactly one of `architecture` and `supernet` is given.
+        channel_shuffle: the channel shuffle of the training: "even_odd" for the authors' published
+            single networks, "interleave" for their supernets.
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, of another space or architecture, or has keys or shapes
-            that do not fit; names the first of them. Nothing is written then.
+        MissingFileError: the file does not exist.
+        UserError: the file is damaged, is of another space or architecture, or has keys or shapes
+            that do not fit; the message names the first of them. Nothing is written.
     """
     network = _network(architecture, supernet, channel_shuffle)
     official, left_out = _backbone_part(_read(source), source)
@@ -98,7 +99,7 @@ def import_weights(
     counters = [key for key in wanted if key.endswith(".num_batches_tracked")]
     if any(key in tensors for key in counters):
         counters = []
-    # As torch itself does with files from before it counted batches.
+    # torch does the same with files older than these counters.
     tensors |= {key: torch.zeros((), dtype=torch.int64) for key in counters}
     _check_tensors(tensors, wanted, names, source)
     _save(output, source, network, {key: tensors[key] for key in wanted})
@@ -116,7 +117,7 @@ def _network(
             backbone = DetNASSupernet(supernet, channel_shuffle=channel_shuffle)
         else:
             given = "neither" if architecture is None else "both"
-            raise UserError(f"give either an architecture or a supernet's space, not {given}")
+            raise UserError(f"name either an architecture or the space of a supernet, not {given}")
     places = tuple(
         f"{number}{chr(ord('a') + position)}"
         for number, stage in enumerate(backbone.space.stages, start=1)
@@ -127,7 +128,7 @@ def _network(
 
 
 def _classifier(space: SearchSpace, official: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Keys and shapes of an ImageNet network's neck and head, with the file's number of classes."""
+    """Meta tensors of an ImageNet network's neck and head, with the file's number of classes."""
     bias = official.get("fc.fc.bias")
     with torch.device("meta"):
         neck = LastConvPool(space.stages[-1].channels, space.last_channels)
@@ -141,12 +142,12 @@ def _read(source: Path | str) -> dict[str, Tensor]:
     if isinstance(state_dict, Mapping) and isinstance(state_dict.get("model"), Mapping):
         state_dict = state_dict["model"]
     if not isinstance(state_dict, Mapping):
-        raise UserError(f"checkpoint {source} holds a {type(state_dict).__name__}, not weights")
+        raise UserError(f"checkpoint {source} contains a {type(state_dict).__name__}, not weights")
     for key, value in state_dict.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise UserError(
-                f"checkpoint {source} holds {key!r} among its weights, which is no tensor: give a "
-                "state dict, or a file that has one under 'state_dict' or 'model'"
+                f"checkpoint {source} has {key!r} among its weights, which is not a tensor: name a "
+                "state dict, or a file with one under 'state_dict' or 'model'"
             )
     return dict(state_dict)
 
@@ -154,16 +155,16 @@ def _read(source: Path | str) -> dict[str, Tensor]:
 def _backbone_part(
     state_dict: Mapping[str, Tensor], source: Path | str
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The backbone's tensors by their own names, and the keys of the detector around it."""
+    """The backbone's tensors by name without prefix, and the keys of the detector around it."""
     prefixes = sorted({match[1] for key in state_dict if (match := BACKBONE_KEY.match(key))})
     if not prefixes:
         raise UserError(
-            f"checkpoint {source} has no key of the authors' layout (first_conv., features.), its "
-            f"first is {next(iter(state_dict), None)!r}: a checkpoint of DetNAS needs no import"
+            f"checkpoint {source} has no key of the authors' layout (first_conv., features.); its "
+            f"first is {next(iter(state_dict), None)!r}: checkpoints of DetNAS need no import"
         )
     if len(prefixes) > 1:
         raise UserError(
-            f"checkpoint {source} holds backbones under {prefixes}: give a file with one of them"
+            f"checkpoint {source} has backbones under {prefixes}: name a file with one backbone"
         )
     prefix = prefixes[0]
     inside = {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
@@ -171,13 +172,13 @@ def _backbone_part(
     if outside and not prefix.replace("module.", ""):
         raise UserError(
             f"checkpoint {source} has {len(outside)} keys outside {prefix!r} (first "
-            f"{outside[0]!r}), and is no detector: remove them"
+            f"{outside[0]!r}), but is not a detector: remove them"
         )
     return inside, outside
 
 
 def _our_key(key: str, layer: Layer | None, network: _Network) -> str | None:
-    """Our name of a tensor; None where the authors' is unknown or is not of this network."""
+    """Our name of a tensor; None if the authors' name is unknown or not of this network."""
     if layer is None:
         module, _, tensor = key.rpartition(".")
         return f"{OTHER_LAYERS[module]}.{tensor}" if module in OTHER_LAYERS else None
@@ -190,7 +191,7 @@ def _our_key(key: str, layer: Layer | None, network: _Network) -> str | None:
 
 
 def _choice_name(layer: Layer, network: _Network) -> str | None:
-    """The choice that the network has where the layer stands."""
+    """The network's choice at the position of the layer."""
     if network.architecture is not None:
         return network.architecture.choice_names[layer.block]
     choices = network.space.choices
@@ -203,13 +204,13 @@ def _check_kind(layers: Sequence[Layer], network: _Network, source: Path | str) 
     holds_supernet = {layer.choice is not None for layer in layers}
     if network.architecture is None and holds_supernet == {False}:
         raise UserError(
-            f"checkpoint {source} holds a single network, not a supernet: give its architecture "
-            "in the place of a space"
+            f"checkpoint {source} is of a single network, not a supernet: name its architecture "
+            "instead of a space"
         )
     if network.architecture is not None and holds_supernet == {True}:
         raise UserError(
-            f"checkpoint {source} holds a supernet, not a single network: import it as a supernet, "
-            "and a DetNASNet takes its slice out of the imported file"
+            f"checkpoint {source} is of a supernet, not a single network: import it as a supernet; "
+            "a DetNASNet loads its slice of the imported file"
         )
 
 
@@ -220,12 +221,12 @@ def _check_stages(layers: Sequence[Layer], network: _Network, source: Path | str
     if layers and stages != wanted:
         raise UserError(
             f"checkpoint {source} has stages of {stages} blocks, space '{network.space.name}' of "
-            f"{wanted}: give the space it was trained in"
+            f"{wanted}: name the space it was trained in"
         )
 
 
 def _check_choices(layers: Sequence[Layer], network: _Network, source: Path | str) -> None:
-    """Of a single network: the choices that the names say are those of the architecture."""
+    """Check that a single network's tensor names have the choices of the architecture."""
     if network.architecture is None:
         return
     named = {layer.block: layer.name for layer in layers if layer.name is not None}
@@ -234,7 +235,7 @@ def _check_choices(layers: Sequence[Layer], network: _Network, source: Path | st
             numbers = {name: str(number) for number, name in enumerate(network.space.choices)}
             choices = ",".join(numbers.get(named[i], named[i]) for i in sorted(named))
             raise UserError(
-                f"checkpoint {source} holds another architecture: its block {block} is "
+                f"checkpoint {source} is of another architecture: its block {block} is "
                 f"{named[block]}, not {wanted}; it is '{network.space.name}:{choices}'"
             )
 
@@ -250,8 +251,8 @@ def _check_tensors(
     if missing or surplus:
         raise UserError(
             f"checkpoint {source} does not fit the network: {len(missing)} of its {len(wanted)} "
-            f"tensors are missing (first {missing[:1]}), {len(surplus)} of the file's are left "
-            f"over (first {surplus[:1]})"
+            f"tensors are missing (first {missing[:1]}), {len(surplus)} of the file's are "
+            f"unexpected (first {surplus[:1]}); was it trained in another space?"
         )
     for key, ours in names.items():
         shape, needed = tuple(tensors[str(ours)].shape), tuple(wanted[str(ours)].shape)

@@ -1,4 +1,4 @@
-"""The names of the DetNAS authors' tensors: what each says, and which of our layers it is."""
+"""Parses the tensor names of the DetNAS authors, and translates them to our layers."""
 
 import re
 from dataclasses import dataclass
@@ -11,14 +11,15 @@ _BLOCK_KEY = re.compile(
     r"(?:(?P<name>(?P<family>shufflenet|xception)_\dx\d)_branch2(?P<letter>.)|proj)"
     r"(?P<spatial>_s_bn|_s)?\.(?P<tensor>\w+)"
 )
-# A unit is a depthwise and a 1x1 convolution, each with its batch norm, in this order.
+# Position in a unit: a depthwise and a 1x1 convolution, each followed by its batch norm.
 _IN_UNIT = {
     ("interstellar", "_s"): 0,
     ("interstellar", "_s_bn"): 1,
     ("interstellar", None): 2,
     ("bn", None): 3,
 }
-# Where our branch has the unit's depthwise convolution. A ShuffleNet branch's first unit has none;
+# Position of a unit's depthwise convolution in our branch. The first unit of a ShuffleNet branch
+# has none;
 # a projection is one unit.
 _UNIT_STARTS = {
     (None, None, None): 0,
@@ -39,10 +40,14 @@ OTHER_LAYERS = {
 
 @dataclass(frozen=True)
 class Layer:
-    """What the name of a block's tensor says.
+    """The parsed name of a block's tensor.
 
-    `place` is stage and block, such as "1a"; `name` the choice, which projections do not say;
-    `inner` our key inside the block.
+    Attributes:
+        block: index of the block in the network.
+        choice: index of the choice, in a supernet.
+        place: stage and block, such as "1a".
+        name: name of the choice; None in projections.
+        inner: our key within the block.
     """
 
     block: int
@@ -53,7 +58,7 @@ class Layer:
 
 
 def parse_name(key: str) -> Layer | None:
-    """What the name of a block's tensor says; None where it is none."""
+    """Parse the name of a tensor; None if it is not in a block."""
     match = _BLOCK_KEY.fullmatch(key)
     if match is None:
         return None

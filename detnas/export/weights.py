@@ -17,22 +17,24 @@ def export_weights(
     output: Path | str,
     sha256: str | None = None,
 ) -> None:
-    """Write a checkpoint of the subnet alone; neck and head, where there are any, come along.
+    """Write the checkpoint of a subnet, with neck and head if there are any.
 
-    Batch-norm statistics are the supernet's, of all paths together: retraining replaces them, and
-    `detnas test` on the supernet recalibrates them for a score without retraining.
+    Batch-norm statistics are those of the supernet, over all paths. Retraining replaces them. For a
+    score without retraining, run `detnas test` on the supernet, which recalibrates them.
 
     Args:
-        supernet: a checkpoint of a supernet under a detector or a classifier.
-        architecture: which path.
-        output: the checkpoint to write; a `DetNASNet` of the architecture takes it.
-        sha256: the supernet's, where it must be a certain one.
+        supernet: the checkpoint of a detector or classifier with a supernet.
+        architecture: the path.
+        output: the checkpoint to write, for a `DetNASNet` of the architecture.
+        sha256: the required SHA-256 of the supernet's checkpoint; None accepts any.
     Raises:
-        FileNotFoundError, ValueError: the checkpoint is absent, or of another space or shuffle.
+        UserError: the checkpoint is missing, or has another hash, space or channel shuffle.
     """
     checkpoint = read_checkpoint(supernet)
     if sha256 is not None and file_sha256(supernet) != sha256:
-        raise UserError(f"{supernet} is not the supernet that was searched: its content differs")
+        raise UserError(
+            f"{supernet} is not the supernet of the search: its content differs; name that one"
+        )
     backbone = DetNASNet(architecture)
     state_dict = fit_backbone(backbone, checkpoint, supernet, "backbone.")
     meta = {"detnas": backbone.identity(), "sliced_from": str(supernet)}

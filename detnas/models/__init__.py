@@ -1,4 +1,4 @@
-"""Models registered with OpenMMLab; importing this package makes them known to mmdet's configs.
+"""Models of DetNAS; importing this package registers them with OpenMMLab.
 
 In any mmdet config: `custom_imports = dict(imports=["detnas.models"])`.
 """
@@ -9,7 +9,7 @@ from contextlib import redirect_stdout
 from detnas.models.mmcv_ops import ensure_mmcv_ops
 
 ensure_mmcv_ops()
-with redirect_stdout(io.StringIO()):  # they print that an optional package of theirs is absent
+with redirect_stdout(io.StringIO()):  # they print a notice on a missing optional package
     import mmdet.datasets  # noqa: F401
     import mmpretrain.datasets  # noqa: F401
 

@@ -1,8 +1,8 @@
-"""The two backbones registered with OpenMMLab: the supernet, and the network of one architecture.
+"""The two backbones: `DetNASSupernet`, with every choice of every block, and `DetNASNet`.
 
-`DetNASSupernet` holds every choice of every block and runs one path; `DetNASNet` holds one
-architecture. They share stem, outputs, freezing and weight loading. They are registered with
-mmdet and in mmengine's root registry, so mmpretrain too finds them by their bare names.
+The supernet runs one path at a time; a `DetNASNet` is the network of one architecture. They share
+stem, outputs, freezing and weight loading. Both are registered with mmdet and in mmengine's root
+registry, so mmpretrain's configs can use their names without a prefix, too.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,20 +31,20 @@ MEMORY_FORMATS = {
 
 
 class _Backbone(BaseModule):
-    """What both backbones share.
+    """The common part of both backbones.
 
     Args:
         space: the search space, or its name.
-        channel_shuffle: "even_odd" or "interleave"; weights of one do not fit the other.
+        channel_shuffle: "even_odd" or "interleave"; weights trained with one fail with the other.
         out_indices: which of the four stages are returned: (0, 1, 2, 3) for FPN (strides 4, 8,
             16, 32), (1, 2, 3) for RetinaNet, (3,) for classification.
-        frozen_stages: the stem and this many stages do not learn; -1 freezes nothing, 0 the stem.
-        norm_cfg: OpenMMLab's configuration of the normalisation layers.
-        norm_eval: keep batch norm's running statistics fixed in training.
-        memory_format: "channels_last" (faster) or "contiguous"; it changes the last digits.
-        init_cfg: None draws weights as the authors do; dict(type="Pretrained", checkpoint=FILE)
-            loads them from one of our checkpoints, where a `DetNASNet` takes its slice out of a
-            supernet's; a checkpoint of None is as no init_cfg.
+        frozen_stages: freeze the stem and this many stages; 0 freezes the stem, -1 nothing.
+        norm_cfg: OpenMMLab's config of the normalisation layers.
+        norm_eval: keep the running statistics of batch norm fixed during training.
+        memory_format: "channels_last" (faster) or "contiguous"; results differ by rounding.
+        init_cfg: None initialises weights as the authors do. dict(type="Pretrained",
+            checkpoint=FILE) loads a checkpoint of DetNAS; a `DetNASNet` also loads its slice of a
+            supernet's checkpoint. A checkpoint of None equals no init_cfg.
     """
 
     def __init__(
@@ -97,11 +97,11 @@ class _Backbone(BaseModule):
         return tuple(self.space.stages[i].channels for i in self.out_indices)
 
     def active_blocks(self) -> Iterator[nn.Module]:
-        """The blocks that compute, in order."""
+        """The blocks that the forward pass runs, in order."""
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(N, 3, H, W) to the feature maps of `out_indices`, at strides 4, 8, 16, 32."""
+        """Images (N, 3, H, W) to the feature maps of `out_indices`, at strides 4, 8, 16, 32."""
         x = self.stem(x.contiguous(memory_format=self.memory_format))
         outputs: dict[int, Tensor] = {}
         for stage, block in zip(self._stage_of_block, self.active_blocks(), strict=True):
@@ -110,7 +110,7 @@ class _Backbone(BaseModule):
         return tuple(outputs[i] for i in self.out_indices)
 
     def identity(self) -> dict[str, Any]:
-        """What a checkpoint of this backbone says of it: kind, space, channel shuffle, choices."""
+        """What checkpoints record of this backbone: kind, space, channel shuffle, choices."""
         return {
             "kind": "supernet",
             "space": self.space.to_dict(),
@@ -119,7 +119,7 @@ class _Backbone(BaseModule):
         }
 
     def init_weights(self) -> None:
-        """Draw the weights, or load those that `init_cfg` names."""
+        """Initialise the weights, or load the checkpoint of `init_cfg`."""
         if self.init_cfg is None:
             initialise(self)
         else:
@@ -140,7 +140,7 @@ class _Backbone(BaseModule):
             module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> "_Backbone":
-        """As nn.Module.train, with frozen stages and `norm_eval` respected."""
+        """Like nn.Module.train; frozen stages, and all norms if `norm_eval`, stay in eval mode."""
         super().train(mode)
         if mode:
             for module in self._frozen_modules():
@@ -161,15 +161,15 @@ def _build_norm(norm_cfg: dict[str, Any], channels: int) -> nn.Module:
 
 
 def _in_space(architecture: Architecture, space: SearchSpace) -> Architecture:
-    """The same choices in another space of as many blocks."""
+    """The same choices in another space with the same number of blocks."""
     own = architecture.space
     if own == space:
         return architecture
     if own.num_blocks != space.num_blocks or own.choices != space.choices:
         raise UserError(
-            f"the architecture is of space '{own.name}' ({own.num_blocks} blocks), the backbone of "
-            f"space '{space.name}' ({space.num_blocks} blocks): configure that space, or name "
-            "another architecture"
+            f"the architecture is of space '{own.name}' ({own.num_blocks} blocks), but `space` is "
+            f"'{space.name}' ({space.num_blocks} blocks): set it to '{own.name}', or name another "
+            "architecture"
         )
     return Architecture(space, architecture.choices, architecture.channel_shuffle)
 
@@ -177,11 +177,11 @@ def _in_space(architecture: Architecture, space: SearchSpace) -> Architecture:
 @MODELS.register_module()
 @MMDET_MODELS.register_module()
 class DetNASSupernet(_Backbone):
-    """Every choice of every block, of which one path computes, learns and decays.
+    """The supernet: it has every choice of every block, and one path computes and learns.
 
-    A choice that is not on the path takes no part in the graph, so its gradients stay None and
-    the optimiser leaves its weights, momentum and decay alone (`zero_grad(set_to_none=True)`,
-    torch's default, is what this rests on). See `_Backbone` for the arguments.
+    A choice off the path is not in the autograd graph. Its gradients stay None, so the optimiser
+    changes neither its weights nor its momentum. This relies on `zero_grad(set_to_none=True)`,
+    torch's default. See `_Backbone` for the arguments.
     """
 
     def __init__(
@@ -221,18 +221,18 @@ class DetNASSupernet(_Backbone):
 
     @property
     def path(self) -> tuple[int, ...]:
-        """The choice of each block that computes."""
+        """The active choice of each block."""
         return self._path
 
     def set_path(self, choices: Sequence[int]) -> None:
-        """Choose the path. ValueError where it is no architecture of this space."""
+        """Activate a path; SpaceError if it is not an architecture of this space."""
         self._path = Architecture(self.space, tuple(choices), self.channel_shuffle).choices
 
     def inflate(self, choice: int = 0) -> None:
         """Give all choices of every block the function of one, `INFLATION_SOURCE`.
 
-        After one path was trained alone, all paths begin as (nearly) that trained network; see
-        `search_space.blocks.inflate`.
+        After one path was trained alone, every path then starts (nearly) as that trained network;
+        see `search_space.blocks.inflate`.
         """
         if self.space.choices[choice] != INFLATION_SOURCE:
             raise UserError(
@@ -247,7 +247,7 @@ class DetNASSupernet(_Backbone):
                     inflate(source, target)
 
     def active_blocks(self) -> Iterator[nn.Module]:
-        """The chosen block of every place."""
+        """The active choice of every block."""
         for choices, chosen in zip(self.blocks, self._path, strict=True):
             yield choices[chosen]  # type: ignore[index]
 
@@ -260,9 +260,9 @@ class DetNASNet(_Backbone):
     Args:
         architecture: an architecture JSON file, a published name such as
             "detnasnet-300m-coco-fpn", "small:2,1,2,0,..." or the JSON's dict.
-        channel_shuffle: None takes the architecture's own; another value overrides it.
-        space: None takes the architecture's own; another of as many blocks takes its choices at
-            other widths, as the paper's 3.8G network ("large-wide") takes those of the 1.3G one.
+        channel_shuffle: overrides the architecture's channel shuffle.
+        space: overrides the architecture's space by one with the same number of blocks and other
+            widths; the paper's 3.8G network ("large-wide") has the choices of the 1.3G one.
 
     See `_Backbone` for the others.
     """
@@ -304,9 +304,9 @@ class DetNASNet(_Backbone):
         self.architecture = parsed
 
     def active_blocks(self) -> Iterator[nn.Module]:
-        """All of its blocks."""
+        """All blocks."""
         return iter(self.blocks)
 
     def identity(self) -> dict[str, Any]:
-        """As `_Backbone.identity`, of one subnet."""
+        """Like `_Backbone.identity`, for a subnet."""
         return super().identity() | {"kind": "subnet", "choices": list(self.architecture.choices)}

@@ -1,7 +1,7 @@
-"""Checkpoints in: read without unpickling, checked against the backbone, sliced for one subnet.
+"""Reads checkpoints without unpickling, checks them against the backbone, and slices subnets.
 
-Every checkpoint that DetNAS reads (weights, `load_from`, `--resume`) passes `read_checkpoint`.
-Those it writes carry in `meta["detnas"]` what their backbone is (see `Backbone.identity`).
+DetNAS reads every checkpoint (weights, `load_from`, `--resume`) through `read_checkpoint`. In those
+that it writes, `meta["detnas"]` identifies the backbone (see `Backbone.identity`).
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ _BLOCK_KEY = re.compile(r"^blocks\.(\d+)\.(\d+)\.(main|projection)\.")
 
 
 class Backbone(Protocol):
-    """A module that says what it is: `DetNASSupernet` or `DetNASNet`."""
+    """A backbone of DetNAS: `DetNASSupernet` or `DetNASNet`."""
 
     def identity(self) -> dict[str, Any]:
-        """Kind, space, channel shuffle and choices, as checkpoints carry them."""
+        """Kind, space, channel shuffle and choices, as checkpoints record them."""
 
     def state_dict(self) -> dict[str, Any]:
-        """As nn.Module's."""
+        """Like nn.Module.state_dict."""
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
-        """As nn.Module's."""
+        """Like nn.Module.load_state_dict."""
 
 
 def unwrapped(model: Any) -> Any:
-    """The model itself, where it may be inside a wrapper such as DistributedDataParallel."""
+    """The model without a wrapper such as DistributedDataParallel."""
     return model.module if is_model_wrapper(model) else model
 
 
 def own_backbone(model: Any) -> Backbone | None:
-    """The model's backbone where it is one of DetNAS's, else None."""
+    """The model's backbone if it is a DetNAS backbone, else None."""
     backbone = getattr(unwrapped(model), "backbone", None)
     return backbone if hasattr(backbone, "identity") else None
 
 
 def _history_buffer_attribute(owner: Any, name: str) -> Any:
-    """The only attribute look-up that OpenMMLab's checkpoints need: statistics of its log."""
+    """A getattr for HistoryBuffer alone: OpenMMLab's checkpoints need no other attributes."""
     if owner is not HistoryBuffer:
         raise pickle.UnpicklingError(f"the checkpoint looks up attribute {name!r} of {owner!r}")
     return getattr(owner, name)
@@ -68,14 +68,14 @@ _SAFE_GLOBALS: list[Any] = [
 
 
 def read_checkpoint(path: Path | str, map_location: str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint with `weights_only=True`, and nothing else but OpenMMLab's log history.
+    """Read a checkpoint with `weights_only=True`, allowing only OpenMMLab's log history besides.
 
     Returns:
-        A dict with at least `state_dict` and `meta`; a bare state dict is put under `state_dict`.
-        `meta["config"]`, which mmengine would execute on resuming, is dropped.
+        A dict with at least `state_dict` and `meta`. A bare state dict becomes `state_dict`.
+        `meta["config"]` is dropped, as mmengine would execute it on resuming.
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, or holds more than tensors and plain data.
+        MissingFileError: the file does not exist.
+        UserError: the file is damaged, or contains more than tensors and plain data.
     """
     path = Path(path)
     if not path.is_file():
@@ -86,11 +86,11 @@ def read_checkpoint(path: Path | str, map_location: str = "cpu") -> dict[str, An
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise UserError(
-            f"checkpoint {path} is damaged or holds more than weights and plain data, and is not "
+            f"checkpoint {path} is damaged or contains more than weights and plain data; it is not "
             f"loaded: {reason[:200]}"
         ) from None
     if not isinstance(content, dict):
-        raise UserError(f"checkpoint {path} holds a {type(content).__name__}, not a state dict")
+        raise UserError(f"checkpoint {path} contains a {type(content).__name__}, not a state dict")
     if "state_dict" not in content:
         content = {"state_dict": content}
     content.setdefault("meta", {})
@@ -99,9 +99,9 @@ def read_checkpoint(path: Path | str, map_location: str = "cpu") -> dict[str, An
 
 
 def load_openmmlab_safely() -> None:
-    """Make mmengine's own loading, as of a ResNet's `init_cfg`, unpickle no more than ours.
+    """Make mmengine's own loading, such as of a ResNet's `init_cfg`, as safe as `read_checkpoint`.
 
-    It falls back to full unpickling of local files, and unpickles downloads.
+    By default mmengine falls back to full unpickling of local files, and unpickles downloads.
     """
     loader = mmengine_checkpoint.CheckpointLoader
     loader.register_scheme(prefixes="", loader=_read_local, force=True)
@@ -115,9 +115,9 @@ def _read_local(filename: str, map_location: Any = None) -> dict[str, Any]:
 def slice_subnet(
     state_dict: Mapping[str, Tensor], choices: Sequence[int], prefix: str = ""
 ) -> dict[str, Tensor]:
-    """The part of a supernet's state dict that one architecture uses, under a `DetNASNet`'s keys.
+    """One architecture's part of a supernet's state dict, under the keys of a `DetNASNet`.
 
-    Keys outside `prefix` (neck, head) are kept as they are.
+    Keys outside `prefix` (neck, head) are kept.
     """
     sliced: dict[str, Tensor] = {}
     for key, value in state_dict.items():
@@ -133,16 +133,18 @@ def slice_subnet(
 def fit_backbone(
     backbone: Backbone, checkpoint: Mapping[str, Any], source: Path | str, prefix: str
 ) -> dict[str, Tensor]:
-    """A checkpoint's state dict with its backbone checked and, where need be, sliced.
+    """Check a checkpoint against a backbone, and slice it if it holds a supernet and must.
 
     Args:
-        backbone: the one that will take the weights.
-        checkpoint: what `read_checkpoint` returned.
-        source: named in messages.
-        prefix: what stands before the backbone's keys, such as "backbone.".
+        backbone: the backbone to load the weights into.
+        checkpoint: from `read_checkpoint`.
+        source: the checkpoint's name in messages.
+        prefix: the prefix of the backbone's keys, such as "backbone.".
+    Returns:
+        The state dict that fits the backbone, with all other keys kept.
     Raises:
-        ValueError: another space, channel shuffle or architecture, or keys or shapes that do not
-            fit; names the first of them.
+        UserError: the checkpoint is of another space, channel shuffle or architecture, or its keys
+            or shapes do not fit; the message names the first of them.
     """
     identity = checkpoint["meta"].get("detnas")
     own = backbone.identity()
@@ -166,17 +168,17 @@ def _check_identity(identity: Mapping[str, Any], own: Mapping[str, Any], source:
                 for value in (identity[key], own[key])
             )
             raise UserError(
-                f"checkpoint {source} is of {name} '{theirs}', the backbone of {name} '{ours}': "
-                f"configure that {name}, or name another checkpoint"
+                f"checkpoint {source} is of {name} '{theirs}', but the backbone of {name} "
+                f"'{ours}': set the backbone's `{key}` to '{theirs}', or name another checkpoint"
             )
     if identity["kind"] == "subnet" and own["kind"] == "supernet":
         raise UserError(
-            f"checkpoint {source} holds one architecture, and the backbone is a supernet: name a "
+            f"checkpoint {source} is of one architecture, but the backbone is a supernet: name a "
             "supernet's checkpoint"
         )
     if identity["kind"] == "subnet" and list(identity["choices"]) != list(own["choices"]):
         raise UserError(
-            f"checkpoint {source} holds another architecture ({identity['choices']}) than the "
+            f"checkpoint {source} is of another architecture ({identity['choices']}) than the "
             f"backbone ({own['choices']}): name its checkpoint, or a supernet's"
         )
 
@@ -191,7 +193,7 @@ def _check_tensors(
     if missing or surplus:
         raise UserError(
             f"checkpoint {source} does not fit the backbone: {len(missing)} of its {len(wanted)} "
-            f"tensors are missing (first {missing[:1]}), {len(surplus)} are left over "
+            f"tensors are missing (first {missing[:1]}), {len(surplus)} are unexpected "
             f"(first {surplus[:1]}); was it trained with another space or backbone?"
         )
     for key, value in wanted.items():
@@ -204,10 +206,10 @@ def _check_tensors(
 
 
 def load_backbone_weights(backbone: Backbone, path: Path, prefix: str = "backbone.") -> None:
-    """Fill a backbone from a checkpoint of ours; a `DetNASNet` also from a supernet's.
+    """Load a checkpoint of DetNAS into a backbone; a `DetNASNet` also takes a supernet's.
 
     Raises:
-        FileNotFoundError, ValueError: as `read_checkpoint` and `fit_backbone`.
+        UserError: as `read_checkpoint` and `fit_backbone`.
     """
     state_dict = fit_backbone(backbone, read_checkpoint(path), path, prefix)
     backbone.load_state_dict(
@@ -217,11 +219,11 @@ def load_backbone_weights(backbone: Backbone, path: Path, prefix: str = "backbon
 
 
 def load_weights(model: Any, path: Path | str) -> dict[str, Any]:
-    """Fill a whole model whose backbone is ours, every tensor of it, and return the checkpoint.
+    """Load a checkpoint into a whole model, and return the checkpoint; every tensor must fit.
 
     Raises:
-        FileNotFoundError, ValueError: as `read_checkpoint` and `fit_backbone`, or a tensor of
-            neck or head that the checkpoint lacks or holds in another shape.
+        UserError: as `read_checkpoint` and `fit_backbone`; or a tensor of neck or head is missing
+            or has another shape.
     """
     checkpoint = read_checkpoint(path)
     state_dict = dict(checkpoint["state_dict"])

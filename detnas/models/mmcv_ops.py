@@ -1,8 +1,8 @@
-"""Stand-in for mmcv's compiled operators, served from torchvision.
+"""Stand-in for mmcv's compiled operators, implemented with torchvision.
 
-mmdet imports `mmcv.ops` everywhere, and that needs the extension `mmcv._ext`, whose compilation
-takes a C++ compiler and a quarter of an hour. `ensure_mmcv_ops` puts this stand-in in its place
-where mmcv has no compiled operators of its own; where it has, theirs are used.
+mmdet imports `mmcv.ops`, which needs the compiled extension `mmcv._ext`. Compiling it takes a C++
+compiler and a quarter of an hour. `ensure_mmcv_ops` installs this stand-in if mmcv has no compiled
+operators.
 """
 
 import importlib.machinery
@@ -23,21 +23,20 @@ OPENMMLAB = ("mmengine", "mmcv", "mmdet", "mmpretrain")
 
 
 def ensure_mmcv_ops() -> bool:
-    """Make `import mmcv.ops` work, compiled or not; call it before mmdet is imported.
+    """Make `import mmcv.ops` work without compiled operators; call it before importing mmdet.
 
     Returns:
-        True when the stand-in serves, False when mmcv's own compiled operators do.
+        Whether the stand-in is used; False means mmcv's compiled operators.
     Raises:
-        ModuleNotFoundError: OpenMMLab's packages are not installed; says what to install.
+        MissingPackageError: OpenMMLab's packages are not installed.
     """
     if isinstance(sys.modules.get(EXTENSION), _StandIn):
         return True
     missing = [name for name in OPENMMLAB if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingPackageError(
-            f"DetNAS trains and scores through OpenMMLab, and {', '.join(missing)} "
-            "is not installed: run `pip install 'detnas[onedl]'`, or install mmengine, mmcv, "
-            "mmdet and mmpretrain under these names yourself"
+            f"DetNAS trains and scores with OpenMMLab, but {', '.join(missing)} is not installed: "
+            "run `pip install 'detnas[onedl]'`, or install mmengine, mmcv, mmdet and mmpretrain"
         )
     if importlib.util.find_spec(EXTENSION) is not None:
         return False
@@ -46,12 +45,12 @@ def ensure_mmcv_ops() -> bool:
 
 
 class _StandIn(ModuleType):
-    """The module object: the served operators, and a clear error for every other."""
+    """The stand-in module: implemented operators, and a clear error for all others."""
 
     def __init__(self) -> None:
         super().__init__(EXTENSION, __doc__)
         self.__spec__ = importlib.machinery.ModuleSpec(EXTENSION, loader=None)
-        for operator in SERVED:
+        for operator in OPERATORS:
             setattr(self, operator.__name__, operator)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -60,8 +59,8 @@ class _StandIn(ModuleType):
 
         def refuse(*_: Any, **__: Any) -> Any:
             raise UnsupportedError(
-                f"mmcv's operator '{name}' is not compiled here and DetNAS's stand-in does not "
-                "serve it: install an mmcv with compiled operators (for example "
+                f"mmcv's operator '{name}' is not compiled here, and DetNAS's stand-in does not "
+                "implement it: install an mmcv with compiled operators (for example "
                 "`MMCV_WITH_OPS=1 pip install --no-binary :all: onedl-mmcv`, which needs a C++ "
                 "compiler), or configure a model that does not use it"
             )
@@ -71,23 +70,23 @@ class _StandIn(ModuleType):
 
 def _refuse_option(operator: str, option: str) -> None:
     raise UnsupportedError(
-        f"DetNAS's stand-in for mmcv's operator '{operator}' does not honour {option}: install an "
+        f"DetNAS's stand-in for mmcv's operator '{operator}' does not support {option}: install an "
         "mmcv with compiled operators, or change that option"
     )
 
 
 def get_compiler_version() -> str:
-    """Answer mmcv's environment report."""
+    """For mmcv's environment report."""
     return "not compiled (operators served from torchvision)"
 
 
 def get_compiling_cuda_version() -> str:
-    """Answer mmcv's environment report."""
-    return "not compiled (operators served from torchvision)"
+    """For mmcv's environment report."""
+    return get_compiler_version()
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
-    """Indices of the boxes (N, 4) that survive, by falling score. Refuses offset 1."""
+    """Indices of the boxes (N, 4) to keep, by descending score. Offset 1 is not supported."""
     if offset != 0:
         _refuse_option("nms", f"offset={offset}")
     return torch.ops.torchvision.nms(boxes.float(), scores.float(), iou_threshold)
@@ -114,7 +113,7 @@ def roi_align_forward(
 ) -> None:
     """Average RoIAlign of `input` (N, C, H, W) at `rois` (R, 5) into `output` (R, C, h, w).
 
-    Computed in fp32 whatever the precision of the input, and cast back. Refuses max pooling.
+    Computed in fp32 and cast back to the input's dtype. Max pooling is not supported.
     """
     _check_pooling("roi_align_forward", pool_mode)
     output.copy_(
@@ -144,7 +143,7 @@ def roi_align_backward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Gradient of `roi_align_forward` to its input, written into `grad_input`."""
+    """Gradient of `roi_align_forward` with respect to its input, written into `grad_input`."""
     _check_pooling("roi_align_backward", pool_mode)
     grad_input.copy_(
         torch.ops.torchvision._roi_align_backward(
@@ -173,7 +172,7 @@ def sigmoid_focal_loss_forward(
 ) -> None:
     """Focal loss (1708.02002, eq. 5) of logits (N, K) against class indices (N,), per element.
 
-    An index of K or more is background. Refuses class weights.
+    An index of K or more is background. Class weights are not supported.
     """
     x, positive = _focal_parts(input, target, weight)
     p = x.sigmoid()
@@ -185,7 +184,7 @@ def sigmoid_focal_loss_forward(
 def sigmoid_focal_loss_backward(
     input: Tensor, target: Tensor, weight: Tensor, grad_input: Tensor, *, gamma: float, alpha: float
 ) -> None:
-    """Derivative of `sigmoid_focal_loss_forward` by the logits, written into `grad_input`."""
+    """Gradient of `sigmoid_focal_loss_forward` for the logits, written into `grad_input`."""
     x, positive = _focal_parts(input, target, weight)
     p = x.sigmoid()
     on = -alpha * (1 - p) ** gamma * (1 - p - gamma * p * functional.logsigmoid(x))
@@ -193,7 +192,7 @@ def sigmoid_focal_loss_backward(
     grad_input.copy_(positive * on + (1 - positive) * off)
 
 
-SERVED: tuple[Callable[..., Any], ...] = (
+OPERATORS: tuple[Callable[..., Any], ...] = (
     get_compiler_version,
     get_compiling_cuda_version,
     nms,

@@ -1,4 +1,4 @@
-"""Necks of our own: the last convolution before the classifier, used only in classification."""
+"""Necks of DetNAS: the last convolution before the classifier, for classification only."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 class LastConvPool(BaseModule):
     """1x1 convolution with bias, batch norm, ReLU, dropout, global average pooling.
 
-    The layers that stand between the last block and the linear classifier in DetNAS's ImageNet
-    networks; detection leaves them out.
+    These layers are between the last block and the linear classifier of DetNAS's ImageNet
+    networks. Detectors omit them.
 
     Args:
         in_channels: channels of the last stage.
-        out_channels: width of the convolution (`SearchSpace.last_channels`).
-        dropout: probability of zeroing an element, before the pooling.
+        out_channels: output channels of the convolution (`SearchSpace.last_channels`).
+        dropout: probability of zeroing an element before pooling.
     """
 
     def __init__(self, in_channels: int, out_channels: int = 1024, dropout: float = 0.2) -> None:
@@ -32,7 +32,7 @@ class LastConvPool(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Convolution N(0, 1 / in_channels), batch norm weight 1 and bias 1e-4, as the authors."""
+        """Initialise as the authors: weights N(0, 1 / in_channels), norm weight 1 and bias 1e-4."""
         nn.init.normal_(self.conv.weight, 0.0, 1.0 / self.conv.in_channels)
         assert self.conv.bias is not None
         nn.init.zeros_(self.conv.bias)
@@ -41,6 +41,6 @@ class LastConvPool(BaseModule):
         self._is_init = True
 
     def forward(self, x: Tensor | Sequence[Tensor]) -> tuple[Tensor]:
-        """The last of the feature maps, (N, in_channels, H, W), to a tuple of (N, out_channels)."""
+        """The last feature map, (N, in_channels, H, W), to a tuple of one (N, out_channels)."""
         features = x if isinstance(x, Tensor) else x[-1]
         return (self.pool(self.norm(self.conv(features))),)

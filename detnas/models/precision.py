@@ -1,4 +1,4 @@
-"""What lower precision must not touch: boxes, scores and losses stay in fp32."""
+"""Keeps boxes, scores and losses in fp32 when the model computes in a lower precision."""
 
 from typing import Any
 
@@ -9,13 +9,14 @@ from detnas.models.checkpoints import unwrapped
 
 
 def keep_boxes_in_fp32(model: nn.Module) -> None:
-    """Hook a model so that under autocast its heads give fp32 and its RoI extractors take it.
+    """Hook a model so that under autocast heads return fp32 and RoI extractors get fp32.
 
-    OpenMMLab decodes boxes, cuts RoIs and sums losses in the precision of what the heads give and
-    of the feature maps: in bf16, 1,000 pixels are rounded to the next 4, and numpy takes none of
-    it; in fp16 the sum of a feature map may overflow. Without autocast nothing changes.
+    OpenMMLab decodes boxes, crops RoIs and sums losses in the precision of the heads' outputs and
+    the feature maps. But bf16 rounds coordinates near 1,000 pixels to multiples of 4 and cannot be
+    converted to numpy, and in fp16 the sum over a feature map may overflow. Without autocast the
+    hooks change nothing.
     """
-    # Slow to import, unless the model is made of them.
+    # Imported here because it is slow, unless the model has loaded these modules already.
     from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
     from mmdet.models.roi_heads.bbox_heads import BBoxHead
     from mmdet.models.roi_heads.mask_heads import FCNMaskHead

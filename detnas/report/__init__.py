@@ -1,5 +1,5 @@
-"""What a search found, as pictures and one HTML page; reads histories and files, never models.
+"""Reports of a search as pictures and an HTML page, made from its history and files.
 
-Imports neither torch nor OpenMMLab. Its modules import matplotlib, so they are imported where they
-are needed: `architecture`, `curves` and `detections` draw one picture each, `page` writes the page.
+Nothing here imports torch or OpenMMLab. `architecture`, `curves` and `detections` draw pictures,
+and `page` writes the page. Modules import matplotlib, so importers load them only when needed.
 """

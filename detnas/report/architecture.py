@@ -1,4 +1,4 @@
-"""One architecture drawn block by block: stem and stages as panels, blocks coloured by choice."""
+"""Draws an architecture block by block: stem and stages as panels, blocks coloured by choice."""
 
 import math
 from collections import Counter
@@ -26,7 +26,7 @@ from search_space.choices import CHOICES
 from search_space.cost import DEFAULT_INPUT_SIZE, InputSize, macs, params
 from search_space.spaces import SearchSpace
 
-# Everything is laid out in inches, y downwards.
+# The layout is in inches, with y pointing down.
 _BOX, _PITCH = 0.58, 0.70
 _PADDING, _HEADING = 0.16, 0.54
 _MIN_PANEL = 1.26
@@ -34,12 +34,12 @@ _BETWEEN_PANELS, _BETWEEN_LINES = 0.30, 0.26
 _MARGIN, _TITLE = 0.32, 0.96
 _LEGEND_ITEM, _LEGEND_LINE = 1.80, 0.32
 _CAPACITIES = (6, 8, 10, 12, 16)
-_ASPECT = 2.2  # width to height that reads well in a page's column
+_ASPECT = 2.2  # width to height that suits the column of a page
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """The stem (stage -1) or a stage: its place, and its blocks in rows of `columns`."""
+    """The stem (stage -1) or a stage: its position, and its blocks in rows of `columns`."""
 
     stage: int
     first_block: int
@@ -51,7 +51,7 @@ class _Panel:
     height: float
 
     def box(self, position: int) -> tuple[float, float]:
-        """Left and top of the block at `position` in the stage."""
+        """Left and top coordinate of the block at `position` in the stage."""
         row, column = divmod(position, self.columns)
         inner = self.columns * _PITCH - (_PITCH - _BOX)
         left = self.x + (self.width - inner) / 2
@@ -79,13 +79,13 @@ def draw_architecture(
     """Draw an architecture to a PNG or SVG file.
 
     Args:
-        title: the first line; the space's name and number of blocks where None.
-        costs: what the second line names, such as {"macs": ..., "latency_ms": ...}; MACs at
-            `input_size` and parameters where None.
-        input_size: (channels, height, width) that the MACs hold for.
+        title: the first line; by default the space's name and number of blocks.
+        costs: the costs in the second line, such as {"macs": ..., "latency_ms": ...}; by default
+            MACs at `input_size` and parameters.
+        input_size: (channels, height, width) for the MACs.
 
     Raises:
-        ValueError: the path's suffix is neither .png nor .svg.
+        UserError: the suffix of the path is neither .png nor .svg.
     """
     space = architecture.space
     if costs is None:
@@ -118,7 +118,7 @@ def _subtitle(costs: Mapping[str, float], input_size: InputSize) -> str:
 
 
 def _best_layout(space: SearchSpace) -> _Layout:
-    """The layout, of several numbers of blocks a line, nearest to `_ASPECT` and least ragged."""
+    """The best layout by aspect ratio and even line ends, over several line capacities."""
 
     def flaws(layout: _Layout) -> float:
         ends = {panel.y: panel.x + panel.width for panel in layout.panels}.values()
@@ -129,7 +129,7 @@ def _best_layout(space: SearchSpace) -> _Layout:
 
 
 def _layout(space: SearchSpace, capacity: int) -> _Layout:
-    """Panels from left to right, a new line where a stage would exceed `capacity` blocks."""
+    """Panels from left to right, with a new line before a stage that exceeds `capacity` blocks."""
     x, y, line_height, in_line = _MARGIN, _TITLE, 0.0, 0
     panels: list[_Panel] = []
     first = 0
@@ -191,13 +191,13 @@ def _label(axes: Axes, x: float, y: float, caption: str, note: str, ink: str) ->
 
 
 def _stride_badge(axes: Axes, x: float, y: float, theme: Theme) -> None:
-    """The mark of a block that halves the resolution, centred at (x, y)."""
+    """Mark a block that halves the resolution, centred at (x, y)."""
     _rounded(axes, x - 0.13, y - 0.09, 0.26, 0.18, theme.ink, radius=0.06, edge=theme.panel)
     axes.text(x, y, "↓2", size=6.5, weight="bold", color=theme.paper, ha="center", va="center")
 
 
 def _draw_arrows(axes: Axes, panels: tuple[_Panel, ...], theme: Theme) -> None:
-    """From each panel to the next; where that is on another line, two stubs."""
+    """Draw an arrow from each panel to the next, or two stubs across lines."""
     arrow = {"arrowstyle": "-|>", "color": theme.muted, "lw": 1.2, "shrinkA": 0, "shrinkB": 0}
     for before, after in pairwise(panels):
         right = before.x + before.width

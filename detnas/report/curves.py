@@ -1,4 +1,4 @@
-"""The course of a search: score against evaluations, and score against a cost.
+"""Draws the progress of a search: score against evaluations, and score against a cost.
 
 Rows without a result are left out, so a search may still be running.
 """
@@ -46,15 +46,15 @@ _GENERATION_LABELS = 12
 def draw_search(search: SearchHistory, path: Path, *, theme: Theme = LIGHT) -> None:
     """Draw every candidate's score in the order evaluated, the running best, and the baseline.
 
-    Candidates are dots coloured by generation, failed ones crosses at the bottom. The random
-    baseline, where there is one, stands at the right with its mean and best drawn across.
+    Candidates are dots coloured by generation; failed ones are crosses at the bottom. The random
+    baseline, if there is one, is at the right, with lines at its mean and best score.
 
     Args:
         search: finished or still running.
         path: a .png or .svg file.
 
     Raises:
-        ValueError: no candidate of the search has a score, or the path has another suffix.
+        UserError: no candidate of the search has a score, or the path has another suffix.
     """
     settled = [row for row in search.candidates if row.settled]
     best, greater_is_better = search.best(), search.greater_is_better
@@ -82,9 +82,9 @@ def draw_search(search: SearchHistory, path: Path, *, theme: Theme = LIGHT) -> N
 def draw_cost_scatter(
     search: SearchHistory, path: Path, *, cost: str = "macs", theme: Theme = LIGHT
 ) -> None:
-    """Draw score against a cost: the search coloured by generation, the baseline, the budget.
+    """Draw score against a cost: candidates coloured by generation, the baseline, the budget.
 
-    A line climbs along the Pareto front, the best score that the search has at that cost or less.
+    A line follows the Pareto front, the best score of the search at each cost or less.
 
     Args:
         search: finished or still running.
@@ -92,7 +92,7 @@ def draw_cost_scatter(
         cost: one of the names in the rows' costs.
 
     Raises:
-        ValueError: no candidate of the search has a score, a row lacks the cost, or the path has
+        UserError: no candidate of the search has a score, a row lacks the cost, or the path has
             another suffix.
     """
     done = [row for row in search.candidates if row.status == DONE]
@@ -100,10 +100,10 @@ def draw_cost_scatter(
     best = search.best()
     budget = next((b for b in search.budgets if b.cost == cost), Budget(cost))
     if best is None:
-        raise UserError("no candidate of the search has a score, there is nothing to draw")
+        raise UserError("no candidate of the search has a score, so there is nothing to draw")
     for row in (*done, *random):
         if cost not in row.costs:
-            raise UserError(f"the history has no cost {cost!r}, only {', '.join(row.costs)}")
+            raise UserError(f"the history has no cost {cost!r}; it has {', '.join(row.costs)}")
     divisor, unit = cost_scale(cost, max(row.costs[cost] for row in (*done, *random)))
     with themed(theme):
         figure = new_figure()
@@ -130,7 +130,7 @@ def draw_cost_scatter(
 
 
 def _axes_and_side(figure: Figure, with_side: bool) -> tuple[Axes, Axes | None]:
-    """The main axes, and a narrow one at its right that shares its scores."""
+    """The main axes, and narrow ones at the right with the same y axis."""
     if not with_side:
         return figure.add_subplot(), None
     grid = figure.add_gridspec(1, 2, width_ratios=(1, 0.13))
@@ -142,7 +142,7 @@ def _axes_and_side(figure: Figure, with_side: bool) -> tuple[Axes, Axes | None]:
 
 
 def _draw_generations(axes: Axes, settled: Sequence[Evaluation], theme: Theme) -> None:
-    """Every second generation on a ground of its own, numbered along the top."""
+    """Shade every second generation, and number them along the top."""
     numbers = [row.generation for row in settled]
     every = len(set(numbers)) // _GENERATION_LABELS + 1
     start = 0.5
@@ -170,7 +170,7 @@ def _draw_running_best(
 def _draw_baseline(
     axes: Axes, side: Axes, scores: np.ndarray, greater_is_better: bool, theme: Theme
 ) -> None:
-    # The golden ratio spreads any number of dots evenly, the same way every time.
+    # Multiples of the golden ratio spread any number of dots evenly and reproducibly.
     draw_random(side, np.arange(len(scores)) * 0.618 % 1.0, scores, theme)
     side.set_xlim(-0.15, 1.15)
     best = scores.max() if greater_is_better else scores.min()

@@ -1,4 +1,4 @@
-"""Detections on pictures: a grid of images with predicted boxes and, dashed, the ground truth."""
+"""Draws a grid of images with predicted boxes and, dashed, the ground truth."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from detnas.errors import UserError
 from detnas.report.style import LIGHT, Theme, save_figure, themed
 
-# Twelve that part well on photographs; classes beyond them share one.
+# Twelve colours that are easy to distinguish on photographs; further classes reuse them.
 CLASS_COLOURS = (
     *("#ffb000", "#56b4e9", "#ff6f91", "#3ddc97", "#c792ea", "#f95d2e"),
     *("#00c2c7", "#e8e337", "#9aa9ff", "#8bc34a", "#ff9ff3", "#d7a86e"),
@@ -28,18 +28,18 @@ _INK = "#101418"
 
 @dataclass(frozen=True, eq=False)
 class DetectionSample:
-    """What a detector found on one image.
+    """The detections on an image.
 
     Attributes:
-        image: path of the picture; turned as its EXIF says, as the data pipelines do.
-        boxes: [n, 4] as x1, y1, x2, y2 in pixels of the image.
-        labels: [n] integers, indices into the classes.
-        scores: [n] from 0 to 1.
-        truth_boxes: [m, 4] in the same; None draws none.
-        truth_labels: [m]; colours the dashed boxes by class, white where None.
+        image: path of the image; it is rotated by its EXIF orientation, as data pipelines do.
+        boxes: (n, 4) as x1, y1, x2, y2 in pixels of the image.
+        labels: (n,) integers, indices into the classes.
+        scores: (n,) from 0 to 1.
+        truth_boxes: (m, 4), like `boxes`; None draws none.
+        truth_labels: (m,), for the colours of the dashed boxes; None draws them white.
 
     Raises:
-        ValueError: arrays whose shapes do not fit together.
+        UserError: the shapes of the arrays do not fit together.
     """
 
     image: Path
@@ -57,7 +57,7 @@ class DetectionSample:
             self._check("truth_boxes", self.truth_boxes, (len(self.truth_boxes), 4))
         if self.truth_labels is not None:
             if self.truth_boxes is None:
-                raise UserError(f"{self.image}: truth_labels need truth_boxes")
+                raise UserError(f"{self.image}: truth_labels need truth_boxes; add them")
             self._check("truth_labels", self.truth_labels, (len(self.truth_boxes),))
 
     def _check(self, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
@@ -74,16 +74,16 @@ def draw_detections(
     *,
     theme: Theme = LIGHT,
 ) -> None:
-    """Draw samples in a grid to a PNG or SVG file, boxes from the lowest score to the highest.
+    """Draw samples in a grid to a PNG or SVG file, with boxes in ascending order of score.
 
     Args:
-        classes: the names that labels count through.
-        score_threshold: predictions under it are left out.
-        columns: images in a row, at most.
+        classes: the names of the labels.
+        score_threshold: predictions with lower scores are omitted.
+        columns: maximum number of images per row.
 
     Raises:
-        ValueError: no samples, a label that no class has, an image that is absent or unreadable,
-            or a path with another suffix.
+        UserError: there are no samples, a label has no class, an image is missing or unreadable,
+            or the path has another suffix.
     """
     if not samples:
         raise UserError("there are no samples to draw")
@@ -94,7 +94,7 @@ def draw_detections(
     pictures = [_read_image(sample.image) for sample in samples]
     columns = min(columns, len(samples))
     rows = math.ceil(len(samples) / columns)
-    # Every cell has the shape of the tallest picture, within reason.
+    # All cells have the aspect ratio of the tallest picture, up to a limit.
     tallest = max(picture.shape[0] / picture.shape[1] for picture in pictures)
     cell_height = _CELL * min(tallest, 1.5)
     width = columns * (_CELL + _GAP) + _GAP
@@ -131,12 +131,12 @@ def _check_labels(sample: DetectionSample, classes: Sequence[str]) -> None:
         for label in () if labels is None else np.unique(labels):
             if not 0 <= label < len(classes):
                 raise UserError(
-                    f"{sample.image}: label {label} has no class, there are {len(classes)} classes"
+                    f"{sample.image}: label {label} has no class; there are {len(classes)} classes"
                 )
 
 
 def _read_image(path: Path) -> np.ndarray:
-    """The picture as uint8 [height, width, 3]."""
+    """The image as uint8 (height, width, 3)."""
     try:
         with Image.open(path) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
@@ -177,7 +177,7 @@ def _draw_sample(
 def _label_box(
     axes: Axes, box: np.ndarray, label: str, colour: str, width: int, height: int
 ) -> None:
-    """Name a box above its left corner; inside at the picture's top, flush right at its right."""
+    """Label a box above its left corner; inside it at the top, right-aligned at the right."""
     left, top, right, _ = (float(side) for side in box)
     inside, flush = top < 0.07 * height, left > 0.7 * width
     axes.annotate(

@@ -1,4 +1,4 @@
-"""Pictures inside an HTML page, as base64, in a light and a dark version."""
+"""Embeds pictures in an HTML page as base64, in a light and a dark version."""
 
 import base64
 import tempfile
@@ -10,13 +10,13 @@ from detnas.report.style import DARK, LIGHT, Theme
 
 
 class Draw(Protocol):
-    """Draws one picture in a theme's colours."""
+    """Draws a picture in the colours of a theme."""
 
     def __call__(self, path: Path, *, theme: Theme) -> None: ...
 
 
 def embedded(image: bytes) -> str:
-    """A PNG file's content as the URL that holds it."""
+    """The data URL of a PNG file's content."""
     return f"data:image/png;base64,{base64.b64encode(image).decode('ascii')}"
 
 
@@ -24,8 +24,8 @@ def picture(draw: Draw, alternative: str, caption: str = "") -> str:
     """A figure that follows the reader's light or dark setting.
 
     Args:
-        draw: called once a theme.
-        alternative: what the picture shows, plain text, for readers who do not see it.
+        draw: called once per theme.
+        alternative: plain text that describes the picture, for screen readers.
         caption: plain text beneath it.
     """
     urls = []

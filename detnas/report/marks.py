@@ -1,4 +1,4 @@
-"""The marks that the curves share: dots by generation, the baseline, the best, labels."""
+"""Marks of the curves: dots by generation, the baseline, the best candidate, labels."""
 
 from collections.abc import Sequence
 
@@ -14,18 +14,18 @@ from detnas.search.history.records import Evaluation
 
 DASHED, DOTTED = (0, (4, 3)), (0, (1, 2))
 _SIZE = (9.6, 4.5)
-_ABOVE = 1.015  # of the axes' height, where labels stand over them
+_ABOVE = 1.015  # position of labels above the axes, in units of their height
 
 
 def new_figure() -> Figure:
-    """An empty figure of the curves' shape, with room around it."""
+    """An empty figure with the size and margins of all curves."""
     return Figure(figsize=_SIZE, layout=ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.07))
 
 
 def finish_figure(
     figure: Figure, axes: Axes, x: float, best: Evaluation, score_name: str, theme: Theme
 ) -> None:
-    """A star at the best candidate with its score above, the score's axis, and the legend."""
+    """Add a star and the score at the best candidate, the label of the y axis, and the legend."""
     assert best.score is not None
     low, high = axes.get_ylim()
     axes.set_ylim(low - 0.03 * (high - low), high + 0.07 * (high - low))
@@ -61,7 +61,7 @@ def scores_of(rows: Sequence[Evaluation]) -> np.ndarray:
 def draw_dots(
     axes: Axes, x: Sequence[float], done: Sequence[Evaluation], theme: Theme
 ) -> PathCollection:
-    """The search's candidates at `x`, coloured by generation."""
+    """Draw the candidates of the search at `x`, coloured by generation."""
     colours = generation_colours(theme)
     last = max(row.generation for row in done)
     axes.scatter([], [], s=22, color=colours(0.6), lw=0, label="candidate of the search")
@@ -70,7 +70,7 @@ def draw_dots(
         scores_of(done),
         c=[row.generation for row in done],
         cmap=colours,
-        vmin=0 if last else -1,  # a lone generation in the middle of the colours
+        vmin=0 if last else -1,  # a single generation has the colour in the middle
         vmax=last or 1,
         s=21,
         lw=0,
@@ -80,14 +80,14 @@ def draw_dots(
 
 
 def draw_front(axes: Axes, x: Sequence[float], front: Sequence[Evaluation], theme: Theme) -> None:
-    """A line along the Pareto front, at `x` in ascending order; one candidate makes no line."""
+    """Draw a line along the Pareto front, at ascending `x`; nothing for a single candidate."""
     if len(front) > 1:
         scores = scores_of(front)
         axes.step(x, scores, where="post", color=theme.ink, lw=1.1, zorder=2, label="Pareto front")
 
 
 def draw_failed(axes: Axes, x: Sequence[float], theme: Theme) -> None:
-    """Crosses at the bottom for the candidates at `x`, which have no score."""
+    """Draw crosses at the bottom for the failed candidates at `x`."""
     if x:
         axes.scatter(
             x,
@@ -103,7 +103,7 @@ def draw_failed(axes: Axes, x: Sequence[float], theme: Theme) -> None:
 
 
 def draw_random(axes: Axes, x: ArrayLike, scores: np.ndarray, theme: Theme) -> None:
-    """The random architectures as diamonds."""
+    """Draw the random architectures as diamonds."""
     axes.scatter(
         x,
         scores,
@@ -118,12 +118,12 @@ def draw_random(axes: Axes, x: ArrayLike, scores: np.ndarray, theme: Theme) -> N
 
 
 def draw_bound(axes: Axes, x: float, label: str, theme: Theme) -> None:
-    """A budget's bound as a line across all scores, named above the axes."""
+    """Draw a bound of the budget as a vertical line, with a label above the axes."""
     axes.axvline(x, color=theme.alarm, lw=1.2, ls=DASHED, zorder=1)
     label_above(axes, x, label, theme.alarm)
 
 
 def label_above(axes: Axes, x: float, label: str, colour: str) -> None:
-    """A small text above the axes at `x`."""
+    """Draw a small label above the axes at `x`."""
     where = axes.get_xaxis_transform()
     axes.annotate(label, (x, _ABOVE), xycoords=where, size=8, color=colour, ha="center")

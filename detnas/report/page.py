@@ -1,7 +1,7 @@
-"""One self-contained HTML page on a search, made from what lies in its folder.
+"""Writes a self-contained HTML page about a search from the files in its folder.
 
-The history is what the page tells of, so a search that still runs, or that was stopped, has a page
-too. `best_architecture.json`, `summary.json` and `detections.png` are used where they are there.
+The page reports the history, so the search may still be running or have been stopped.
+`best_architecture.json`, `summary.json` and `detections.png` are included if they exist.
 """
 
 from html import escape
@@ -28,19 +28,19 @@ _SECTIONS = (
 
 
 def write_report(folder: Path | str) -> Path:
-    """Write `report.html` into a search's folder, whole or not at all.
+    """Write `report.html` into the folder of a search.
 
-    The page needs no other file and nothing from the network.
+    The page needs no other file and no network access.
 
     Args:
-        folder: holds `history.db`, and what there is of `best_architecture.json`,
-            `summary.json` and `detections.png`.
+        folder: contains `history.db`, and optionally `best_architecture.json`, `summary.json` and
+            `detections.png`.
 
     Returns:
         The page's path.
 
     Raises:
-        ValueError: there is no history, or one of the files is damaged or of another search.
+        UserError: there is no history, or one of the files is damaged or of another search.
     """
     read = read_folder(Path(folder))
     body = "\n".join(filter(None, (section(read) for section in _SECTIONS)))

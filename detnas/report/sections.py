@@ -1,4 +1,4 @@
-"""The sections of the report page as HTML, every text escaped; empty where there is nothing."""
+"""The sections of the report page as HTML with escaped text; empty if there is no content."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -55,7 +55,7 @@ def architecture(folder: ReportFolder) -> str:
     note = ""
     if folder.stated_best is not None and folder.stated_best.choices != best.choices:
         note = (
-            f'<p class="note">{BEST_FILE} holds another architecture than the best of the '
+            f'<p class="note">{BEST_FILE} holds another architecture than the best one of the '
             "history, which is drawn here.</p>"
         )
     return f"<h2>Best architecture</h2>{note}{drawn}<p><code>{escape(best.key)}</code></p>"

@@ -1,4 +1,4 @@
-"""What the pictures and the page share: colours, the wording of costs and scores, saving a figure.
+"""Shared by the pictures and the page: colours, text of costs and scores, saving a figure.
 
 Block choices have the same colours everywhere; `search_space.choices` defines them.
 """
@@ -24,7 +24,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of a picture that are not data; `ramp` is that of the generations, old to new."""
+    """The colours of a picture; `ramp` is for the generations, from first to last."""
 
     paper: str
     panel: str
@@ -68,13 +68,13 @@ def ink_on(fill: str) -> str:
 
 
 def generation_colours(theme: Theme) -> Colormap:
-    """A colour for each part of a search, from its first generation (0) to its last (1)."""
+    """The colours of generations, from the first (0) to the last (1)."""
     return LinearSegmentedColormap.from_list("generations", theme.ramp)
 
 
 @contextmanager
 def themed(theme: Theme) -> Iterator[None]:
-    """What is drawn inside takes its colours from `theme`, and nothing from the user's settings."""
+    """Within the block, matplotlib uses the colours of `theme` and ignores the user's settings."""
     settings = {
         "figure.facecolor": theme.paper,
         "savefig.facecolor": theme.paper,
@@ -100,29 +100,25 @@ def themed(theme: Theme) -> Iterator[None]:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure whole or not at all, as PNG or SVG by the suffix of `path`.
-
-    Raises:
-        ValueError: another suffix.
-    """
+    """Write a figure atomically, as PNG or SVG by the suffix of `path`; UserError for others."""
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
-        raise UserError(f"{path}: a picture's name must end in {' or '.join(FORMATS)}")
-    # Without the date, the same picture is the same file.
+        raise UserError(f"{path}: the name of a picture must end in {' or '.join(FORMATS)}")
+    # Without the date, equal pictures are equal files.
     metadata = {"Date": None} if suffix == ".svg" else {}
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=DOTS_PER_INCH, metadata=metadata, format=suffix[1:])
 
 
 def cost_name(name: str) -> str:
-    """What a person calls a cost: "MACs" for "macs", "latency" for "latency_ms"."""
+    """The readable name of a cost: "MACs" for "macs", "latency" for "latency_ms"."""
     base, at, size = name.partition("@")
     label = COSTS[base].label if base in COSTS else base
     return f"{label}{' at ' if at else ''}{size.replace('x', TIMES)}"
 
 
 def cost_scale(name: str, largest: float) -> tuple[float, str]:
-    """Divisor and unit in which costs up to `largest` read well: (1e6, "M") for MACs of a net.
+    """Divisor and unit for costs up to `largest`, such as (1e6, "M").
 
     Measured costs are shown in their own unit.
     """
@@ -146,5 +142,5 @@ def readable_cost(name: str, value: float) -> str:
 
 
 def readable_score(value: float) -> str:
-    """A score with four decimals, or two from ten up (percentages)."""
+    """A score with four decimals, or with two if it is at least 10 (percentages)."""
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"

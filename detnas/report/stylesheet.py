@@ -1,11 +1,11 @@
-"""The report page's stylesheet: system fonts, light and dark by the reader's setting."""
+"""The stylesheet of the report page: system fonts, light or dark by the reader's setting."""
 
 from detnas.report.style import DARK, LIGHT, Theme, ink_on
 from search_space.choices import CHOICES
 
 
 def stylesheet() -> str:
-    """The page's CSS, with the colours of the themes and of the block choices."""
+    """The CSS, with the colours of the themes and of the block choices."""
     chips = "\n".join(
         f".{choice.name} {{ background: {choice.colour}; color: {ink_on(choice.colour)}; }}"
         for choice in CHOICES.values()

@@ -1,4 +1,4 @@
-"""The report's tables as HTML, every text escaped."""
+"""The tables of the report as HTML with escaped text."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ NONE = "\N{EN DASH}"
 
 
 def candidate_table(done: Sequence[Evaluation], space: SearchSpace, best: int | None = None) -> str:
-    """Candidates that have a score, numbered in the order given; the one at `best` stands out."""
+    """Scored candidates, numbered in the order given; the one at index `best` is highlighted."""
     body: list[list[str]] = []
     for number, row in enumerate(done, start=1):
         assert row.score is not None
@@ -62,13 +62,13 @@ def failure_table(failed: Iterable[Evaluation]) -> str:
 
 
 def summary_table(summary: Mapping[str, Any]) -> str:
-    """The values of a JSON object, nested ones by their dotted names."""
+    """The values of a JSON object, by dotted names."""
     body = [[escape(name), escape(text)] for name, text in _flatten(summary)]
     return table(["", ""], body, text=[0, 1], long=True)
 
 
 def chips(space: SearchSpace, choices: Sequence[int]) -> str:
-    """An architecture as small coloured squares, one a block, grouped by stage."""
+    """An architecture as coloured squares, one per block, grouped by stage."""
     squares = []
     for spec, choice in zip(space.block_specs(), choices, strict=True):
         block = CHOICES[space.choices[choice]]
@@ -91,9 +91,9 @@ def table(
     """An HTML table of cells that are already HTML.
 
     Args:
-        head: the columns' names, plain text.
-        text: the columns that hold text and are set flush left; with `long` they may wrap.
-        best: the row to stress.
+        head: the names of the columns, plain text.
+        text: indices of text columns, which are left-aligned; with `long` they may wrap.
+        best: index of the row to highlight.
     """
 
     def cell(tag: str, column: int, content: str) -> str:

@@ -1,4 +1,4 @@
-"""`detnas test`: the metrics of a network, or of one path of a supernet, on the test split."""
+"""`detnas test`: scores a network, or one path of a supernet, on the test split."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -35,28 +35,27 @@ def score_checkpoint(
     calibration_images: int = 500,
     calibration_batch_size: int = 16,
 ) -> dict[str, float]:
-    """Score a checkpoint on `test_dataloader` by `test_evaluator`.
+    """Score a checkpoint on `test_dataloader` with `test_evaluator`.
 
-    The processes of `detnas.distributed`'s group share the images; all return the metrics.
+    Processes of `detnas.distributed`'s group share the images; all of them return the metrics.
 
     Args:
         config: from `detnas.config.load_config`.
         checkpoint: the weights of the config's model.
-        choices: which path, where the backbone is a supernet; its batch norm is recalibrated on
-            images of `train_dataloader` first.
-        calibration_images, calibration_batch_size: of that.
+        choices: the path, if the backbone is a supernet. Its batch norm is first recalibrated on
+            images of `train_dataloader`.
+        calibration_images, calibration_batch_size: for this recalibration.
     Raises:
-        FileNotFoundError, ValueError: data or a checkpoint that are absent or do not fit, a
-            supernet without a path.
+        UserError: data or checkpoint are missing or do not fit, or a supernet has no path.
     """
     for key in ("test_dataloader", "test_evaluator"):
         if config.get(key) is None:
-            raise UserError(f"the config has no `{key}`: `detnas test` scores it")
+            raise UserError(f"the config has no `{key}`: `detnas test` needs it; add it")
     is_supernet = backbone_kind(config) == "DetNASSupernet"
     if is_supernet and choices is None:
-        raise UserError("the backbone is a supernet: name the path to test by --architecture")
+        raise UserError("the backbone is a supernet: name the path to test with --architecture")
     if choices is not None and not is_supernet:
-        raise UserError("--architecture is for supernets, and the config's backbone is none")
+        raise UserError("--architecture is for supernets, and the backbone is not one: omit it")
     on_rank_0(lambda: _check(config, checkpoint, is_supernet))
     quiet_logger()
     with quiet_stdout():
@@ -65,7 +64,7 @@ def score_checkpoint(
 
 def _check(config: Config, checkpoint: Path | str, is_supernet: bool) -> None:
     splits = {"test_dataloader": "test"}
-    if is_supernet:  # whose batch norm is recalibrated
+    if is_supernet:  # for recalibration
         splits["train_dataloader"] = "train"
     check_splits(config, splits)
     check_weights(config, checkpoint)
@@ -92,7 +91,7 @@ def _score(
     loader = scored_loader(config.test_dataloader, config.randomness["seed"])
     dataset: Any = loader.dataset
     metrics = build_metrics(config.test_evaluator, dataset)
-    for metric in metrics.metrics:  # where the processes of several machines find it, too
+    for metric in metrics.metrics:  # a folder that all machines share
         if metric.collect_device == "cpu" and metric.collect_dir is None:
             metric.collect_dir = str(Path(config.work_dir) / ".collected")
     return score(model, loader, metrics, len(dataset))

@@ -1,4 +1,4 @@
-"""`detnas train`: one stage of training (pretraining, fine-tuning, retraining) by its config."""
+"""`detnas train`: runs one training stage (pretraining, fine-tuning, retraining)."""
 
 import logging
 import re
@@ -30,22 +30,23 @@ SPLITS = {"train_dataloader": "train", "val_dataloader": "val", "test_dataloader
 
 
 def train(config: Config, resume: bool = False, checked: bool = False) -> Path:
-    """Train as the config says, in this process or in all of `detnas.distributed`'s group.
+    """Train in this process, or in all processes of `detnas.distributed`'s group.
 
     Args:
         config: from `detnas.config.load_config`.
-        resume: go on from the latest checkpoint in the work directory, where there is one.
-        checked: `check_training` has just passed.
+        resume: continue from the latest checkpoint in the work directory, if there is one.
+        checked: whether `check_training` has just passed.
     Returns:
         The file with the final weights.
     Raises:
-        FileNotFoundError, ValueError: before any work, on data, checkpoints or settings that do
-            not do.
+        UserError: before any work, if data, checkpoints or settings are invalid.
     """
     latest = on_rank_0(lambda: _check(config, resume, checked))
     if latest is not None:
         if not latest.is_file():
-            raise UserError(f"{latest} is not here: all machines need the same work directory")
+            raise UserError(
+                f"{latest} does not exist here: all machines need the same work directory"
+            )
         config.load_from = str(latest)
         config.resume = True
         config.model.backbone.pop("init_cfg", None)
@@ -55,18 +56,17 @@ def train(config: Config, resume: bool = False, checked: bool = False) -> Path:
 
 
 def check_training(config: Config) -> None:
-    """Check what can be checked of a training stage before the stages before it have run.
+    """Check a training stage without the results of earlier stages.
 
     Raises:
-        FileNotFoundError, ValueError: data and splits, precision, the backbone's keys, the path
-            policy; names the thing and the mend.
+        UserError: data, splits, precision, schedule, backbone or path policy are invalid.
     """
     for key in ("train_dataloader", "train_cfg", "optim_wrapper"):
         if config.get(key) is None:
-            raise UserError(f"the config has no `{key}`: it is no config of a training stage")
+            raise UserError(f"the config has no `{key}`: name the config of a training stage")
     if config.get("search") is not None:
         raise UserError(
-            "this is the config of a search: start it by `detnas search`, or train another"
+            "this is the config of a search: run it with `detnas search`, or train another config"
         )
     with_precision(config.optim_wrapper, config.get("amp"))
     _check_schedule(config)
@@ -74,7 +74,7 @@ def check_training(config: Config) -> None:
     for hook in config.get("custom_hooks") or []:
         if hook.get("type") == PathSamplingHook.__name__:
             _check_paths(config, hook)
-    check_splits(config, {k: v for k, v in SPLITS.items() if not _same(config, k)})
+    check_splits(config, {k: v for k, v in SPLITS.items() if not _repeats_val(config, k)})
 
 
 def _check_paths(config: Config, hook: Mapping[str, Any]) -> None:
@@ -89,8 +89,8 @@ def _check_paths(config: Config, hook: Mapping[str, Any]) -> None:
     warmup, iterations = hook.get("warmup_iters", 0), config.train_cfg.get("max_iters")
     if iterations is not None and 0 < iterations <= warmup:
         raise UserError(
-            f"path_warmup_iters is {warmup} of {iterations} iterations: all but one path would "
-            "stay untrained; take fewer, or 0"
+            f"path_warmup_iters is {warmup} of {iterations} iterations: it leaves none to train "
+            "other paths; use fewer, or 0"
         )
 
 
@@ -108,41 +108,41 @@ def _check_schedule(config: Config) -> None:
             ) from error
 
 
-def _note_scale(config: Config) -> None:
-    """Say where the schedule was made for another number of images in an iteration."""
+def _warn_of_unscaled_rate(config: Config) -> None:
+    """Log a warning if the learning rate is for another number of images per iteration."""
     scale = config.get("auto_scale_lr") or {}
     images = config.train_dataloader.batch_size * get_world_size()
     base = scale.get("base_batch_size", images)
     if images != base and not scale.get("enable"):
         print_log(
-            f"the learning rate is for {base} images an iteration, this run has {images}: "
-            "--auto-scale-lr scales it",
+            f"the learning rate is for {base} images per iteration, but this run has {images}: "
+            "scale it with --auto-scale-lr",
             level=logging.WARNING,
         )
 
 
 def _check(config: Config, resume: bool, checked: bool) -> Path | None:
-    """The checkpoint to go on from."""
+    """Check everything; return the checkpoint to resume from, if any."""
     if not checked:
         check_training(config)
     work_dir = Path(config.work_dir)
     latest = latest_checkpoint(work_dir)
     if not resume and (latest is not None or (work_dir / FINAL_WEIGHTS).exists()):
         raise UserError(
-            f"{work_dir} already holds a run: go on with --resume, or train in another --work-dir"
+            f"{work_dir} already contains a run: continue with --resume, or change --work-dir"
         )
     if latest is not None:
-        _check_run(config, latest)
+        _check_resumable(config, latest)
         return latest
     check_pretrained(config)
-    _note_scale(config)
+    _warn_of_unscaled_rate(config)
     if resume:
-        print_log(f"nothing to resume in {work_dir}: starting from the beginning")
+        print_log(f"nothing to resume in {work_dir}: training starts from the beginning")
     return None
 
 
 def latest_checkpoint(work_dir: Path) -> Path | None:
-    """The checkpoint of the most iterations or epochs in a work directory."""
+    """The checkpoint with the most iterations or epochs in a work directory."""
     found = [
         (int(match[1]), path)
         for path in work_dir.glob("*.pth")
@@ -151,26 +151,26 @@ def latest_checkpoint(work_dir: Path) -> Path | None:
     return max(found)[1] if found else None
 
 
-def _check_run(config: Config, checkpoint: Path) -> None:
-    """Refuse to go on with another seed, or with other images in an iteration."""
+def _check_resumable(config: Config, checkpoint: Path) -> None:
+    """Raise UserError if seed, processes or batch size differ from those of the checkpoint."""
     meta = read_checkpoint(checkpoint)["meta"]
-    asked = {
+    current = {
         "seed": config.randomness["seed"],
         "world_size": get_world_size(),
         "batch_size": config.train_dataloader.get("batch_size"),
     }
     names = {"seed": "seed", "world_size": "processes:", "batch_size": "batch size"}
-    for key, now in asked.items():
+    for key, now in current.items():
         before = meta.get(key)
         if before is not None and before != now:
             raise UserError(
-                f"{checkpoint} was made with {names[key]} {before}, this run has {now}: go on with "
-                "the same, or train in another --work-dir"
+                f"{checkpoint} was saved with {names[key]} {before}, but this run has {now}: "
+                "resume with the same, or change --work-dir"
             )
 
 
-def _same(config: Config, key: str) -> bool:
-    """Whether the test split repeats the validation split, as mmdet's configs often have it."""
+def _repeats_val(config: Config, key: str) -> bool:
+    """Whether `key` is a test split equal to the validation split, as often in mmdet's configs."""
     return (
         key == "test_dataloader"
         and config.get("val_dataloader") is not None

@@ -1,6 +1,6 @@
-"""Training: the seeded runner, path policies, and what pretraining and fine-tuning need.
+"""Training: the seeded runner, path policies, hooks and optimiser wrappers.
 
-Importing it registers samplers, datasets, hooks and the reading of archives with mmengine.
+Importing this package registers samplers, datasets, hooks and the archive backend with mmengine.
 """
 
 from detnas.training import archive_backend, hooks, optimisers, path_hook, seeding

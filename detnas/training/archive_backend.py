@@ -1,7 +1,7 @@
-"""Archives for OpenMMLab's datasets and transforms: what begins with "zip://" or "tar://".
+"""The file backend for OpenMMLab's datasets and transforms to read "zip://" and "tar://" addresses.
 
-Importing this module registers the backend with mmengine, which chooses it by the prefix of a
-path: a config needs nothing but the address in `data_root`. See `detnas.data.archives`.
+Importing this module registers the backend with mmengine, which selects it by the prefix of a path.
+A config only needs the address in `data_root`. See `detnas.data.archives`.
 """
 
 import posixpath
@@ -14,22 +14,22 @@ from detnas.errors import MissingFileError
 
 
 class ArchiveAddress(str):
-    """The address of something in an archive.
+    """The address of a file or folder in an archive.
 
-    A dataset keeps its images' addresses; a worker that was not forked imports this module, and
-    with it registers the backend, when it unpickles the first.
+    A dataset stores the addresses of its images. A loader worker that was not forked imports this
+    module when it unpickles the first address, and that registers the backend.
     """
 
     __slots__ = ()
 
 
-# An mmengine that came to know these prefixes itself would not know our index.
+# `force`: a future mmengine may have its own backend for these prefixes.
 @register_backend("archive", prefixes=SCHEMES, force=True)
 class ArchiveBackend(BaseStorageBackend):
-    """Reads files and lists folders in zip and tar archives; writes nothing.
+    """Reads files and lists folders in zip and tar archives.
 
-    Archives that are absent, damaged or of another kind, and names that are not in them, raise
-    FileNotFoundError or ValueError with the archive and the mend.
+    Methods raise MissingFileError for absent archives and members, and UserError for archives that
+    are damaged or of another format.
     """
 
     def get(self, filepath: str) -> bytes:
@@ -38,25 +38,25 @@ class ArchiveBackend(BaseStorageBackend):
         return open_archive(archive).read(name)
 
     def get_text(self, filepath: str, encoding: str = "utf-8") -> str:
-        """The content of a text file, as an annotation list is."""
+        """The content of a text file, such as an annotation list."""
         return self.get(filepath).decode(encoding)
 
     def exists(self, filepath: str) -> bool:
-        """Whether there is such a file or folder in the archive."""
+        """Whether the archive has this file or folder."""
         return self.isfile(filepath) or self.isdir(filepath)
 
     def isfile(self, filepath: str) -> bool:
-        """Whether there is such a file in the archive."""
+        """Whether the archive has this file."""
         archive, name = locate(filepath)
         return open_archive(archive).index.find(name) is not None
 
     def isdir(self, filepath: str) -> bool:
-        """Whether there is such a folder in the archive."""
+        """Whether the archive has this folder."""
         archive, name = locate(filepath)
         return open_archive(archive).index.is_folder(name)
 
     def join_path(self, filepath: str, *filepaths: str) -> ArchiveAddress:
-        """An address and names below it, as one address."""
+        """The address of a path below another address."""
         return ArchiveAddress(posixpath.join(filepath, *filepaths))
 
     def list_dir_or_file(
@@ -67,15 +67,15 @@ class ArchiveBackend(BaseStorageBackend):
         suffix: str | tuple[str, ...] | None = None,
         recursive: bool = False,
     ) -> Iterator[str]:
-        """Names below a folder, relative to it; hidden files are passed over.
+        """Yield names in a folder, relative to it; hidden files are skipped.
 
         Args:
             dir_path: the folder's address.
-            list_dir, list_file: whether to give folders, and files.
-            suffix: of the files to give; None gives all.
-            recursive: also what lies in folders below.
+            list_dir, list_file: whether to yield folders, and files.
+            suffix: only files with this suffix; None means all.
+            recursive: include subfolders.
         Raises:
-            FileNotFoundError: there is no such folder.
+            MissingFileError: there is no such folder.
         """
         archive, folder = locate(dir_path)
         index = open_archive(archive).index

@@ -1,4 +1,4 @@
-"""What every training run of ours does beside learning: checkpoints' metadata, final weights."""
+"""Hooks of every training run: metadata of checkpoints, final weights, progress."""
 
 import sys
 import time
@@ -19,8 +19,8 @@ FINAL_WEIGHTS = "final.pth"
 class CheckpointHooks(Hook):
     """Writes the backbone's identity into every checkpoint, and `final.pth` after the last step.
 
-    `final.pth` holds weights and identity without the optimiser; that it exists says that the
-    stage is finished.
+    `final.pth` has weights and identity but no optimiser state. Its existence marks the stage as
+    finished.
     """
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
@@ -32,7 +32,7 @@ class CheckpointHooks(Hook):
             checkpoint["meta"]["detnas"] = backbone.identity()
 
     def after_train(self, runner: Any) -> None:
-        """Writes `final.pth`, to a temporary name first."""
+        """Writes `final.pth` atomically."""
         if runner.rank != 0:
             return
         model = unwrapped(runner.model)
@@ -47,13 +47,13 @@ class CheckpointHooks(Hook):
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """One short line every few seconds: stage, iteration, loss, time left.
+    """Prints a short line every few seconds: stage, iteration, loss, time left.
 
-    For runs whose console is kept quiet (the demo); mmengine's own log has it all in its file.
+    It is for runs with a quiet console, such as the demo; mmengine's log file has every detail.
 
     Args:
-        stage: what the line begins with.
-        seconds: between two lines.
+        stage: the start of each line.
+        seconds: time between two lines.
     """
 
     priority = "VERY_LOW"
@@ -61,24 +61,24 @@ class ProgressHook(Hook):
     def __init__(self, stage: str, seconds: float = 10.0) -> None:
         self._stage = stage
         self._seconds = seconds
-        self._begun = self._printed = 0.0
+        self._started = self._printed = 0.0
         self._first_iter = 0
 
     def before_train(self, runner: Any) -> None:
         """Starts the clock."""
-        self._begun = self._printed = time.monotonic()
+        self._started = self._printed = time.monotonic()
         self._first_iter = runner.iter
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Prints when the time has come, and after the last iteration."""
+        """Prints if enough time has passed, and after the last iteration."""
         now, done = time.monotonic(), runner.iter + 1
-        waits = now - self._printed < self._seconds and done != runner.max_iters
-        if waits or runner.rank != 0:
+        is_early = now - self._printed < self._seconds and done != runner.max_iters
+        if is_early or runner.rank != 0:
             return
         self._printed = now
-        elapsed = now - self._begun
+        elapsed = now - self._started
         left = elapsed / (done - self._first_iter) * (runner.max_iters - done)
         loss = float(outputs["loss"].detach()) if outputs and "loss" in outputs else float("nan")
         print(

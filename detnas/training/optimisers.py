@@ -1,4 +1,4 @@
-"""Optimiser wrappers: training in bf16 or fp16 on any device, weight decay in two groups."""
+"""Optimiser wrappers: bf16 and fp16 on any device, and weight decay in two parameter groups."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +19,11 @@ PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 @OPTIM_WRAPPERS.register_module()
 class AutocastOptimWrapper(OptimWrapper):
-    """An optimiser whose model computes under autocast; fp16 with a dynamic loss scale.
+    """An optimiser wrapper with autocast, and with dynamic loss scaling for fp16.
 
-    The config's key `amp` puts it in the place of OptimWrapper. mmengine's AmpOptimWrapper is for
-    CUDA alone, and scales the loss of bf16 too, which has fp32's range and needs none. Weights,
-    boxes and losses stay in fp32: see `keep_boxes_in_fp32`.
+    The config's key `amp` selects it instead of OptimWrapper. mmengine's AmpOptimWrapper needs
+    CUDA, and also scales the loss of bf16, which has the range of fp32. Weights, boxes and losses
+    stay in fp32: see `keep_boxes_in_fp32`.
 
     Args:
         precision: "bf16" or "fp16".
@@ -39,7 +39,7 @@ class AutocastOptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
-        """Autocast around the forward pass."""
+        """The context of the forward pass, under autocast."""
         if not self._hooked:
             keep_boxes_in_fp32(model)
             self._hooked = True
@@ -47,12 +47,12 @@ class AutocastOptimWrapper(OptimWrapper):
             yield
 
     def backward(self, loss: Tensor, **kwargs: Any) -> None:
-        """Backward of the scaled loss."""
+        """Backpropagate the scaled loss."""
         self._scaler.scale(loss).backward(**kwargs)
         self._inner_count += 1
 
     def step(self, **kwargs: Any) -> None:
-        """A step on the unscaled, clipped gradients; none where fp16 overflowed."""
+        """Step on the unscaled, clipped gradients; skipped if fp16 overflowed."""
         if self.clip_grad_kwargs:
             self._scaler.unscale_(self.optimizer)
             self._clip_grad()
@@ -60,11 +60,11 @@ class AutocastOptimWrapper(OptimWrapper):
         self._scaler.update()
 
     def state_dict(self) -> dict[str, Any]:
-        """The optimiser's state and the loss scale's."""
+        """The states of the optimiser and of the loss scale."""
         return super().state_dict() | {"loss_scaler": self._scaler.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """What `state_dict` gave; a state without loss scale too."""
+        """Load a state from `state_dict`; it may lack a loss scale."""
         scale = state_dict.pop("loss_scaler", None)
         if scale:
             self._scaler.load_state_dict(scale)
@@ -72,32 +72,33 @@ class AutocastOptimWrapper(OptimWrapper):
 
 
 def with_precision(optim_wrapper: dict[str, Any], amp: str | None) -> dict[str, Any]:
-    """The config of an optimiser wrapper for the precision that the config's key `amp` names.
+    """The config of an optimiser wrapper for the precision in the config's key `amp`.
 
-    ValueError for another precision than `PRECISIONS`, or a wrapper that brings its own.
+    Raises:
+        UserError: the precision is not in `PRECISIONS`, or the wrapper is not an OptimWrapper.
     """
     if amp is None:
         return optim_wrapper
-    if amp not in tuple(PRECISIONS):  # a list, which has no hash, is refused too
+    if amp not in tuple(PRECISIONS):  # a tuple, as `amp` may be an unhashable list
         raise UserError(f"amp is {amp!r}; it may be {', '.join(PRECISIONS)} or None")
     kind = optim_wrapper.get("type", "OptimWrapper")
     if kind != "OptimWrapper":
         raise UserError(
-            f"amp is {amp!r}, and optim_wrapper.type is {kind!r}: set one of them to its default"
+            f"amp is {amp!r}, but optim_wrapper.type is {kind!r}: reset one of them to its default"
         )
     return {**optim_wrapper, "type": "AutocastOptimWrapper", "precision": amp}
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class TwoGroups:
-    """Builds the optimiser with no weight decay on one-dimensional parameters, in two groups.
+    """Builds an optimiser with two parameter groups: one-dimensional parameters do not decay.
 
-    As mmengine's `paramwise_cfg=dict(flat_decay_mult=0.0)`, which makes a group of every parameter:
-    a supernet has thousands, and every step and every scheduler goes through all groups.
+    The result equals mmengine's `paramwise_cfg=dict(flat_decay_mult=0.0)`. That one makes a group
+    of every parameter, and steps and schedulers loop over the thousands of groups of a supernet.
 
     Args:
         optim_wrapper_cfg: the config's `optim_wrapper`, without `constructor`.
-        paramwise_cfg: must be empty; mmengine's interface has it.
+        paramwise_cfg: must be empty; part of mmengine's interface.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class TwoGroups:
     ) -> None:
         if paramwise_cfg:
             raise UserError(
-                "constructor 'TwoGroups' takes no paramwise_cfg: remove one of the two from "
+                "constructor 'TwoGroups' does not take paramwise_cfg: remove one of them from "
                 "optim_wrapper"
             )
         self._config = dict(optim_wrapper_cfg)

@@ -1,4 +1,4 @@
-"""The hook that makes training path-wise: it sets the path, or adds up the gradients of several."""
+"""The hook that trains a supernet path by path: it sets the path of every iteration."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from mmengine.registry import HOOKS
 
 from detnas.errors import UserError
 from detnas.models.checkpoints import unwrapped
-from detnas.training.paths import POLICIES, Path, PathPolicy
+from detnas.training.paths import POLICIES, PathChoices, PathPolicy
 from search_space.sampling import Budget
 from search_space.spaces import SearchSpace
 
@@ -19,19 +19,19 @@ from search_space.spaces import SearchSpace
 class PathSamplingHook(Hook):
     """Sets the supernet's path before every training iteration.
 
-    Where the policy gives several paths a step, the gradients of all but the last are computed here
-    on the same batch; the iteration itself adds the last one's, and steps.
+    If the policy has several paths per step, the hook accumulates the gradients of all but the last
+    path on the same batch. The iteration itself adds those of the last path, and steps.
 
     Args:
-        policy: "uniform", "uniform_bins", "strictly_fair", or a dict of that `type` and the
-            policy's arguments (see `detnas.training.paths`), as
+        policy: "uniform", "uniform_bins", "strictly_fair", or a dict with such a `type` and the
+            policy's arguments (see `detnas.training.paths`), for example
             dict(type="uniform_bins", lower=257e6, upper=327e6, bins=7).
-        seed: None takes the run's seed.
-        warmup_iters: train the path of 3x3 ShuffleNet blocks alone for so many iterations, then
-            inflate it into every choice (`DetNASSupernet.inflate`) and go on path-wise. The paper
-            does not; it makes a supernet learn in minutes that otherwise needs days.
+        seed: None means the run's seed.
+        warmup_iters: how many iterations train only the path of 3x3 ShuffleNet blocks. It is then
+            inflated into every choice (`DetNASSupernet.inflate`). This is not in the paper; with
+            it a supernet learns in minutes what otherwise takes days.
     Raises:
-        ValueError: an unknown policy, or arguments that it does not take.
+        UserError: the policy is unknown, or does not take these arguments.
     """
 
     priority = "VERY_HIGH"
@@ -48,7 +48,7 @@ class PathSamplingHook(Hook):
         self._policy: PathPolicy | None = None
 
     def before_train(self, runner: Any) -> None:
-        """Builds the policy for the supernet's space. ValueError where there is no supernet."""
+        """Builds the policy for the supernet's space; UserError if the backbone is no supernet."""
         backbone = _backbone(runner)
         if not hasattr(backbone, "set_path"):
             raise UserError(
@@ -58,12 +58,12 @@ class PathSamplingHook(Hook):
         self._policy = self.policy(backbone.space, runner.seed)
 
     def policy(self, space: SearchSpace, seed: int) -> PathPolicy:
-        """The policy for a space. ValueError where it has none, as with bins that are empty."""
+        """The policy for a space; SpaceError if it is impossible there, such as an empty bin."""
         seed = seed if self._seed is None else self._seed
         return POLICIES[self._name](space, seed, **self._arguments)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """The paths of iteration `runner.iter`."""
+        """Sets the path of iteration `runner.iter`."""
         assert self._policy is not None
         backbone, step = _backbone(runner), runner.iter
         if step < self._warmup_iters:
@@ -71,7 +71,7 @@ class PathSamplingHook(Hook):
             return
         if step == self._warmup_iters > 0:
             backbone.inflate()
-            runner.logger.info("warm-up ends: its path is inflated into every choice")
+            runner.logger.info("end of warm-up: its path is inflated into every choice")
         *others, last = self._policy.paths(step)
         for path in others:
             _accumulate(runner, backbone, path, data_batch)
@@ -82,7 +82,7 @@ def _read_policy(policy: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     arguments: dict[str, Any] = {"type": policy} if isinstance(policy, str) else dict(policy)
     name = arguments.pop("type", None)
     if name not in POLICIES:
-        raise UserError(f"path policy {name!r} is unknown: it may be {', '.join(POLICIES)}")
+        raise UserError(f"path policy {name!r} is unknown; it may be {', '.join(POLICIES)}")
     known = list(inspect.signature(POLICIES[name]).parameters)[2:]
     for key in arguments:
         if key not in known:
@@ -102,15 +102,15 @@ def _read_budgets(budgets: Sequence[Mapping[str, Any]]) -> list[Budget]:
         raise UserError(f"budgets of the path policy: {error}") from None
 
 
-def _accumulate(runner: Any, backbone: Any, path: Path, data_batch: Any) -> None:
-    """Add the gradients of one path to those of the step.
+def _accumulate(runner: Any, backbone: Any, path: PathChoices, data_batch: Any) -> None:
+    """Add the gradients of one path to the gradients of the step.
 
-    Several processes average them at once: averaging sums of gradients that are averages already
-    leaves those as they are.
+    Distributed training averages gradients after every backward pass, and so averages these again
+    with the next path. That changes nothing, as they are equal in all processes.
     """
     model, optim_wrapper = runner.model, runner.optim_wrapper
     backbone.set_path(path)
-    before = optim_wrapper._inner_count  # this is no iteration of its own
+    before = optim_wrapper._inner_count  # gradient accumulation counts iterations, not paths
     with optim_wrapper.optim_context(model):
         data = unwrapped(model).data_preprocessor(deepcopy(data_batch), True)
         losses = model(**data, mode="loss")

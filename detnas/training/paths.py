@@ -1,7 +1,7 @@
-"""Path policies: which paths of the supernet train at an iteration.
+"""Path policies: which paths of the supernet an iteration trains.
 
-A policy is a function of (seed, step) alone, so that every rank knows the paths of a step without
-being told, and a resumed run goes on with the same ones.
+A policy is a function of (seed, step) alone, so all ranks agree on the paths of a step without
+communication, and a resumed run continues with the same paths.
 """
 
 from collections.abc import Sequence
@@ -15,42 +15,41 @@ from detnas.training.seeding import PATH
 from search_space.sampling import Budget, BudgetSampler, InfeasibleBudgetError
 from search_space.spaces import SearchSpace
 
-Path = tuple[int, ...]
+PathChoices = tuple[int, ...]  # the choice of each block
 
 
 class PathPolicy(Protocol):
-    """The paths of a step."""
+    """Chooses the paths of every step."""
 
-    def paths(self, step: int) -> tuple[Path, ...]:
-        """Choices of every block, for each path whose gradients make iteration `step` (from 0)."""
+    def paths(self, step: int) -> tuple[PathChoices, ...]:
+        """The paths whose gradients are summed in iteration `step`, counted from 0."""
 
 
 class UniformPaths:
-    """One path a step; every architecture within the budgets equally likely (DetNAS, section 3.2).
+    """One path per step, drawn uniformly within the budgets (DetNAS, section 3.2).
 
     Args:
         space: of the supernet.
         seed: of the run.
-        budgets: none takes the whole space.
+        budgets: bounds on costs; empty means the whole space.
     """
 
     def __init__(self, space: SearchSpace, seed: int, budgets: Sequence[Budget] = ()) -> None:
         self._sampler = BudgetSampler(space, budgets)
         self._seed = seed
 
-    def paths(self, step: int) -> tuple[Path, ...]:
+    def paths(self, step: int) -> tuple[PathChoices, ...]:
         """See `PathPolicy.paths`."""
         rng = np.random.default_rng([self._seed, PATH, step])
         return (tuple(self._sampler.sample(rng, 1)[0].tolist()),)
 
 
 class UniformBinPaths:
-    """One path a step: first a bin of the cost, each equally likely, then a path within it.
+    """One path per step: a bin of the cost drawn uniformly, then a path uniformly within the bin.
 
-    The authors' code draws so in pretraining, by rejection, over seven bins of 10M multiply-adds;
-    here each path within a bin has exactly the same probability. Both edges belong to a bin, as
-    theirs do. Rare costs, at both ends of the distribution, are trained more than under
-    `UniformPaths`.
+    The authors' code does this in pretraining, by rejection sampling over seven bins of 10M
+    multiply-adds; here paths within a bin have exactly equal probability. As in their code, both
+    edges belong to a bin. Paths of rare costs are trained more often than with `UniformPaths`.
 
     Args:
         space: of the supernet.
@@ -58,11 +57,11 @@ class UniformBinPaths:
         cost: "macs" or "params".
         lower: the lowest bin's lower edge.
         upper: the highest bin's upper edge.
-        bins: how many, all of the same width.
-        input_size: (channels, height, width) that the multiply-adds hold for.
+        bins: how many bins of equal width.
+        input_size: (channels, height, width) for the multiply-adds.
     Raises:
-        ValueError: the edges or the number of bins make no bins.
-        InfeasibleBudgetError: a bin holds no architecture; names it.
+        UserError: there are no bins, or the edges are in the wrong order.
+        InfeasibleBudgetError: a bin has no architecture.
     """
 
     def __init__(
@@ -89,7 +88,7 @@ class UniformBinPaths:
             self._samplers.append(sampler)
         self._seed = seed
 
-    def paths(self, step: int) -> tuple[Path, ...]:
+    def paths(self, step: int) -> tuple[PathChoices, ...]:
         """See `PathPolicy.paths`."""
         rng = np.random.default_rng([self._seed, PATH, step])
         sampler = self._samplers[rng.integers(len(self._samplers))]
@@ -97,12 +96,11 @@ class UniformBinPaths:
 
 
 class StrictlyFairPaths:
-    """As many paths a step as a block has choices; each choice of each block is in exactly one.
+    """Several paths per step, which together use each choice of each block exactly once.
 
-    FairNAS (1907.01845, algorithm 1): every block has its own random permutation of the choices,
-    the i-th path takes the i-th of each, and the gradients of all paths are summed before one step
-    of the optimiser. A step costs as much as one of each path; layers that all paths share (stem,
-    neck, head) get the sum of their gradients.
+    FairNAS (1907.01845, algorithm 1): every block has a random permutation of its choices, the i-th
+    path takes the i-th choice of each block, and the gradients of all paths are summed before the
+    optimiser's step. Layers that all paths share (stem, neck, head) get the sum of their gradients.
 
     Args:
         space: of the supernet.
@@ -113,7 +111,7 @@ class StrictlyFairPaths:
         self._shape = (space.num_blocks, space.num_choices)
         self._seed = seed
 
-    def paths(self, step: int) -> tuple[Path, ...]:
+    def paths(self, step: int) -> tuple[PathChoices, ...]:
         """See `PathPolicy.paths`."""
         rng = np.random.default_rng([self._seed, PATH, step])
         blocks, choices = self._shape

@@ -1,4 +1,4 @@
-"""mmengine's Runner with what DetNAS adds: safe loading, seeded steps, atomic checkpoints."""
+"""mmengine's Runner with safe loading, seeded steps and atomic checkpoints."""
 
 import logging
 import os
@@ -24,12 +24,12 @@ from detnas.training.seeding import StepSeedHook, seeded_dataloader
 
 
 class DetNASRunner(Runner):
-    """Trains any OpenMMLab model as mmengine does, by the project's rules.
+    """A Runner for any OpenMMLab model.
 
-    Checkpoints are read without unpickling and checked against the backbone; order, augmentation
-    and every draw of a step are functions of (seed, step). Keys of ours in the config: `amp`
-    ("bf16", "fp16") trains in that precision, `console_level` keeps the console quieter than the
-    log file.
+    Checkpoints are read without unpickling and checked against the backbone. Data order,
+    augmentation and all random numbers of a step are functions of (seed, step). Additional config
+    keys: `amp` ("bf16" or "fp16") is the precision of training, and `console_level` is a log level
+    for the console alone.
     """
 
     _train_dataloader: Any
@@ -41,10 +41,10 @@ class DetNASRunner(Runner):
         strict: bool = False,
         revise_keys: list[tuple[str, str]] | None = None,
     ) -> dict[str, Any]:
-        """As mmengine's, through `read_checkpoint`; a supernet's weights are sliced for a subnet.
+        """Load through `read_checkpoint`; a subnet takes its slice of a supernet's weights.
 
         Raises:
-            FileNotFoundError, ValueError: as `read_checkpoint` and `fit_backbone`.
+            UserError: as `read_checkpoint` and `fit_backbone`.
         """
         checkpoint = read_checkpoint(filename)
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
@@ -62,22 +62,22 @@ class DetNASRunner(Runner):
         return checkpoint
 
     def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
-        """As mmengine's, to a temporary name first: a kill leaves no half a checkpoint."""
+        """Save under a temporary name and rename, so that a kill leaves no partial checkpoint."""
         temporary = f".{filename}.tmp"
         super().save_checkpoint(out_dir, temporary, *args, **kwargs)
         if self.rank == 0:
             (Path(out_dir) / temporary).replace(Path(out_dir) / filename)
 
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
-        """As mmengine's, on CPUs too, and for supernets, whose unused choices get no gradient.
+        """Wrap also on CPUs, and allow unused parameters for supernets.
 
-        SyncBN needs CUDA; elsewhere plain batch norm takes its place.
+        SyncBN needs CUDA; on other devices it is replaced by plain batch norm.
         """
         on_cuda = get_device() == "cuda"
         if on_cuda and self.distributed and self.cfg.get("sync_bn") is not None:
             model = convert_sync_batchnorm(model, self.cfg.sync_bn)
         elif not on_cuda and _holds_sync_bn(model):
-            self.logger.info("SyncBN becomes plain batch norm: there is no CUDA device")
+            self.logger.info("SyncBN is replaced by plain batch norm: there is no CUDA device")
             model = revert_sync_batchnorm(model)
         if model_wrapper_cfg is not None:
             return super().wrap_model(model_wrapper_cfg, model)
@@ -93,26 +93,26 @@ class DetNASRunner(Runner):
         )
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
-        """As mmengine's, in the precision of the config's key `amp`."""
+        """Build a wrapper for the precision in the config's key `amp`."""
         if isinstance(optim_wrapper, dict):
             optim_wrapper = with_precision(optim_wrapper, self.cfg.get("amp"))
         return super().build_optim_wrapper(optim_wrapper)
 
     def build_train_loop(self, loop: Any) -> Any:
-        """As mmengine's, over a dataloader whose order and augmentation follow (seed, step)."""
+        """Build a loop whose data order and augmentation are functions of (seed, step)."""
         if isinstance(loop, dict) and isinstance(self._train_dataloader, dict):
             by_epoch = loop.get("by_epoch", loop.get("type") != "IterBasedTrainLoop")
             self._train_dataloader = seeded_dataloader(self._train_dataloader, by_epoch, self.seed)
         return super().build_train_loop(loop)
 
     def register_hooks(self, default_hooks: Any = None, custom_hooks: Any = None) -> None:
-        """As mmengine's, and the hooks that every run of ours has."""
+        """Register also the hooks of every DetNAS run."""
         super().register_hooks(default_hooks, custom_hooks)
         self.register_hook(StepSeedHook(self.seed))
         self.register_hook(CheckpointHooks())
 
     def build_logger(self, log_level: int | str = "INFO", **kwargs: Any) -> MMLogger:
-        """As mmengine's, with the console at the config's `console_level`."""
+        """Build a logger with the console at the config's `console_level`."""
         logger = super().build_logger(log_level=log_level, **kwargs)
         level = self.cfg.get("console_level")
         if level is not None:

@@ -1,7 +1,7 @@
 """Randomness as a function of (seed, step): data order, augmentation, paths, RoI sampling, dropout.
 
-Nothing here depends on how many random numbers were drawn before, nor on the number of loader
-workers, so a resumed run goes on exactly as the one that was not interrupted.
+It depends neither on earlier random numbers nor on the number of loader workers, so a resumed run
+equals an uninterrupted one exactly.
 """
 
 import random
@@ -18,29 +18,29 @@ from torch.utils.data import Sampler
 
 from detnas.errors import UserError
 
-# One number for each use, so that two uses of the same (seed, step) draw different numbers.
+# A number per use, so that two uses of the same (seed, step) draw different numbers.
 ORDER, AUGMENTATION, STEP, PATH = range(4)
 
 
 def derive_seed(seed: int, use: int, *parts: int) -> int:
-    """A 32-bit seed that is a function of the run's seed, of the use and of `parts`."""
+    """A 32-bit seed from the run's seed, the use and `parts`."""
     return int(np.random.SeedSequence([seed, use, *parts]).generate_state(1)[0])
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python's, numpy's and torch's global generators."""
+    """Seed the global generators of Python, numpy and torch."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - OpenMMLab's transforms draw from the global generator
     torch.manual_seed(seed)
 
 
 class SeededIndex(int):
-    """An index into a dataset that carries the seed of its augmentation to the loader's worker."""
+    """A dataset index that carries the seed of its augmentation to the loader worker."""
 
     seed: int
 
     def __new__(cls, index: int, seed: int) -> "SeededIndex":
-        """An int equal to `index`."""
+        """Create an int equal to `index`."""
         self = super().__new__(cls, index)
         self.seed = seed
         return self
@@ -51,17 +51,17 @@ class SeededIndex(int):
 
 @DATA_SAMPLERS.register_module()
 class SeededSampler(Sampler[int]):
-    """Shuffled indices of one epoch, or of all epochs without end, striding over the ranks.
+    """Shuffled indices of one epoch, or of endless epochs, distributed over the ranks in turn.
 
     Args:
         dataset: anything with a length.
         seed: the run's seed.
-        shuffle: a new permutation each epoch; else the order of the dataset.
-        infinite: go on over the epochs (for iteration-based loops), else stop after one, and
-            round up so that every rank has as many.
-        same_orientation: every so many images, counted over all ranks, are all upright or all
-            wide, as mmdet's AspectRatioBatchSampler makes a batch; an epoch leaves out the few
-            images that fill no group, others in each epoch. 0 groups nothing.
+        shuffle: draw a new permutation each epoch; otherwise keep the order of the dataset.
+        infinite: continue over the epochs (for iteration-based loops); otherwise stop after one
+            epoch, rounded up so that all ranks have the same number of indices.
+        same_orientation: size of groups of images, counted over all ranks, that are all upright or
+            all wide, as in the batches of mmdet's AspectRatioBatchSampler. An epoch omits the few
+            images that fill no group; they differ between epochs. 0 disables grouping.
     """
 
     def __init__(
@@ -88,8 +88,8 @@ class SeededSampler(Sampler[int]):
             self._size = sum(n // same_orientation * same_orientation for n in kinds)
             if self._size == 0:
                 raise UserError(
-                    f"no {same_orientation} of the {len(dataset)} training images have one "
-                    "orientation: take a smaller batch, or remove batch_sampler from the config"
+                    f"no {same_orientation} of the {len(dataset)} training images have the same "
+                    "orientation: use a smaller batch, or remove batch_sampler from the config"
                 )
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -129,24 +129,24 @@ class SeededSampler(Sampler[int]):
         return self._endless() if self._infinite else self._one_epoch()
 
     def __len__(self) -> int:
-        """Indices of this rank in an epoch; of all ranks together where the sampler is infinite."""
+        """Indices of this rank in an epoch; of all ranks together if the sampler is infinite."""
         return self._size if self._infinite else -(-self._size // self._world_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration gives."""
+        """Set the epoch of the next iterator."""
         self._epoch = epoch
 
     def skip(self, num_samples: int) -> None:
-        """Start after `num_samples` indices of this rank; mmengine calls it on resuming."""
+        """Skip `num_samples` indices of this rank; mmengine calls this on resuming."""
         self._skipped = num_samples
 
 
 @DATASETS.register_module()
 class SeededDataset:
-    """A dataset whose every item is made under the seed that its index carries.
+    """A dataset that seeds the global generators for every item from its `SeededIndex`.
 
     Args:
-        dataset: a dataset or its config. Whatever is not here is answered by it.
+        dataset: the inner dataset or its config; other attributes are forwarded to it.
     """
 
     def __init__(self, dataset: Any) -> None:
@@ -162,7 +162,7 @@ class SeededDataset:
 
     @property
     def pipeline(self) -> Any:
-        """The inner dataset's, which mmdet's PipelineSwitchHook replaces."""
+        """The inner dataset's pipeline, which mmdet's PipelineSwitchHook replaces."""
         return self.dataset.pipeline
 
     @pipeline.setter
@@ -170,17 +170,17 @@ class SeededDataset:
         self.dataset.pipeline = pipeline
 
     def __getattr__(self, name: str) -> Any:
-        if name == "dataset":  # not yet there while unpickling
+        if name == "dataset":  # not set yet while unpickling
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
 
 def seeded_dataloader(dataloader: Mapping[str, Any], by_epoch: bool, seed: int) -> dict[str, Any]:
-    """A train dataloader's config with order and augmentation made functions of (seed, step).
+    """A train dataloader's config with order and augmentation as functions of (seed, step).
 
-    mmengine's DefaultSampler and InfiniteSampler are replaced by `SeededSampler`, and with them
-    mmdet's AspectRatioBatchSampler, whose batches depend on all that came before; a sampler of
-    another kind is kept, and its order is its own business.
+    `SeededSampler` replaces mmengine's DefaultSampler and InfiniteSampler, and with them mmdet's
+    AspectRatioBatchSampler, whose batches depend on all earlier ones. Other samplers are kept, with
+    whatever order they have.
     """
     config = deepcopy(dict(dataloader))
     sampler = dict(config.get("sampler") or {})
@@ -198,23 +198,23 @@ def seeded_dataloader(dataloader: Mapping[str, Any], by_epoch: bool, seed: int) 
             config["sampler"]["same_orientation"] = config["batch_size"] * processes
     config["dataset"] = {"type": "SeededDataset", "dataset": config["dataset"]}
     if config.get("num_workers", 0) == 0:
-        config["persistent_workers"] = False  # torch refuses it where there are none
+        config["persistent_workers"] = False  # torch rejects it without workers
     return config
 
 
 @HOOKS.register_module()
 class StepSeedHook(Hook):
-    """Seeds the global generators of every rank at every step: RoI sampling, dropout.
+    """Seeds the global generators of every rank at every step, for RoI sampling and dropout.
 
     Args:
         seed: the run's seed.
     """
 
-    priority = "HIGHEST"  # before the path hook, which may compute some paths of the step itself
+    priority = "HIGHEST"  # before the path hook, which may compute gradients
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        """Runs after the batch was loaded and before the forward pass."""
+        """Seeds after the batch was loaded and before the forward pass."""
         seed_everything(derive_seed(self._seed, STEP, runner.iter, runner.rank))

@@ -1,11 +1,11 @@
-"""How fast images are read from a zip and a tar, against the folder they were packed from.
+"""Speed of reading images from a zip and a tar, compared with a folder.
 
     python scripts/benchmark/archive_reading.py [--folder DIR] [--cold] [--decode]
 
-Reads every image of a folder in random order through mmengine's file backends, as a dataset's
-transform does, from the folder, a zip (stored) and a tar, round by round in turn. Without
-`--folder` it makes JPEGs of noise of about 20 KB first. Images and archives are made in the work
-directory where they are not there yet.
+Reads the images of a folder in random order through mmengine's file backends, as a dataset's
+transform does, from the folder, a zip (stored) and a tar, in alternating rounds. Without `--folder`
+it first creates JPEGs of noise of about 20 KB. Images and archives are created in the work
+directory if they do not exist yet.
 """
 
 import argparse
@@ -27,11 +27,11 @@ from detnas.data.checks import folder_split
 from detnas.files import replacing
 
 PER_CLASS = 100
-NOISE, SIDE = (24, 24, 3), 256  # noise of few pixels, enlarged, makes JPEGs of 20 KB
+NOISE, SIDE = (24, 24, 3), 256  # enlarged noise of this size gives JPEGs of 20 KB
 
 
 def make_images(folder: Path, images: int) -> None:
-    """JPEGs of noise, a hundred a class."""
+    """Write JPEGs of noise, a hundred per class."""
     rng = np.random.default_rng(0)
     for i in range(images):
         path = folder / f"class_{i // PER_CLASS:04d}" / f"{i:06d}.jpg"
@@ -41,7 +41,7 @@ def make_images(folder: Path, images: int) -> None:
 
 
 def make_archives(folder: Path, work_dir: Path) -> dict[str, str]:
-    """The folder as a zip and as a tar, and the roots of the three."""
+    """Pack the folder as a zip and as a tar; return the roots of all three."""
     roots = {"folder": str(folder)}
     for kind in ("zip", "tar"):
         path = work_dir / f"{folder.name}.{kind}"
@@ -68,7 +68,7 @@ def forget(files: list[Path]) -> None:
 
 
 def seconds(root: str, names: list[str], decode: bool) -> float:
-    """How long reading all names takes."""
+    """The time to read all names."""
     start = time.perf_counter()
     for name in names:
         content = get(f"{root}/{name}")
@@ -80,11 +80,11 @@ def seconds(root: str, names: list[str], decode: bool) -> float:
 def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, help="one folder a class; default: made")
-    parser.add_argument("--images", type=int, default=5000, help="how many to make, or to read")
+    parser.add_argument("--folder", type=Path, help="one subfolder per class (default: created)")
+    parser.add_argument("--images", type=int, default=5000, help="how many to create or to read")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--decode", action="store_true", help="decode what is read, too")
-    parser.add_argument("--cold", action="store_true", help="empty the page cache before each")
+    parser.add_argument("--decode", action="store_true", help="also decode the images")
+    parser.add_argument("--cold", action="store_true", help="drop the page cache before each round")
     parser.add_argument("--work-dir", type=Path, default=Path("work_dirs/benchmark/archives"))
     options = parser.parse_args()
     folder = options.folder or options.work_dir / "images"

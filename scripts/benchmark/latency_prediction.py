@@ -1,11 +1,11 @@
-"""How well the sum of a latency table predicts the time of whole backbones.
+"""How well the sum over a latency table predicts the latency of whole backbones.
 
     python scripts/benchmark/latency_prediction.py [--space small] [--input-size H W] [--seed 0 1 2]
 
-For every seed: builds a table, draws architectures uniformly from the whole space, and measures
-them whole in two sessions of interleaved rounds. Prints the rank correlation (Spearman) of the sum
-with either session, which the correlation between the two sessions limits, that of multiply-adds
-for comparison, and the relative error of the sum. Then the mean and the range over the seeds.
+For every seed it builds a table, draws architectures uniformly from the whole space, and measures
+their backbones in two sessions of interleaved rounds. It prints the rank correlation (Spearman) of
+the sum with the sessions, the correlation between the two sessions (an upper limit), that of
+multiply-adds for comparison, and the relative error of the sum; then mean and range over the seeds.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""What a step of optimiser and scheduler costs with two parameter groups, and with one for each.
+"""Time of an optimiser and scheduler step with two parameter groups and with one per parameter.
 
     python scripts/benchmark/optimiser_groups.py [--spaces small large] [--rounds 9] [--steps 20]
 
-The paper's pretraining of a supernet (SGD with momentum, linear decay), once with our constructor
-`TwoGroups` and once with mmengine's `paramwise_cfg=dict(flat_decay_mult=0.0)`, which make the same
-step. One random path has gradients, as in training. No forward pass is computed; rounds of the two
+Steps the paper's pretraining of a supernet (SGD with momentum, linear decay) with our constructor
+`TwoGroups` and with mmengine's `paramwise_cfg=dict(flat_decay_mult=0.0)`; both make the same step.
+One random path has gradients, as in training; there is no forward pass. Rounds of the two
 alternate. Prints medians, and the ratio of every round.
 """
 
@@ -69,7 +69,7 @@ def measure(space: str, rounds: int, steps: int) -> None:
         wrapper = build_optim_wrapper(copy, {**config.optim_wrapper.to_dict(), **changes})
         schedule = config.param_scheduler[0].to_dict()
         built[name] = wrapper, PARAM_SCHEDULERS.build(schedule, default_args={"optimizer": wrapper})
-        step_seconds(*built[name], steps)  # makes the momenta
+        step_seconds(*built[name], steps)  # creates the momentum buffers
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in built}
     for i in range(rounds):
         for name in list(built) if i % 2 else reversed(list(built)):

@@ -1,10 +1,11 @@
-"""How fast architectures are drawn inside a budget, against drawing and rejecting.
+"""Speed of drawing architectures inside a budget, compared with rejection sampling.
 
     python scripts/benchmark/sampling.py [--draws 10000] [--seed 0] [--seconds 5]
 
-For several bounds on multiply-adds: the share of the space inside, the time to build the table of
-counts, the time of the draws, and hits per second of both ways. Rejection draws uniformly from the
-whole space in batches for the given seconds; where nothing is hit, the share tells what to expect.
+For several bounds on multiply-adds it prints the share of the space inside, the time to build the
+table of counts, the time of the draws, and draws inside the budget per second for both methods.
+Rejection draws uniformly from the whole space, in batches, for the given seconds; if it hits
+nothing, the expected rate is computed from the share.
 """
 
 import argparse
@@ -22,7 +23,7 @@ LINE = "{:<7}{:>9}{:>11}{:>9}{:>11}{:>12}{:>19}"
 
 
 def rejection_rate(space: SearchSpace, upper: float, seconds: float, seed: int) -> tuple[int, int]:
-    """Hits and draws per second of uniform draws, of which those over the bound are rejected."""
+    """Hits and draws per second of rejection sampling."""
     table, rng = macs_table(space), np.random.default_rng(seed)
     hits = draws = 0
     began = time.perf_counter()
@@ -36,7 +37,7 @@ def rejection_rate(space: SearchSpace, upper: float, seconds: float, seed: int) 
 def measure(name: str, upper: float, options: argparse.Namespace) -> str:
     """One line of the table."""
     space = SPACES[name]
-    macs_table(space)  # kept by the space; not what is measured
+    macs_table(space)  # cached by the space; not part of the measurement
     began = time.perf_counter()
     sampler = BudgetSampler(space, [Budget("macs", upper=upper)])
     built = time.perf_counter()

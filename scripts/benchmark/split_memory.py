@@ -1,10 +1,10 @@
-"""Time and memory of `detnas split` on a large COCO annotation file, beside reading it with json.
+"""Time and memory of `detnas split` on a large COCO file, compared with reading it by `json`.
 
     python scripts/benchmark/split_memory.py [--megabytes 500] [--take 5000] [--folder DIR]
 
-Writes a made-up annotation file of the given size in COCO 2017's proportions (7.3 boxes an image,
-polygons of two decimals, some 500 bytes a box) into a temporary folder and runs, each in a process
-of its own: the split, `read_coco`, and `json.loads`. Prints the seconds and the peak resident
+Writes a synthetic annotation file of the given size to a temporary folder, with the proportions of
+COCO 2017 (7.3 boxes per image, polygons of two decimals, about 500 bytes per box). Runs the split,
+`read_coco` and `json.loads`, each in its own process, and prints the time and the peak resident
 memory of each.
 """
 
@@ -38,7 +38,7 @@ PROGRAMS = {
 
 
 def shapes(rng: np.random.Generator) -> Iterator[str]:
-    """Ends of annotation records: an outline of some points, its box and its area, as JSON."""
+    """Annotation records as JSON without their ids: a polygon, its box and its area."""
     for _ in range(SHAPES):
         points = 4 + int(rng.gamma(2.0, 11.0))
         angles = np.sort(rng.uniform(0, 2 * np.pi, points))
@@ -58,7 +58,7 @@ def shapes(rng: np.random.Generator) -> Iterator[str]:
 
 
 def write_annotations(path: Path, size: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Write a COCO file of about `size` bytes; the numbers of images and annotations in it."""
+    """Write a COCO file of about `size` bytes; return the numbers of images and annotations."""
     ends = list(shapes(rng))
     image_bytes, box_bytes = len(image_record(0)) + 2, np.mean([len(end) for end in ends]) + 40
     images = int(size / (image_bytes + BOXES_PER_IMAGE * box_bytes))
@@ -79,7 +79,7 @@ def write_annotations(path: Path, size: int, rng: np.random.Generator) -> tuple[
 
 
 def image_record(index: int) -> str:
-    """One image with the keys that COCO's have."""
+    """One image record with the keys of COCO."""
     name = f"{index:012d}.jpg"
     url = f"http://images.example.org/train2017/{name}"
     return (
@@ -97,10 +97,10 @@ def write_list(file: TextIO, records: Iterator[str]) -> None:
 
 
 def measure(program: str) -> tuple[float, int]:
-    """Run a program in a process of its own: seconds, and peak resident memory in bytes."""
+    """Run a program in a new process; return its seconds and peak resident memory in bytes."""
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-c", program])
-    # Of this child alone; getrusage(RUSAGE_CHILDREN) has the largest of all children so far.
+    # Usage of this child alone; getrusage(RUSAGE_CHILDREN) gives the maximum of all children.
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -1,9 +1,9 @@
-"""How much a supernet learns in a short pretraining, with and without warm-up of one path.
+"""Accuracy of a supernet after a short pretraining, with and without warm-up of one path.
 
     python scripts/benchmark/supernet_warmup.py [--seeds 0 1 2] [--work-dir DIR]
 
-Trains the demo's pretraining with `warmup_iters` as configured and with 0, for several seeds, and
-prints the accuracy on held-out crops of random paths (recalibrated batch norm), mean and spread.
+Runs the demo's pretraining for several seeds, with `warmup_iters` as configured and with 0. Prints
+the accuracy of random paths on held-out crops, with recalibrated batch norm: mean and all seeds.
 """
 
 import argparse

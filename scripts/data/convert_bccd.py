@@ -3,13 +3,13 @@
     python scripts/data/convert_bccd.py SOURCE DEST
 
 SOURCE is a copy of the GitHub repository Shenggan/BCCD_Dataset (MIT licence), which holds
-BCCD/Annotations, BCCD/JPEGImages and BCCD/ImageSets/Main. DEST, which must not exist yet, receives
+BCCD/Annotations, BCCD/JPEGImages and BCCD/ImageSets/Main. DEST, which must not exist yet, will have
 
     images/*.jpg                                              unchanged, all splits together
     annotations/instances_{train,search,val,trainsearch}.json
 
 where train, search and val are the repository's train.txt, val.txt and test.txt, and trainsearch is
-train and search joined. Boxes without an area are dropped and reported. Ids run on from one split
+train and search joined. Boxes without an area are dropped and reported. Ids continue from one split
 to the next.
 """
 
@@ -23,6 +23,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from detnas.data.folders import new_folder
+from detnas.errors import UserError
 
 CATEGORIES = ("RBC", "WBC", "Platelets")
 SPLITS = {"train": "train", "search": "val", "val": "test"}  # ours: theirs
@@ -34,8 +35,8 @@ LICENSE = {
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """One image's annotation: file name, size in pixels, and boxes (category, x, y, w, h)."""
+class ImageLabels:
+    """The annotation of an image: file name, size in pixels, boxes (category, x, y, w, h)."""
 
     file_name: str
     width: int
@@ -64,28 +65,28 @@ class Records:
 
 
 def check_source(source: Path) -> Path:
-    """The folder with the data inside SOURCE; ValueError when its layout is not BCCD's."""
+    """The data folder in SOURCE; UserError if its layout is not that of BCCD."""
     root = source / "BCCD"
     lists = [root / "ImageSets" / "Main" / f"{name}.txt" for name in SPLITS.values()]
     for path in (root / "Annotations", root / "JPEGImages", *lists):
         if not path.exists():
-            raise ValueError(
+            raise UserError(
                 f"{path} does not exist; SOURCE must be a copy of the repository "
                 "Shenggan/BCCD_Dataset"
             )
     return root
 
 
-def read_labels(root: Path, stem: str) -> Labelled:
-    """One image's XML; ValueError when it is missing, not VOC, or names another category."""
+def read_labels(root: Path, stem: str) -> ImageLabels:
+    """Read the XML of an image; UserError if it is missing, not VOC, or has another category."""
     path = root / "Annotations" / f"{stem}.xml"
     try:
         tree = ElementTree.parse(path).getroot()
         boxes = tuple(_read_box(node) for node in tree.iter("object"))
         width, height = (int(_text(tree, f"size/{side}")) for side in ("width", "height"))
     except (OSError, ElementTree.ParseError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read ({error}); fetch SOURCE anew") from error
-    return Labelled(f"{stem}.jpg", width, height, boxes)
+        raise UserError(f"{path} cannot be read ({error}); download SOURCE again") from error
+    return ImageLabels(f"{stem}.jpg", width, height, boxes)
 
 
 def _text(node: ElementTree.Element, path: str) -> str:
@@ -98,15 +99,15 @@ def _text(node: ElementTree.Element, path: str) -> str:
 def _read_box(node: ElementTree.Element) -> tuple[str, float, float, float, float]:
     name = _text(node, "name")
     if name not in CATEGORIES:
-        raise ValueError(f"category {name!r} is none of {', '.join(CATEGORIES)}")
+        raise ValueError(f"category {name!r} is not one of {', '.join(CATEGORIES)}")
     left, top, right, bottom = (
         float(_text(node, f"bndbox/{side}")) for side in ("xmin", "ymin", "xmax", "ymax")
     )
     return name, left, top, right - left, bottom - top
 
 
-def add_image(records: Records, labels: Labelled, image_id: int, first_id: int) -> int:
-    """Append an image and its boxes, numbered from `first_id`; the number of boxes added."""
+def add_image(records: Records, labels: ImageLabels, image_id: int, first_id: int) -> int:
+    """Append an image and its boxes, with ids from `first_id`; return how many boxes were added."""
     size = {"width": labels.width, "height": labels.height}
     records.images.append({"id": image_id, "file_name": labels.file_name, **size, "license": 1})
     added = 0
@@ -129,7 +130,7 @@ def add_image(records: Records, labels: Labelled, image_id: int, first_id: int) 
 
 
 def convert(source: Path, dest: Path) -> None:
-    """Write DEST from SOURCE, whole or not at all; ValueError when either is not as it must be."""
+    """Write DEST, completely or not at all; UserError if SOURCE or DEST is invalid."""
     root = check_source(source)
     with new_folder(dest) as folder:
         (folder / "images").mkdir()
@@ -142,7 +143,7 @@ def convert(source: Path, dest: Path) -> None:
                 labels = read_labels(root, stem)
                 image = root / "JPEGImages" / labels.file_name
                 if not image.is_file():
-                    raise ValueError(f"{image} does not exist; fetch SOURCE anew")
+                    raise UserError(f"{image} does not exist; download SOURCE again")
                 shutil.copyfile(image, folder / "images" / labels.file_name)
                 box_id += add_image(splits[name], labels, image_id, box_id)
                 image_id += 1
@@ -154,7 +155,7 @@ def convert(source: Path, dest: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; exit status 2 when SOURCE or DEST is not as it must be."""
+    """Run the command; returns 2 if SOURCE or DEST is invalid."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -163,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         convert(options.source, options.dest)
-    except ValueError as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -1,15 +1,15 @@
-"""Bring Tiny ImageNet into the ImageFolder layout, all 200 classes or some of them.
+"""Convert Tiny ImageNet to the ImageFolder layout, all 200 classes or some of them.
 
     python scripts/data/convert_tiny_imagenet.py SOURCE DEST [--every 4] [--per-class 155]
 
 SOURCE is the unpacked folder tiny-imagenet-200 from tiny-imagenet-200.zip, which Stanford's course
 CS231N offers. Its photos come from ImageNet, whose terms allow non-commercial research and
-education only: do not publish or commit them. DEST, which must not exist yet, receives
+education only: do not publish or commit them. DEST, which must not exist yet, will have
 
     train/<wnid>/*.jpg, val/<wnid>/*.jpg     64x64, bytes unchanged; some are greyscale
-    classes.txt                              a line a class: wnid, tab, names
+    classes.txt                              one line per class: wnid, tab, names
 
-The labelled val becomes val; the unlabelled test part is left out.
+The unlabelled test part is omitted.
 """
 
 import argparse
@@ -18,36 +18,37 @@ import sys
 from pathlib import Path
 
 from detnas.data.folders import new_folder
+from detnas.errors import UserError
 
 
 def check_source(source: Path) -> None:
-    """ValueError when SOURCE is not laid out as tiny-imagenet-200."""
+    """Raise UserError if the layout of SOURCE is not that of tiny-imagenet-200."""
     val = source / "val"
     parts = (source / "wnids.txt", source / "words.txt", source / "train", val / "images")
     for path in (*parts, val / "val_annotations.txt"):
         if not path.exists():
-            raise ValueError(
+            raise UserError(
                 f"{path} does not exist; SOURCE must be the unpacked folder tiny-imagenet-200"
             )
 
 
 def read_classes(source: Path, every: int) -> dict[str, str]:
-    """Names by wnid: every `every`-th of the sorted wnids, beginning with the first."""
+    """Names by wnid, for every `every`-th of the sorted wnids from the first."""
     wnids = sorted((source / "wnids.txt").read_text().split())[::every]
     lines = (source / "words.txt").read_text().splitlines()
     words = dict(line.split("\t", 1) for line in lines if "\t" in line)
     for wnid in wnids:
         if wnid not in words:
-            raise ValueError(f"{source / 'words.txt'} has no line for {wnid}; unpack SOURCE anew")
+            raise UserError(f"{source / 'words.txt'} has no line for {wnid}; unpack SOURCE again")
     return {wnid: words[wnid] for wnid in wnids}
 
 
 def train_images(source: Path, wnid: str) -> list[Path]:
-    """The training images of a class, sorted; ValueError when there are none."""
+    """The training images of a class, sorted; UserError if there are none."""
     folder = source / "train" / wnid / "images"
     images = sorted(folder.glob("*.JPEG"))
     if not images:
-        raise ValueError(f"{folder} holds no *.JPEG; unpack SOURCE anew")
+        raise UserError(f"{folder} has no *.JPEG; unpack SOURCE again")
     return images
 
 
@@ -61,19 +62,19 @@ def val_images(source: Path) -> dict[str, list[Path]]:
 
 
 def copy_images(images: list[Path], folder: Path) -> int:
-    """Copy images into `folder` with the suffix .jpg; how many."""
+    """Copy images into `folder` with the suffix .jpg; return how many."""
     folder.mkdir(parents=True)
     for image in images:
         if not image.is_file():
-            raise ValueError(f"{image} does not exist; unpack SOURCE anew")
+            raise UserError(f"{image} does not exist; unpack SOURCE again")
         shutil.copyfile(image, folder / f"{image.stem}.jpg")
     return len(images)
 
 
 def convert(source: Path, dest: Path, every: int = 1, per_class: int | None = None) -> None:
-    """Write DEST from SOURCE, whole or not at all; ValueError when either is not as it must be.
+    """Write DEST, completely or not at all; UserError if SOURCE or DEST is invalid.
 
-    `per_class` keeps the first so many training images of each class, in order of their names.
+    `per_class` is how many training images of each class to keep, in order of their names.
     """
     check_source(source)
     classes = read_classes(source, every)
@@ -82,7 +83,7 @@ def convert(source: Path, dest: Path, every: int = 1, per_class: int | None = No
         trained = validated = 0
         for wnid in classes:
             if wnid not in val:
-                raise ValueError(f"val_annotations.txt labels no image {wnid}; unpack SOURCE anew")
+                raise UserError(f"val_annotations.txt has no image of {wnid}; unpack SOURCE again")
             images = train_images(source, wnid)[:per_class]
             trained += copy_images(images, folder / "train" / wnid)
             validated += copy_images(val[wnid], folder / "val" / wnid)
@@ -99,7 +100,7 @@ def _at_least_one(text: str) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; exit status 2 when SOURCE or DEST is not as it must be."""
+    """Run the command; returns 2 if SOURCE or DEST is invalid."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -110,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         convert(options.source, options.dest, options.every, options.per_class)
-    except ValueError as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -1,4 +1,4 @@
-"""Two processes on CPUs: synchronised gradients, equal paths, the weights of the joint batch."""
+"""Distributed training in two CPU processes: gradients, paths, and weights as of one process."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from two_processes import classifier
+from ddp_worker import classifier
 
 from detnas.cli import main
 from detnas.data.digits import DigitCounts, write_digits
@@ -22,7 +22,7 @@ COUNTS = DigitCounts(train_crops=40, val_crops=10, train_scenes=8, search_scenes
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data, and a supernet's checkpoint whose batch-norm statistics are those of some images."""
+    """Demo data, and a supernet's checkpoint with batch-norm statistics of some images."""
     folder = tmp_path_factory.mktemp("two")
     write_digits(folder / "data", counts=COUNTS)
     torch.manual_seed(0)
@@ -43,11 +43,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ranks(folder: Path) -> list[dict[str, Any]]:
-    """What each of two processes found."""
+    """The results of two processes."""
     output = folder / "output"
     output.mkdir()
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command += [str(ROOT / "tests/detnas/two_processes.py"), str(folder / "data"), str(output)]
+    command += [str(ROOT / "tests/detnas/ddp_worker.py"), str(folder / "data"), str(output)]
     done = subprocess.run(
         [*command, str(folder / "supernet.pth")],
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
@@ -61,7 +61,7 @@ def ranks(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("what", ["retinanet", "faster_rcnn", "fair"])
-def test_synchronised_gradients_are_the_mean_of_each_ones_own(
+def test_synchronised_gradients_are_the_mean_over_processes(
     what: str, ranks: list[dict[str, Any]]
 ) -> None:
     one, other = (rank[what] for rank in ranks)
@@ -77,30 +77,30 @@ def test_synchronised_gradients_are_the_mean_of_each_ones_own(
         torch.testing.assert_close(synchronised, mean, rtol=1e-4, atol=1e-6 * mean.abs().max())
         used += 1
         different += not torch.allclose(own[0], own[1], rtol=1e-2)
-    assert different > used / 2  # each process had images of its own
+    assert different > used / 2  # the processes had different images
     unused = len(one["synchronised"]) - used
     assert (unused == 0) == (what == "fair")  # strictly fair: every choice of every block learns
 
 
-def test_ranks_train_the_same_paths_without_being_told(ranks: list[dict[str, Any]]) -> None:
+def test_ranks_train_the_same_paths(ranks: list[dict[str, Any]]) -> None:
     assert ranks[0]["path"] == ranks[1]["path"]
     assert ranks[0]["fair"]["paths"] == ranks[1]["fair"]["paths"]
 
 
-def test_no_warning_of_ddp_comes_with_the_steps(ranks: list[dict[str, Any]]) -> None:
+def test_steps_cause_no_ddp_warning(ranks: list[dict[str, Any]]) -> None:
     messages = [message for rank in ranks for message in rank["warnings"]]
     assert not [m for m in messages if "unused" in m or "DistributedDataParallel" in m]
 
 
-def test_syncbn_is_plain_batch_norm_on_cpus(ranks: list[dict[str, Any]]) -> None:
+def test_syncbn_becomes_plain_batch_norm_on_cpus(ranks: list[dict[str, Any]]) -> None:
     for rank in ranks:
         assert rank["retinanet"]["norm_layers"] == {"_BatchNormXd"}
 
 
-def test_two_processes_learn_what_one_learns_from_the_joint_batch(
+def test_two_processes_train_like_one_with_the_joint_batch(
     folder: Path, ranks: list[dict[str, Any]]
 ) -> None:
-    """Batch norm frozen; sums in another order: to 1e-5 of the largest weight, after 3 steps."""
+    """With frozen batch norm, weights agree to 1e-5 of the largest one after 3 steps."""
     runner = classifier(
         folder / "data", folder / "supernet.pth", folder / "joint", pretrain_batch_size=16
     )
@@ -113,10 +113,10 @@ def test_two_processes_learn_what_one_learns_from_the_joint_batch(
         assert (ranks[0]["weights"][name] - joint).abs().max() <= 1e-5 * largest, name
         if name in begun:
             moved += bool((joint - begun[name]).abs().max() > 1e-3 * largest)
-    assert moved > 50  # they learned: a hundred times the tolerance
+    assert moved > 50  # weights changed by over a hundred times the tolerance
 
 
-def test_a_launcher_that_did_not_start_the_process_is_refused(
+def test_launchers_that_did_not_start_the_process_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("RANK", "SLURM_PROCID"):

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and what a missing OpenMMLab says."""
+"""Atomic writing of files, and the error for a missing OpenMMLab."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 from detnas.files import file_sha256, replacing, write_text
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "x.json"
     write_text(path, "old")
 
@@ -24,14 +24,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert [p.name for p in path.parent.iterdir()] == ["x.json"]
 
 
-def test_hash_is_of_the_content(tmp_path: Path) -> None:
+def test_hash_depends_on_the_content(tmp_path: Path) -> None:
     for name, text in (("a", "1"), ("b", "1"), ("c", "2")):
         (tmp_path / name).write_text(text)
     assert file_sha256(tmp_path / "a") == file_sha256(tmp_path / "b")
     assert file_sha256(tmp_path / "a") != file_sha256(tmp_path / "c")
 
 
-def test_without_openmmlab_the_command_says_what_to_install(tmp_path: Path) -> None:
+def test_missing_openmmlab_gives_an_install_command(tmp_path: Path) -> None:
     config = tmp_path / "c.py"
     config.write_text("a = 1\n")
     code = (

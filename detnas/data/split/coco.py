@@ -1,4 +1,4 @@
-"""COCO annotation files to be split: read and checked as one set."""
+"""Reads and checks the COCO annotation files of a split as one set of images."""
 
 import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -29,11 +29,11 @@ class _NumberedAnnotation(AnnotationRecord, frozen=True, kw_only=True):
 
 @dataclass
 class _Seen:
-    """What the files read so far hold: ids in use, and the file that names an image."""
+    """Ids in the files read so far, and the file that lists each image name."""
 
     image_ids: set[Id] = field(default_factory=set)
     annotation_ids: set[Id] = field(default_factory=set)
-    owners: dict[str, Path] = field(default_factory=dict)
+    file_of_name: dict[str, Path] = field(default_factory=dict)
 
 
 def read_coco_set(ann_files: Sequence[Path], prefixes: Sequence[str]) -> CocoSet:
@@ -41,12 +41,13 @@ def read_coco_set(ann_files: Sequence[Path], prefixes: Sequence[str]) -> CocoSet
 
     Args:
         ann_files: existing files.
-        prefixes: for each of them the text to put in front of its file names.
+        prefixes: for each file, the text to put before its file names.
 
-    ValueError, in one line that names the file, for what `read_coco` refuses, for annotations
-    without an id or with equal ones, categories that are not those of the first file, and images
-    of equal file names. Where ids are those of an earlier file, the later file's start after all
-    that are in use.
+    If ids of a file occur in an earlier file, they are replaced by numbers above all ids in use.
+
+    Raises:
+        UserError: as `read_coco`; annotation ids are missing or repeated; the files have different
+            categories; or two images have the same file name.
     """
     seen = _Seen()
     names: dict[Id, str] = {}
@@ -87,10 +88,10 @@ def _named(names: Mapping[Id, str], key: Id) -> str:
 def _read_source(
     ann_file: Path, records: CocoRecords, prefix: str, category_ids: Sequence[Id], seen: _Seen
 ) -> CocoSource:
-    """Read one file; its ids and file names are added to those seen."""
+    """Read one file, and add its ids and file names to `seen`."""
     images = list(decoded(ann_file, "images", records.images, ImageRecord))
     image_of = unique_ids(ann_file, "images", images)
-    _add_names(ann_file, (prefix + image.file_name for image in images), seen.owners)
+    _add_names(ann_file, (prefix + image.file_name for image in images), seen.file_of_name)
     category_of = {key: index for index, key in enumerate(category_ids)}
     annotation_ids: set[Id] = set()
 
@@ -100,8 +101,7 @@ def _read_source(
         ):
             if annotation.id in annotation_ids:
                 raise UserError(
-                    f"{ann_file}: id {annotation.id} occurs twice in 'annotations'; number them "
-                    "anew"
+                    f"{ann_file}: id {annotation.id} occurs twice in 'annotations'; renumber them"
                 )
             annotation_ids.add(annotation.id)
             image, category = image_of[annotation.image_id], category_of[annotation.category_id]
@@ -111,26 +111,26 @@ def _read_source(
         records,
         boxes=np.fromiter(rows(), BOX, count=len(records.annotations)),
         prefix=prefix,
-        first_image=_claim(seen.image_ids, image_of.keys()),
-        first_annotation=_claim(seen.annotation_ids, annotation_ids),
+        first_image=_claim_ids(seen.image_ids, image_of.keys()),
+        first_annotation=_claim_ids(seen.annotation_ids, annotation_ids),
     )
 
 
-def _add_names(ann_file: Path, names: Iterable[str], owners: dict[str, Path]) -> None:
-    """Add images to those that are named already; ValueError where one is."""
+def _add_names(ann_file: Path, names: Iterable[str], file_of_name: dict[str, Path]) -> None:
+    """Record the file of each image name; UserError if a name is known already."""
     for name in names:
         path = posixpath.normpath(name)
-        if path in owners:
-            places = f"{ann_file}, twice" if owners[path] == ann_file else f"{owners[path]}, too"
+        if (other := file_of_name.get(path)) is not None:
+            where = "is listed twice" if other == ann_file else f"is also in {other}"
             raise UserError(
-                f"{ann_file}: image {name!r} is in {places}; remove one, or give files whose "
-                "images lie in different folders a --prefix each"
+                f"{ann_file}: image {name!r} {where}; remove one, or give files whose images are "
+                "in different folders a --prefix each"
             )
-        owners[path] = ann_file
+        file_of_name[path] = ann_file
 
 
-def _claim(used: set[Id], ids: Collection[Id]) -> int | None:
-    """Add ids to those in use; where any is, as many new ones, of which the first is returned."""
+def _claim_ids(used: set[Id], ids: Collection[Id]) -> int | None:
+    """Add ids to those in use; on a collision add new numbers instead and return the first."""
     if used.isdisjoint(ids):
         used.update(ids)
         return None
@@ -140,7 +140,7 @@ def _claim(used: set[Id], ids: Collection[Id]) -> int | None:
 
 
 def _joined(sources: Sequence[CocoSource]) -> Boxes:
-    """The boxes of all files, images counted through."""
+    """The boxes of all files, with images numbered across files."""
     boxes = np.concatenate([source.boxes for source in sources])
     counts = [len(source.records.images) for source in sources]
     starts = np.cumsum([0, *counts[:-1]])
@@ -152,4 +152,4 @@ def _renumbered(ann_files: Sequence[Path], sources: Sequence[CocoSource]) -> Ite
     for ann_file, source in zip(ann_files, sources, strict=True):
         for what, first in (("image", source.first_image), ("box", source.first_annotation)):
             if first is not None:
-                yield f"{ann_file}: {what} ids, some in use before, numbered anew from {first} on"
+                yield f"{ann_file}: {what} ids collide with earlier ones; renumbered from {first}"

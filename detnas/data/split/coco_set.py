@@ -1,8 +1,8 @@
-"""A set of COCO annotation files, and the writing of parts of it.
+"""A set of COCO annotation files that can write parts of itself.
 
-Records are copied byte for byte, whatever their keys. Only where ids of several files collide, or
-a prefix is asked for, are `id`, `image_id` and `file_name` of a record written anew; its other
-values keep their bytes.
+Records are copied byte for byte, whatever their keys. If ids of several files collide, or a prefix
+is given, the values of `id`, `image_id` and `file_name` are replaced; other values keep their
+bytes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,10 +25,14 @@ _BUFFER = 1 << 20
 
 @dataclass(frozen=True)
 class CocoSource:
-    """One file: its records, its boxes (images counted from its own first), what to change.
+    """One annotation file and the changes to its records.
 
-    `first_image` and `first_annotation` are the new ids of its first image and annotation where
-    they are numbered anew; those after it count on.
+    Attributes:
+        records: its undecoded records.
+        boxes: its boxes, with images numbered within this file.
+        prefix: text to put before its file names.
+        first_image, first_annotation: the new id of the first image or annotation, if they are
+            renumbered; the following ones count up.
     """
 
     records: CocoRecords
@@ -38,7 +42,7 @@ class CocoSource:
     first_annotation: int | None
 
     def images(self) -> Iterator[Raw | bytes]:
-        """The images' records, to be written."""
+        """The records of the images as they are to be written."""
         for index, record in enumerate(self.records.images):
             changes: dict[str, Any] = {}
             if self.first_image is not None:
@@ -49,7 +53,7 @@ class CocoSource:
             yield _changed(record, changes)
 
     def annotations(self) -> Iterator[Raw | bytes]:
-        """The annotations' records, to be written."""
+        """The records of the annotations as they are to be written."""
         image_of = self.boxes["image"].tolist()
         for index, record in enumerate(self.records.annotations):
             changes = {}
@@ -61,7 +65,7 @@ class CocoSource:
 
 
 def _changed(record: Raw, changes: Mapping[str, Any]) -> Raw | bytes:
-    """The record with some of its values changed, the others as they were, to the byte."""
+    """The record with some values changed; the other values keep their bytes."""
     if not changes:
         return record
     values = msgspec.json.decode(record, type=dict[str, Raw])
@@ -70,13 +74,13 @@ def _changed(record: Raw, changes: Mapping[str, Any]) -> Raw | bytes:
 
 @dataclass(frozen=True)
 class CocoSet:
-    """The images of one or several annotation files, in order, to be split.
+    """The images of one or several annotation files, in order.
 
     Attributes:
         sources: the files.
         classes: names, in the first file's order.
-        boxes: of all files, images counted through.
-        renumbered: what ids were numbered anew, a line each.
+        boxes: of all files, with images numbered across files.
+        renumbered: which ids were renumbered, one line each.
     """
 
     sources: tuple[CocoSource, ...]
@@ -91,15 +95,15 @@ class CocoSet:
         return sum(len(source.records.images) for source in self.sources)
 
     def notes(self, search: Mask) -> tuple[str, ...]:
-        """What a person should know, a line each; the same for every draw."""
+        """Remarks for the report, one line each; the same for every draw."""
         return self.renumbered
 
     def write(self, search: Mask, paths: Mapping[str, Path]) -> None:
-        """Write the files of FILES.
+        """Write all parts.
 
         Args:
             search: (images,), which images are in the search part.
-            paths: where to write each of FILES.
+            paths: the path of each name in FILES.
         """
         masks = {"search": search, "train": ~search, "trainsearch": np.ones_like(search)}
         for name, path in paths.items():
@@ -124,7 +128,7 @@ class CocoSet:
 
 
 def _write_list(file: IO[bytes], key: str, parts: Iterable[Iterable[Raw | bytes]]) -> None:
-    """A key and the list of records under it, a record a line; parts are joined."""
+    """Write a key and its list of records, one per line; `parts` are concatenated."""
     file.write(b'"%b": [' % key.encode())
     separator = b"\n"
     for records in parts:

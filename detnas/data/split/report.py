@@ -1,4 +1,4 @@
-"""How the classes of a data set fall on the two parts of a split: counts, shares, and a table."""
+"""Counts and shares of the classes in both parts of a split, as data and as a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# One row a box: position of its image, position of its class, and whether it is set aside (a crowd
-# box of COCO, a difficult one of VOC).
+# One record per box: the position of its image, the position of its class, and whether counts omit
+# it (a crowd box of COCO, a difficult one of VOC).
 BOX = np.dtype([("image", np.int64), ("category", np.int64), ("ignored", np.bool_)])
 Boxes = NDArray[np.void]
 Mask = NDArray[np.bool_]
@@ -17,7 +17,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class PartCounts:
-    """Of one class (or of all) in one part: boxes, images that hold one, boxes set aside."""
+    """Counts of one class, or of all, in one part: boxes, images with a box, ignored boxes."""
 
     boxes: int
     images: int
@@ -26,7 +26,7 @@ class PartCounts:
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """One class in both parts."""
+    """Counts of one class in both parts."""
 
     name: str
     train: PartCounts
@@ -34,22 +34,22 @@ class ClassCounts:
 
     @property
     def share(self) -> float | None:
-        """The share of the class's boxes that the search part has; None for a class without."""
+        """The search part's share of the boxes of this class; None if the class has no boxes."""
         boxes = self.train.boxes + self.search.boxes
         return self.search.boxes / boxes if boxes else None
 
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What `detnas.data.split.split` did.
+    """The result of `detnas.data.split.split`.
 
     Attributes:
         seed: of the draw.
-        train_images, search_images: how many images each part has, those without boxes included.
+        train_images, search_images: number of images of each part, including those without boxes.
         classes: counts of each class, in the annotation files' order (VOC: by name).
-        set_aside: what is not counted as a box: "crowd" or "difficult".
-        files: what was written.
-        notes: what a person should know, a line each, as of ids that were numbered anew.
+        set_aside: the name of boxes that are not counted: "crowd" or "difficult".
+        files: the files written.
+        notes: remarks, one line each, such as on renumbered ids.
     """
 
     seed: int
@@ -62,12 +62,12 @@ class SplitReport:
 
     @property
     def image_share(self) -> float:
-        """The share of the images that the search part has."""
+        """The search part's share of the images."""
         return self.search_images / (self.train_images + self.search_images)
 
     @property
     def total(self) -> ClassCounts:
-        """All classes together; its images are all images, those without boxes included."""
+        """Counts of all classes together; images without boxes are included."""
         return ClassCounts(
             "all",
             _total([row.train for row in self.classes], self.train_images),
@@ -76,15 +76,15 @@ class SplitReport:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The classes of which the search part has no box that counts."""
+        """The classes that have no counted box in the search part."""
         return tuple(row.name for row in self.classes if not row.search.boxes)
 
     @property
     def largest_deviation(self) -> tuple[str, float] | None:
-        """The class whose share is furthest from that of the images, and by how much of that.
+        """The class whose share differs most from that of the images, and the relative deviation.
 
-        -0.2 is a share that is a fifth too small, and -1 a class that the search part lacks. None
-        where there are no boxes.
+        At -0.2 the class's share is a fifth too small; at -1 the search part lacks the class. None
+        if there are no boxes.
         """
         deviations = [
             (row.name, row.share / self.image_share - 1)
@@ -94,7 +94,7 @@ class SplitReport:
         return max(deviations, key=lambda pair: abs(pair[1]), default=None)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report for JSON; shares and deviations are fractions, null where undefined."""
+        """The report for JSON; shares and deviations are fractions, or None if undefined."""
         largest = self.largest_deviation
         return {
             "seed": self.seed,
@@ -132,7 +132,7 @@ def count_classes(names: Sequence[str], boxes: Boxes, search: Mask) -> tuple[Cla
 
     Args:
         names: of the classes.
-        boxes: (boxes,) of BOX.
+        boxes: `BOX` records (boxes,).
         search: (images,), which images are in the search part.
     """
     in_search = search[boxes["image"]]
@@ -150,7 +150,7 @@ def _count(classes: int, boxes: Boxes) -> list[PartCounts]:
 
 
 def split_table(report: SplitReport) -> str:
-    """The report as an aligned table, a line a class, with remarks and warnings below."""
+    """The report as an aligned table, one line per class, with remarks and warnings below."""
     rows = [["class", "boxes: train", "search", "share", "images: train", "search"]]
     rows += [_cells(row) for row in (*report.classes, report.total)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -184,7 +184,9 @@ def _remarks(report: SplitReport) -> list[str]:
     ]
     if report.largest_deviation:
         name, deviation = report.largest_deviation
-        remarks.append(f"share furthest from the images': {name}, by {_percent(deviation, '+')}")
+        remarks.append(
+            f"largest deviation from the images' share: {name}, by {_percent(deviation, '+')}"
+        )
     remarks += report.notes
     if report.missing:
         listed = ", ".join(map(repr, report.missing))

@@ -1,7 +1,7 @@
-"""PASCAL VOC image lists to be split: read and checked as one set, written out in parts.
+"""Reads and checks the PASCAL VOC image lists of a split as one set, and writes its parts.
 
-A list lies at ROOT/ImageSets/Main/NAME.txt, and the name of ROOT, as VOC2007, names the files that
-are written. Lists of one root are joined.
+A list is at ROOT/ImageSets/Main/NAME.txt. The output files are named after ROOT, such as VOC2007.
+Lists of the same root are joined.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,12 +26,12 @@ _PARTS = ("search", "train", "trainsearch")
 
 @dataclass(frozen=True)
 class VocSet:
-    """The images of one or several lists, in order, to be split.
+    """The images of one or several lists, in order.
 
     Attributes:
-        years: for each root its name and the ids of its images.
-        classes: names of the objects, sorted.
-        boxes: of all images, images counted through.
+        years: the image ids of each root, by the root's name.
+        classes: sorted names.
+        boxes: of all lists, with images numbered across lists.
     """
 
     years: Mapping[str, tuple[str, ...]]
@@ -45,23 +45,23 @@ class VocSet:
         return sum(map(len, self.years.values()))
 
     def notes(self, search: Mask) -> tuple[str, ...]:
-        """What a person should know of the parts, a line each."""
+        """Remarks for the report, one line each."""
         empty = [name for name, ids in self._parts(search) if not ids]
         return tuple(f"warning: {name} is empty; leave it out of the config" for name in empty)
 
     def write(self, search: Mask, paths: Mapping[str, Path]) -> None:
-        """Write the files of `voc_files`.
+        """Write all parts.
 
         Args:
             search: (images,), which images are in the search part.
-            paths: where to write each of them.
+            paths: the path of each name in `voc_files`.
         """
         for name, ids in self._parts(search):
             text = "".join(f"{image_id}\n" for image_id in ids)
             paths[name].write_text(text, encoding="utf-8")
 
     def _parts(self, search: Mask) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Names of the files to be written, and the ids for each."""
+        """The name of every file to write, and its ids."""
         start = 0
         for year, ids in self.years.items():
             mask = search[start : start + len(ids)]
@@ -71,7 +71,7 @@ class VocSet:
 
 
 def voc_files(lists: Sequence[Path]) -> tuple[str, ...]:
-    """Names of the files that a split of these lists writes; ValueError for a list out of place."""
+    """Names of the files that a split of these lists writes; UserError for a misplaced list."""
     return tuple(f"{root.name}_{part}.txt" for root in _by_root(lists) for part in _PARTS)
 
 
@@ -81,16 +81,16 @@ def _by_root(lists: Sequence[Path]) -> dict[Path, list[Path]]:
         parents = path.absolute().parents
         if len(parents) < 4 or not (parents[2] / ANNOTATIONS).is_dir():
             raise UserError(
-                f"{path} does not lie in ROOT/ImageSets/Main beside ROOT/{ANNOTATIONS}, as VOC's "
-                "lists do; move it there"
+                f"{path} is not in ROOT/ImageSets/Main of a ROOT with a folder {ANNOTATIONS}; move "
+                "it there"
             )
         roots.setdefault(parents[2], []).append(path)
     names = [root.name for root in roots]
     for root in roots:
         if names.count(root.name) > 1:
             raise UserError(
-                f"two roots are called {root.name}, one of them {root}; rename one: the files to "
-                "be written are called by it"
+                f"two roots are called {root.name}, one of them {root}; rename one: output files "
+                "are named after their root"
             )
     return roots
 
@@ -98,9 +98,10 @@ def _by_root(lists: Sequence[Path]) -> dict[Path, list[Path]]:
 def read_voc_set(lists: Sequence[Path]) -> VocSet:
     """Read one or several lists as one set.
 
-    FileNotFoundError when a list, an image or an XML file is missing; ValueError, in one line that
-    names the file, for a list out of place, an image in two lists, and what `read_voc_list` and
-    `read_voc_objects` refuse.
+    Raises:
+        MissingFileError: a list, an image or an XML file does not exist.
+        UserError: a list is misplaced, an image is in two lists, or an error of `read_voc_list` or
+            `read_voc_objects`.
     """
     years: dict[str, tuple[str, ...]] = {}
     objects: list[tuple[VocObject, ...]] = []
@@ -110,7 +111,9 @@ def read_voc_set(lists: Sequence[Path]) -> VocSet:
             voc_split("split", path, root)
             for image_id in read_voc_list(path):
                 if image_id in ids:
-                    raise UserError(f"{path}: image {image_id} is in {ids[image_id]}, too")
+                    raise UserError(
+                        f"{path}: image {image_id} is also in {ids[image_id]}; remove one"
+                    )
                 ids[image_id] = path
         years[root.name] = tuple(ids)
         objects += [found for _, found in read_voc_annotations(tuple(ids), root)]

@@ -1,4 +1,4 @@
-"""Archives read as the folder they were made from, and refused where they cannot be."""
+"""Archives read like the folder they were made from; archives that cannot be read are refused."""
 
 import bz2
 import gzip
@@ -58,7 +58,7 @@ MAKERS = [
 
 
 @pytest.mark.parametrize(("make", "name"), MAKERS)
-def test_every_file_reads_as_it_was_packed(make: Make, name: str, tmp_path: Path) -> None:
+def test_files_read_back_as_packed(make: Make, name: str, tmp_path: Path) -> None:
     archive = open_archive(make(tmp_path / name, FILES))
     for file, content in FILES.items():
         assert archive.read(file) == content, file
@@ -90,7 +90,7 @@ def test_classes_and_images_are_those_of_the_folder(make: Make, name: str, tmp_p
         max_size=12,
     )
 )
-def test_walking_an_index_finds_what_the_names_say(names: set[str]) -> None:
+def test_walking_an_index_finds_all_files_and_folders(names: set[str]) -> None:
     files = {n for n in names if not any(other.startswith(f"{n}/") for other in names)}
     index = archive_index._index({name.encode(): (0, 0, 0, 0, False) for name in files})
     folders = {"/".join(name.split("/")[:i]) for name in files for i in range(name.count("/") + 1)}
@@ -127,10 +127,10 @@ def test_an_address_ends_the_archive_at_its_suffix(address: str, archive: str, n
         ("zip://data/a.tar/train", r"names no \.zip file; write zip://<archive>\.zip/<folder>"),
         ("tar://data/a.tar.gz/train", r"data/a\.tar\.gz/train is a compressed tar.*decompress"),
         ("tar://data/a.tgz", "is a compressed tar"),
-        ("data/a.zip", "is no address in an archive"),
+        ("data/a.zip", "is not an archive address"),
     ],
 )
-def test_other_addresses_are_refused(address: str, message: str) -> None:
+def test_invalid_addresses_are_refused(address: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         locate(address)
 
@@ -144,7 +144,7 @@ def test_absent_archives_and_folders_are_refused(tmp_path: Path) -> None:
         folder_split("train", f"zip://{path}/tra")
     with pytest.raises(ValueError, match=r"a\.zip/val/cat holds no class folders"):
         folder_split("val", f"zip://{path}/val/cat")
-    with pytest.raises(FileNotFoundError, match="write an archive as zip://"):
+    with pytest.raises(FileNotFoundError, match="address an archive as zip://"):
         folder_split("train", path / "train")
 
 
@@ -154,7 +154,7 @@ def test_a_class_folder_without_images_is_refused(tmp_path: Path) -> None:
         folder_split("train", f"zip://{path}")
 
 
-def test_one_folder_of_an_archive_in_two_splits_is_an_overlap(tmp_path: Path) -> None:
+def test_splits_of_the_same_archived_folder_overlap(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "a.zip", FILES)
     (tmp_path / "b.zip").symlink_to(path)
     train = folder_split("train", f"zip://{path}/train")
@@ -164,12 +164,12 @@ def test_one_folder_of_an_archive_in_two_splits_is_an_overlap(tmp_path: Path) ->
         check_disjoint([train, val], by_content=False)
 
 
-def test_a_compressed_tar_is_known_by_its_content(tmp_path: Path) -> None:
+def test_a_compressed_tar_is_recognised_by_its_content(tmp_path: Path) -> None:
     plain = make_tar(tmp_path / "plain.tar", FILES).read_bytes()
     for compress in (gzip.compress, bz2.compress):
         path = tmp_path / f"{compress.__module__}.tar"
         path.write_bytes(compress(plain))
-        with pytest.raises(ValueError, match="is a compressed tar, whose images cannot be read"):
+        with pytest.raises(ValueError, match="is a compressed tar, which has no random access"):
             open_archive(path)
 
 
@@ -178,33 +178,36 @@ def _cut(path: Path, size: int) -> Path:
     return path
 
 
-def test_damage_is_refused_when_opening(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"a\.zip is no whole zip archive .*copy it anew"):
+def test_damaged_archives_are_refused_when_opened(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a\.zip is not a complete zip archive .*copy it again"):
         open_archive(_cut(make_zip(tmp_path / "a.zip", FILES), 900))
     path = make_tar(tmp_path / "a.tar", {"c/1": b"1" * 2000, "c/2": b"2"})
     whole = path.read_bytes()
-    for size, message in ((2000, "no whole, uncompressed tar"), (2560, "no end mark; copy it")):
+    for size, message in (
+        (2000, "not a complete uncompressed tar"),
+        (2560, "no end mark; copy it"),
+    ):
         with pytest.raises(ValueError, match=message):
             open_archive(_cut(path, size))
         path.write_bytes(whole)
     path.write_bytes(whole[:2560] + b"x" * 99 + whole[2659:])
-    with pytest.raises(ValueError, match=r"a\.tar is damaged at byte 2560; copy it anew"):
+    with pytest.raises(ValueError, match=r"a\.tar is damaged at byte 2560; copy it again"):
         open_archive(path)
 
 
 @pytest.mark.parametrize("make", [make_zip, make_deflated_zip])
-def test_damage_inside_a_zip_is_told_when_reading(make: Make, tmp_path: Path) -> None:
+def test_a_damaged_member_of_a_zip_is_refused_when_read(make: Make, tmp_path: Path) -> None:
     path = make(tmp_path / "a.zip", {"c/1": b"content", "c/2": b"other"})
     content = bytearray(path.read_bytes())
     content[33:40] = b"CONTENT"  # after the header of 30 bytes and the name of 3
     path.write_bytes(content)
     archive = open_archive(path)
-    with pytest.raises(ValueError, match=r"archive .*a\.zip is damaged at 'c/1'; copy it anew"):
+    with pytest.raises(ValueError, match=r"archive .*a\.zip is damaged at 'c/1'; copy it again"):
         archive.read("c/1")
     assert archive.read("c/2") == b"other"
 
 
-def test_what_cannot_be_read_in_place_is_refused(tmp_path: Path) -> None:
+def test_members_that_cannot_be_read_in_place_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"c/1 is compressed by method 12; .*zip -0"):
         open_archive(make_zip(tmp_path / "method.zip", {"c/1": b"1"}, zipfile.ZIP_BZIP2))
     with zipfile.ZipFile(tmp_path / "link.zip", "w") as archive:
@@ -221,7 +224,7 @@ def test_what_cannot_be_read_in_place_is_refused(tmp_path: Path) -> None:
         open_archive(tmp_path / "link.tar")
 
 
-def test_a_hard_link_in_a_tar_reads_as_its_file(tmp_path: Path) -> None:
+def test_hard_links_in_a_tar_are_followed(tmp_path: Path) -> None:
     path = make_tar(tmp_path / "a.tar", {"c/1": b"content"})
     with tarfile.open(path, "a") as tar:
         info = tarfile.TarInfo("c/2")
@@ -232,7 +235,7 @@ def test_a_hard_link_in_a_tar_reads_as_its_file(tmp_path: Path) -> None:
 
 @pytest.fixture
 def scans(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
-    """The archives that were passed over; user's cache folder and process start empty."""
+    """The archives scanned so far; the user's cache folder is empty at first."""
     seen: list[Path] = []
 
     def scan(path: Path) -> archive_index.ArchiveIndex:
@@ -244,44 +247,42 @@ def scans(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
     return seen
 
 
-def read_anew(path: Path, name: str) -> bytes:
-    """As another process would."""
+def read_in_new_process(path: Path, name: str) -> bytes:
+    """Read as a new process would, without the archives this process has open."""
     archives._open.cache_clear()
     return open_archive(path).read(name)
 
 
-def test_the_index_is_kept_until_the_archive_changes(tmp_path: Path, scans: list[Path]) -> None:
+def test_the_index_is_reused_until_the_archive_changes(tmp_path: Path, scans: list[Path]) -> None:
     path = make_tar(tmp_path / "a.tar", {"c/1": b"old"})
-    assert [read_anew(path, "c/1") for _ in range(2)] == [b"old"] * 2
+    assert [read_in_new_process(path, "c/1") for _ in range(2)] == [b"old"] * 2
     assert len(scans) == 1
     make_tar(path, {"a/0": b"before", "c/1": b"new"})
-    assert open_archive(path).read("c/1") == b"new"  # in the process that knew the old one
-    assert read_anew(path, "c/1") == b"new"
+    assert open_archive(path).read("c/1") == b"new"  # in the process that had the old one open
+    assert read_in_new_process(path, "c/1") == b"new"
     assert len(scans) == 2
 
 
-def test_a_kept_index_that_is_damaged_is_made_anew(tmp_path: Path, scans: list[Path]) -> None:
+def test_a_damaged_saved_index_is_rebuilt(tmp_path: Path, scans: list[Path]) -> None:
     path = make_tar(tmp_path / "a.tar", {"c/1": b"1"})
-    read_anew(path, "c/1")
+    read_in_new_process(path, "c/1")
     (kept,) = tmp_path.glob("*.npz")
     whole = kept.read_bytes()
     for content in (b"", b"rubbish", whole[:300], gzip.compress(whole)):
         kept.write_bytes(content)
-        assert read_anew(path, "c/1") == b"1"
+        assert read_in_new_process(path, "c/1") == b"1"
     assert len(scans) == 5
 
 
-def test_the_users_cache_serves_where_the_archives_folder_does_not(
-    tmp_path: Path, scans: list[Path]
-) -> None:
+def test_the_index_is_saved_in_the_users_cache_otherwise(tmp_path: Path, scans: list[Path]) -> None:
     path = make_tar(tmp_path / "a.tar", {"c/1": b"1"})
-    (tmp_path / "a.tar.detnas-index.npz").mkdir()  # so no file of that name can be written
-    assert [read_anew(path, "c/1") for _ in range(2)] == [b"1"] * 2
+    (tmp_path / "a.tar.detnas-index.npz").mkdir()  # so that no file of that name can be written
+    assert [read_in_new_process(path, "c/1") for _ in range(2)] == [b"1"] * 2
     assert len(scans) == 1
     assert len([*(tmp_path / "caches" / "detnas").glob("a.tar.*.npz")]) == 1
 
 
-def test_a_long_pass_shows_how_far_it_is(
+def test_a_long_scan_shows_its_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(archive_index, "PROGRESS_SECONDS", 0.0)

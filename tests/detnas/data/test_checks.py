@@ -1,4 +1,4 @@
-"""Datasets are refused before any work, in one line that names the thing and the mend."""
+"""Invalid datasets are refused before any work, in one line with the file and the remedy."""
 
 import copy
 import json
@@ -42,14 +42,14 @@ def make_split(name: str, folder: Path, contents: dict[str, bytes]) -> Split:
     return Split(name, tuple(folder / file_name for file_name in contents))
 
 
-def test_read_coco_keeps_the_order_and_counts_crowds_apart(tmp_path: Path) -> None:
+def test_read_coco_keeps_the_order_and_counts_crowds_separately(tmp_path: Path) -> None:
     summary = read_coco(write(tmp_path / "a.json", GOOD))
     assert summary.categories == ("dog", "cat")
     assert summary.file_names == ("a.jpg", "b/c.jpg")
     assert (summary.images, summary.boxes, summary.crowd_boxes) == (2, 1, 1)
 
 
-def test_a_file_written_anew_is_read_anew(tmp_path: Path) -> None:
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", GOOD)
     read_coco(path)
     write(path, {**GOOD, "categories": [*GOOD["categories"], {"id": 4, "name": "bird"}]})
@@ -61,10 +61,10 @@ FAULTS: list[tuple[Change, str]] = [
     (lambda c: c.pop("images"), "'images' is missing"),
     (lambda c: c["images"].clear(), "'images' is empty"),
     (lambda c: c["annotations"].clear(), "'annotations' is empty"),
-    (lambda c: c.update(categories={}), "'categories' is no list"),
+    (lambda c: c.update(categories={}), "'categories' is not a list"),
     (lambda c: c["images"][1].pop("file_name"), r"images\[1\] has no 'file_name'; add it"),
     (lambda c: c["annotations"][0].pop("bbox"), r"annotations\[0\] has no 'bbox'"),
-    (lambda c: c["images"][1].update(id=5), "id 5 occurs twice in 'images'; number"),
+    (lambda c: c["images"][1].update(id=5), "id 5 occurs twice in 'images'; renumber"),
     (lambda c: c["annotations"][1].update(image_id=7), r"\[1\] has image_id 7, which is not"),
     (lambda c: c["annotations"][1].update(category_id=0), "has category_id 0, which is not"),
     (lambda c: c["annotations"][0].update(bbox=[1, 2, 3]), "is not four finite numbers; correct"),
@@ -74,7 +74,7 @@ FAULTS: list[tuple[Change, str]] = [
 
 
 @pytest.mark.parametrize(("change", "message"), FAULTS)
-def test_unusable_annotations_are_refused(tmp_path: Path, change: Change, message: str) -> None:
+def test_invalid_annotations_are_refused(tmp_path: Path, change: Change, message: str) -> None:
     content = copy.deepcopy(GOOD)
     change(content)
     path = write(tmp_path / "faulty.json", content)
@@ -85,7 +85,7 @@ def test_unusable_annotations_are_refused(tmp_path: Path, change: Change, messag
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xd8\xff\xe0", b"[]"])
-def test_files_of_another_kind_are_refused(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_coco_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.json"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"other\.json .* must be a COCO annotation file"):
@@ -109,7 +109,7 @@ def test_coco_split_names_the_first_missing_image(tmp_path: Path) -> None:
     assert split.images == (tmp_path / "images" / "a.jpg", tmp_path / "images" / "b" / "c.jpg")
 
 
-def test_folder_split_takes_images_of_any_usual_suffix(tmp_path: Path) -> None:
+def test_folder_split_accepts_the_usual_image_suffixes(tmp_path: Path) -> None:
     for name in ("cat/1.JPEG", "cat/deep/2.png", "dog/1.jpg", "dog/notes.txt", "classes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
@@ -136,22 +136,22 @@ def test_unknown_classes_are_refused(tmp_path: Path) -> None:
     message = r"a\.json has no category 'cow', 'Dog'; it has 'dog', 'cat': correct"
     with pytest.raises(ValueError, match=message):
         check_categories(["cow", "cat", "Dog"], ann_file)
-    with pytest.raises(ValueError, match=r"classes is the text 'cat'; write a tuple"):
+    with pytest.raises(ValueError, match=r"classes is the string 'cat'; write a tuple"):
         check_categories("cat", ann_file)
 
 
-def test_equal_names_in_different_folders_are_no_overlap(tmp_path: Path) -> None:
+def test_equal_names_in_different_folders_do_not_overlap(tmp_path: Path) -> None:
     train = make_split("train", tmp_path / "train", {"1.jpg": b"abcd", "2.jpg": b"efgh"})
     val = make_split("val", tmp_path / "val", {"1.jpg": b"ijkl", "2.jpg": b"mnop"})
     check_disjoint([train, val])
 
 
-def test_one_file_in_two_splits_is_an_overlap(tmp_path: Path) -> None:
+def test_splits_with_the_same_file_overlap(tmp_path: Path) -> None:
     train = make_split("train", tmp_path, {"1.jpg": b"a", "2.jpg": b"b"})
     # The same file by another spelling of its path.
     val = Split("val", (tmp_path / "sub" / ".." / "2.jpg",))
     (tmp_path / "sub").mkdir()
-    message = r"splits 'train' and 'val' share 1 image\(s\), e\.g\. .*2\.jpg; give each its own"
+    message = r"splits 'train' and 'val' share 1 image\(s\), e\.g\. .*2\.jpg; make them disjoint"
     with pytest.raises(SplitOverlapError, match=message):
         check_disjoint([train, val], by_content=False)
 
@@ -169,22 +169,20 @@ def test_symbolic_links_are_followed(tmp_path: Path, whole_folder: bool) -> None
         check_disjoint([train, val], by_content=False)
 
 
-def test_copies_under_another_name_are_an_overlap(tmp_path: Path) -> None:
+def test_splits_with_renamed_copies_overlap(tmp_path: Path) -> None:
     train = make_split("train", tmp_path / "train", {"1.jpg": b"abcd", "2.jpg": b"efgh"})
     search = make_split("search", tmp_path / "search", {"3.jpg": b"ijkl"})
     val = make_split("val", tmp_path / "val", {"7.jpg": b"xy"})
     shutil.copy(tmp_path / "train" / "2.jpg", tmp_path / "val" / "8.jpg")
     val = Split("val", (*val.images, tmp_path / "val" / "8.jpg"))
     check_disjoint([train, search, val], by_content=False)
-    message = r"'train' and 'val' share 1 image\(s\), e\.g\. .*2\.jpg is .*8\.jpg"
+    message = r"'train' and 'val' share 1 image\(s\), e\.g\. .*2\.jpg equals .*8\.jpg"
     with pytest.raises(SplitOverlapError, match=message) as caught:
         check_disjoint([train, search, val])
     assert "\n" not in str(caught.value)
 
 
-def test_only_files_of_a_size_found_in_two_splits_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_files_of_equal_size_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     original = Path.open
 

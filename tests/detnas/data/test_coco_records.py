@@ -1,4 +1,4 @@
-"""Lean reading of annotation files agrees with what Python's json makes of them."""
+"""Reading of raw records agrees with Python's json, and faults are named."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_records_are_the_bytes_of_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", ["NaN", "-Infinity"])
-def test_numbers_that_only_python_reads_pass_where_allowed(tmp_path: Path, number: str) -> None:
+def test_nan_and_infinity_are_read_only_where_allowed(tmp_path: Path, number: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(content(number))
     assert read_coco(path).boxes == 1
@@ -38,18 +38,16 @@ def test_numbers_that_only_python_reads_pass_where_allowed(tmp_path: Path, numbe
 
 
 @pytest.mark.parametrize("where", ["start", "end"])
-def test_bytes_that_are_no_text_are_refused_though_nobody_asks_for_them(
-    tmp_path: Path, where: str
-) -> None:
+def test_invalid_utf8_is_refused_in_values_that_are_not_decoded(tmp_path: Path, where: str) -> None:
     path = tmp_path / "a.json"
-    # The faulty letter is the first of a sequence that does not follow.
+    # The faulty byte starts a UTF-8 sequence that does not follow.
     padding = ("x" * (1 << 20), "") if where == "end" else ("", "x" * (1 << 20))
     path.write_bytes(content(f'"{padding[0]}\xe9{padding[1]}"').encode("latin-1"))
-    with pytest.raises(ValueError, match=r"a\.json is not JSON \(no UTF-8 text around byte"):
+    with pytest.raises(ValueError, match=r"a\.json is not JSON \(invalid UTF-8 around byte"):
         load_records(path)
 
 
-def test_text_across_a_chunk_s_end_is_read(tmp_path: Path) -> None:
+def test_characters_across_a_chunk_boundary_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     for shift in range(3):
         path.write_text(content(f'"{"x" * shift}{"€" * 800_000}"'), encoding="utf-8")
@@ -61,8 +59,8 @@ def test_text_across_a_chunk_s_end_is_read(tmp_path: Path) -> None:
     [
         ("3", "has no 'id'; add it"),
         ('{"id": 1}', "has no 'file_name'; add it"),
-        ('{"id": null, "file_name": "a.jpg"}', r"is no usable record \(.*null.*id.*\); correct it"),
-        ('{"id": 1, "file_name": 5}', r"is no usable record \(.*file_name.*\); correct it"),
+        ('{"id": null, "file_name": "a.jpg"}', r"is invalid \(.*null.*id.*\); correct it"),
+        ('{"id": 1, "file_name": 5}', r"is invalid \(.*file_name.*\); correct it"),
     ],
 )
 def test_a_faulty_record_is_named(tmp_path: Path, record: str, fault: str) -> None:
@@ -75,7 +73,7 @@ def test_a_faulty_record_is_named(tmp_path: Path, record: str, fault: str) -> No
 
 
 @given(st.data())
-def test_a_damaged_file_is_refused_or_is_json(
+def test_a_damaged_file_is_refused_unless_it_is_json(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     text = content('{"a": [1.5e3, "b\\n", true, null, {}], "é": -0.25}').encode()

@@ -119,7 +119,7 @@ def test_tiny_imagenet_becomes_folders(tiny: Path, tmp_path: Path) -> None:
     check_disjoint([train, val])
 
 
-def test_tiny_imagenet_is_whole_by_default(tiny: Path, tmp_path: Path) -> None:
+def test_tiny_imagenet_is_converted_completely_by_default(tiny: Path, tmp_path: Path) -> None:
     assert TINY.main([str(tiny), str(tmp_path / "out")]) == 0
     assert len(folder_split("train", tmp_path / "out" / "train").images) == 15
 
@@ -139,7 +139,7 @@ def test_other_layouts_are_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_faulty_sources_leave_nothing_behind(
+def test_faulty_sources_leave_no_output(
     bccd: Path, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (bccd / "BCCD" / "Annotations" / "im_4.xml").write_text(
@@ -147,13 +147,16 @@ def test_faulty_sources_leave_nothing_behind(
     )
     (tiny / "val" / "images" / "val_9.JPEG").unlink()
     before = sorted(tmp_path.iterdir())
-    for module, source, fault in ((BCCD, bccd, "category 'cat' is none of"), (TINY, tiny, "val_9")):
+    for module, source, fault in (
+        (BCCD, bccd, "category 'cat' is not one of"),
+        (TINY, tiny, "val_9"),
+    ):
         assert module.main([str(source), str(tmp_path / "out")]) == 2
         assert fault in capsys.readouterr().err
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_destination_in_use_is_refused(
+def test_a_nonempty_destination_is_refused(
     bccd: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert BCCD.main([str(bccd), str(tmp_path)]) == 2

@@ -1,4 +1,4 @@
-"""The demo data: sources kept apart, the same bytes for the same seed, sound COCO annotations."""
+"""The demo data: disjoint source digits, reproducible bytes, valid COCO annotations."""
 
 import contextlib
 import io
@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
 
+from detnas.data.backgrounds import LUMA, PATTERNS, colour_of, draw_background
 from detnas.data.checks import check_disjoint, coco_split, folder_split
 from detnas.data.digits import DIGITS, DigitCounts, source_splits, write_digits
-from detnas.data.grounds import LUMA, PATTERNS, colour_of, draw_ground
 from detnas.data.scenes import MAX_COVER, SCENE_SIZE, draw_scene, lay_ink
 
 COUNTS = DigitCounts(train_crops=40, val_crops=20, train_scenes=12, search_scenes=5, val_scenes=6)
@@ -46,7 +46,7 @@ def contents(root: Path) -> dict[str, bytes]:
 
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=5, deadline=None)
-def test_source_digits_are_shared_out_without_overlap(seed: int) -> None:
+def test_source_splits_are_disjoint_with_the_configured_shares(seed: int) -> None:
     parts = source_splits(seed)
     for one, other in combinations(parts.values(), 2):
         assert not set(one.indices) & set(other.indices)
@@ -57,7 +57,7 @@ def test_source_digits_are_shared_out_without_overlap(seed: int) -> None:
         np.testing.assert_allclose(shares, 0.1, atol=0.01)
 
 
-def test_no_source_image_has_a_twin_in_another_split() -> None:
+def test_no_source_image_occurs_in_two_splits() -> None:
     parts = source_splits(0)
     seen = [{image.tobytes() for image in part.images} for part in parts.values()]
     assert all(not one & other for one, other in combinations(seen, 2))
@@ -71,7 +71,7 @@ def test_same_seed_gives_the_same_bytes(root: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "other") != contents(root)
 
 
-def test_a_picture_does_not_depend_on_how_many_there_are(root: Path, tmp_path: Path) -> None:
+def test_a_picture_does_not_depend_on_the_counts(root: Path, tmp_path: Path) -> None:
     more = DigitCounts(**{**vars(COUNTS), "train_crops": 60, "train_scenes": 15})
     write_digits(tmp_path / "more", seed=3, counts=more)
     here, there = contents(root), contents(tmp_path / "more")
@@ -79,7 +79,7 @@ def test_a_picture_does_not_depend_on_how_many_there_are(root: Path, tmp_path: P
     assert all(here[name] == there[name] for name in pictures)
 
 
-def test_complete_data_are_left_untouched_and_others_refused(root: Path, tmp_path: Path) -> None:
+def test_complete_data_stay_and_other_data_are_refused(root: Path, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
     write_digits(root, seed=3, counts=COUNTS)
     assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
@@ -107,7 +107,7 @@ def test_counts_too_small_are_refused(name: str, tmp_path: Path) -> None:
         write_digits(tmp_path / "digits", counts=DigitCounts(**{name: 0}))
 
 
-def test_crops_fill_one_folder_a_digit(root: Path) -> None:
+def test_crops_are_in_one_folder_per_digit(root: Path) -> None:
     for split, number in (("train", 40), ("val", 20)):
         crops = folder_split(split, root / "classification" / split).images
         assert Counter(crop.parent.name for crop in crops) == dict.fromkeys(DIGITS, number // 10)
@@ -162,7 +162,7 @@ def test_digits_of_a_scene_hardly_overlap(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 2**32), luminance=st.floats(0, 1))
-def test_colours_have_the_luminance_asked_for(seed: int, luminance: float) -> None:
+def test_colours_have_the_requested_luminance(seed: int, luminance: float) -> None:
     colour = colour_of(np.random.default_rng(seed), luminance)
     assert colour @ LUMA == pytest.approx(luminance, abs=1e-5)
     assert colour.min() >= -1e-5
@@ -171,10 +171,10 @@ def test_colours_have_the_luminance_asked_for(seed: int, luminance: float) -> No
 
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=8 * len(PATTERNS), deadline=None)
-def test_ink_stands_out_from_its_ground(seed: int) -> None:
+def test_ink_contrasts_with_its_background(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    ground = draw_ground(rng, SCENE_SIZE)
-    inked = ground.copy()
+    background = draw_background(rng, SCENE_SIZE)
+    inked = background.copy()
     lay_ink(rng, inked, np.ones((20, 12), dtype=np.float32), 30, 40)
-    contrast = (inked - ground)[40:60, 30:42] @ LUMA
+    contrast = (inked - background)[40:60, 30:42] @ LUMA
     assert abs(contrast.mean()) >= 0.41

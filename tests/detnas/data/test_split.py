@@ -1,4 +1,4 @@
-"""A split has each image once, keeps the records' bytes, and appears whole or not at all."""
+"""A split has each image once, keeps the records' bytes, and appears complete or not at all."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ CATEGORIES = [{"id": 18, "name": "dog"}, {"id": 3, "name": "cat"}, {"id": 4, "na
 
 
 def image(key: object, name: str) -> str:
-    # Spaces, a float with a last zero and a key of one's own, as no encoder would write them.
+    # Spaces, a float with a trailing zero and an unknown key, as no encoder would write them.
     return f'{{"file_name":"{name}" , "scale": 1.10, "mine": [1,  2], "id": {json.dumps(key)}}}'
 
 
@@ -134,7 +134,7 @@ def test_records_and_heads_keep_their_bytes(tmp_path: Path) -> None:
         assert read_coco(tmp_path / "out" / f"instances_{part}.json").images == count
 
 
-def test_files_without_info_and_licenses_do(tmp_path: Path) -> None:
+def test_info_and_licenses_are_optional(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     content = json.loads(numbered(path, 3).read_text())
     path.write_text(
@@ -147,7 +147,7 @@ def test_files_without_info_and_licenses_do(tmp_path: Path) -> None:
     assert set(parts_in(tmp_path / "out")["train"]) == {"images", "annotations", "categories"}
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_draw(tmp_path: Path) -> None:
+def test_the_draw_depends_on_the_seed_alone(tmp_path: Path) -> None:
     path = numbered(tmp_path / "a.json", 40)
     draws = []
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
@@ -158,23 +158,23 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_draw(tmp_pa
     assert chosen[0] != chosen[1]
 
 
-def test_the_draw_is_golden() -> None:
+def test_draws_of_two_seeds_have_golden_values() -> None:
     # It must not change: people compare splits by their seed.
     assert np.flatnonzero(draw(20, 5, 0)).tolist() == [2, 4, 7, 14, 15]
     assert np.flatnonzero(draw(20, 5, 1)).tolist() == [7, 9, 11, 12, 17]
 
 
-def test_a_smaller_draw_is_part_of_a_larger_one() -> None:
+def test_a_smaller_draw_is_a_subset_of_a_larger_one() -> None:
     assert not (draw(100, 10, 3) & ~draw(100, 30, 3)).any()
 
 
-def test_every_image_is_drawn_about_as_often() -> None:
+def test_images_are_drawn_equally_often() -> None:
     times = sum(draw(10, 3, seed).astype(int) for seed in range(1000))
     assert times.min() > 240
     assert times.max() < 360
 
 
-def test_only_ids_in_use_are_numbered_anew(tmp_path: Path) -> None:
+def test_only_colliding_ids_are_renumbered(tmp_path: Path) -> None:
     first = numbered(tmp_path / "a.json", 4)
     apart = numbered(tmp_path / "b.json", 3, first=50)
     again = numbered(tmp_path / "c.json", 3, folder="c/")
@@ -194,10 +194,10 @@ def test_only_ids_in_use_are_numbered_anew(tmp_path: Path) -> None:
     assert written.count('"scale":1.10,"mine":[1,  2]') == 3
     assert written.count('"segmentation":[[1.0, 2.50, 3e0]]') == 6
     assert [str(again) in note for note in report.notes] == [True, True]
-    assert "numbered anew from 53 on" in report.notes[0]
+    assert "renumbered from 53" in report.notes[0]
 
 
-def test_texts_as_ids_are_numbered_anew_too(tmp_path: Path) -> None:
+def test_string_ids_are_renumbered_too(tmp_path: Path) -> None:
     files = [
         write(tmp_path / f"{name}.json", [image("x", f"{name}.jpg")], [box("y", "x")])
         for name in "abc"
@@ -223,10 +223,10 @@ def test_prefixes(tmp_path: Path, prefixes: list[str], expected: list[str]) -> N
     assert names(parts_in(tmp_path / "out")["trainsearch"]) == expected
 
 
-def test_a_prefix_tells_images_of_equal_names_apart(tmp_path: Path) -> None:
+def test_a_prefix_distinguishes_images_of_equal_names(tmp_path: Path) -> None:
     files = [numbered(tmp_path / "a.json", 2), numbered(tmp_path / "b.json", 2)]
     with pytest.raises(
-        ValueError, match=r"b\.json: image '001\.jpg' is in .*a\.json, too; .*--pre"
+        ValueError, match=r"b\.json: image '001\.jpg' is also in .*a\.json; .*--pre"
     ):
         split(files, 1, 0, tmp_path / "out")
     split(files, 1, 0, tmp_path / "out", ["a/", "b/"])
@@ -292,7 +292,7 @@ def test_the_table_is_aligned_and_warns() -> None:
     assert "warning: the search split has no box of 'cat', 'bird'" in lines[-1]
 
 
-def test_a_class_in_proportion_is_no_deviation() -> None:
+def test_a_class_in_proportion_deviates_by_zero() -> None:
     report = report_of([(0, 0, False), (1, 0, False)], [False, True])
     assert report.largest_deviation == ("dog", 0.0)
 
@@ -302,11 +302,14 @@ FAULTS: list[tuple[Change, str]] = [
     (lambda c: c.pop("images"), "'images' is missing"),
     (lambda c: c["images"].clear(), "'images' is empty"),
     (lambda c: c["annotations"].clear(), "'annotations' is empty"),
-    (lambda c: c.update(annotations={}), "'annotations' is no list"),
+    (lambda c: c.update(annotations={}), "'annotations' is not a list"),
     (lambda c: c.pop("categories"), "'categories' is missing"),
     (lambda c: c["images"][1].pop("file_name"), r"images\[1\] has no 'file_name'; add it"),
     (lambda c: c["images"][1].update(id=51), "id 51 occurs twice in 'images'"),
-    (lambda c: c["images"][1].update(file_name="./051.jpg"), r"image '\./051\.jpg' is in .*twice"),
+    (
+        lambda c: c["images"][1].update(file_name="./051.jpg"),
+        r"image '\./051\.jpg' is .*twice",
+    ),
     (lambda c: c["categories"][1].update(id=18), "id 18 occurs twice in 'categories'"),
     (lambda c: c["categories"].pop(), r"category 4 is absent in .*b\.json and 'bird' in .*a\.json"),
     (lambda c: c["categories"][1].update(name="Cat"), "category 3 is 'Cat' in .* and 'cat' in"),
@@ -321,7 +324,7 @@ FAULTS: list[tuple[Change, str]] = [
 
 
 @pytest.mark.parametrize(("change", "message"), FAULTS)
-def test_unusable_files_are_refused_and_leave_nothing(
+def test_invalid_files_are_refused_and_nothing_is_written(
     tmp_path: Path, change: Change, message: str
 ) -> None:
     first, other = numbered(tmp_path / "a.json", 3), numbered(tmp_path / "b.json", 3, first=51)
@@ -337,7 +340,7 @@ def test_unusable_files_are_refused_and_leave_nothing(
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xd8\xff\xe0", b"[]", b"{} {}"])
-def test_files_of_another_kind_are_refused(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_coco_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.json"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"other\.json .* must be a COCO annotation file"):
@@ -349,9 +352,9 @@ def test_files_of_another_kind_are_refused(tmp_path: Path, content: bytes) -> No
     ("options", "message"),
     [
         ({"take": 0}, "take is 0; it must be at least 1"),
-        ({"take": 3}, "take is 3, and there are 3 images; leave some to train on"),
+        ({"take": 3}, "take is 3, but there are only 3 images; leave some to train on"),
         ({"seed": -1}, "seed is -1; it must not be negative"),
-        ({"prefixes": ["a/", "b/"]}, "2 prefixes for 1 files; give none, one for all, or one for"),
+        ({"prefixes": ["a/", "b/"]}, "2 prefixes for 1 files; give none, one for all, or one per"),
         ({"annotations": []}, r"nothing cannot be split together; name COCO files \(\.json\) or"),
         ({"annotations": [Path("a.json"), Path("b.txt")]}, r"a\.json, b\.txt cannot be split toge"),
         ({"annotations": [Path("a.xml")]}, r"a\.xml cannot be split together"),
@@ -359,9 +362,7 @@ def test_files_of_another_kind_are_refused(tmp_path: Path, content: bytes) -> No
         ({"annotations": [Path("none.txt")]}, r"file none\.txt does not exist; correct"),
     ],
 )
-def test_unusable_options_are_refused(
-    tmp_path: Path, options: dict[str, Any], message: str
-) -> None:
+def test_invalid_options_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     path = numbered(tmp_path / "a.json", 3)
     given_ = {"annotations": [path], "take": 1, "seed": 0, "output": tmp_path / "out", **options}
     with pytest.raises((ValueError, FileNotFoundError), match=message):
@@ -400,7 +401,7 @@ def test_an_output_that_is_an_input_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
-def test_a_write_that_stops_midway_leaves_nothing(
+def test_an_interrupted_write_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     path = numbered(tmp_path / "a.json", 9)
@@ -423,9 +424,7 @@ def test_a_write_that_stops_midway_leaves_nothing(
     assert snapshot(tmp_path) == before
 
 
-def test_a_rename_that_fails_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_rename_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = numbered(tmp_path / "a.json", 9)
     (tmp_path / "out").mkdir()
     before = snapshot(tmp_path)

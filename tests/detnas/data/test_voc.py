@@ -1,4 +1,4 @@
-"""VOC lists and XML are read as mmdet reads them, and refused where it fails or drops objects."""
+"""VOC data are read as mmdet reads them; data it would fail on or drop objects of are refused."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ Objects = Sequence[tuple[str, int]]
 
 
 def xml(objects: Objects) -> str:
-    # A part, as VOC 2012's layout task has, stands before the object's own name.
+    # A part, as in VOC 2012's layout task, comes before the object's own name.
     records = (
         "<object><part><name>head</name><bndbox><xmin>1</xmin></bndbox></part>"
         f"<name>{name}</name><difficult>{difficult}</difficult><bndbox><xmax>9.5</xmax>"
@@ -62,7 +62,7 @@ def entries(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*"))
 
 
-def test_a_list_is_read_in_its_order_whatever_ends_its_lines(tmp_path: Path) -> None:
+def test_lists_keep_their_order_with_any_line_ending(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_bytes(b"b\r\na\r\n2008_000001")
     assert read_voc_list(path) == ("b", "a", "2008_000001")
@@ -71,15 +71,18 @@ def test_a_list_is_read_in_its_order_whatever_ends_its_lines(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"", "is empty; name a VOC image list, one image id a line"),
+        (b"", "is empty; name a VOC image list, one image id per line"),
         (b"a\n\nb\n", "line 2: is blank; remove it"),
         (b"a\nb \n", "line 2: 'b ' has spaces around the id; remove them"),
-        (b"000005 -1\n000007  1\n", "line 1: '000005 -1' is not one image id; a list of one class"),
+        (
+            b"000005 -1\n000007  1\n",
+            "line 1: '000005 -1' is not one image id; name .* one class",
+        ),
         (b"a\nb\na\n", "line 3: id a occurs twice; remove one"),
-        (b"\xff\xd8\xff", "is no text"),
+        (b"\xff\xd8\xff", "is not a text file"),
     ],
 )
-def test_unusable_lists_are_refused(tmp_path: Path, text: bytes, message: str) -> None:
+def test_invalid_lists_are_refused(tmp_path: Path, text: bytes, message: str) -> None:
     path = tmp_path / "list.txt"
     path.write_bytes(text)
     with pytest.raises(ValueError, match=rf"list\.txt.*{message}") as caught:
@@ -111,16 +114,18 @@ def test_objects_are_read_without_their_parts(tmp_path: Path) -> None:
         ("<difficult>0<", "<difficult>no<", "<difficult> of an object 'dog' is 'no'"),
     ],
 )
-def test_unusable_xml_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_invalid_xml_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     path = tmp_path / "a.xml"
     path.write_text(xml([("dog", 0)]).replace(old, new))
-    with pytest.raises(ValueError, match=rf"a\.xml is no VOC annotation \(.*{message}.*correct it"):
+    with pytest.raises(
+        ValueError, match=rf"a\.xml is not a valid VOC annotation \(.*{message}.*correct it"
+    ):
         read_voc_objects(path)
     with pytest.raises(FileNotFoundError, match=r"annotation file .*none\.xml does not exist"):
         read_voc_objects(tmp_path / "none.xml")
 
 
-def test_voc_split_has_the_images_of_its_list(devkit: Path) -> None:
+def test_voc_split_has_the_images_of_the_list(devkit: Path) -> None:
     found = voc_split("train", voc_list(devkit, "VOC2012"), devkit / "VOC2012")
     assert found.name == "train"
     assert found.images[0] == devkit / "VOC2012" / "JPEGImages" / "000007.jpg"
@@ -152,7 +157,7 @@ def test_unknown_classes_are_refused(devkit: Path) -> None:
     )
     with pytest.raises(ValueError, match=message):
         check_voc_classes(["dog", "cat"], path, root)
-    with pytest.raises(ValueError, match=r"classes is the text 'cat'; write a tuple"):
+    with pytest.raises(ValueError, match=r"classes is the string 'cat'; write a tuple"):
         check_voc_classes("cat", path, root)
     check_voc_classes(("cat", "dog"), voc_list(devkit, name="test"), root)
 
@@ -203,20 +208,20 @@ def test_lists_of_one_year_are_joined(devkit: Path, tmp_path: Path) -> None:
     split(lists, 4, 0, tmp_path / "out")
     whole = (tmp_path / "out" / "VOC2007_trainsearch.txt").read_text()
     assert whole == lists[0].read_text() + lists[1].read_text()
-    message = r"test\.txt: image 000000 is in .*train\.txt, too"
+    message = r"test\.txt: image 000000 is also in .*train\.txt; remove"
     with pytest.raises(ValueError, match=message):
         split([*lists, voc_list(devkit, name="test")], 4, 0, tmp_path / "again")
     assert not (tmp_path / "again").exists()
 
 
-def test_a_list_of_which_nothing_was_drawn_is_told(devkit: Path, tmp_path: Path) -> None:
+def test_an_empty_part_gives_a_warning(devkit: Path, tmp_path: Path) -> None:
     report = split([voc_list(devkit), voc_list(devkit, "VOC2012")], 1, 0, tmp_path / "out")
     empty = [path.name for path in report.files if not path.read_text()]
     assert len(empty) == 1
     assert report.notes == (f"warning: {empty[0]} is empty; leave it out of the config",)
 
 
-def test_lists_are_found_from_where_one_stands(
+def test_lists_may_have_relative_paths(
     devkit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(devkit / "VOC2007")
@@ -224,11 +229,11 @@ def test_lists_are_found_from_where_one_stands(
     assert (tmp_path / "out" / "VOC2007_search.txt").is_file()
 
 
-def test_lists_that_cannot_be_split_are_refused(devkit: Path, tmp_path: Path) -> None:
+def test_invalid_splits_of_lists_are_refused(devkit: Path, tmp_path: Path) -> None:
     before = entries(tmp_path)
     with pytest.raises(ValueError, match="--prefix is for COCO files; leave it out for VOC"):
         split([voc_list(devkit)], 4, 0, tmp_path / "out", ["a/"])
-    with pytest.raises(ValueError, match="take is 12, and there are 12 images"):
+    with pytest.raises(ValueError, match="take is 12, but there are only 12 images"):
         split([voc_list(devkit)], 12, 0, tmp_path / "out")
     assert entries(tmp_path) == before
     classes = voc_list(devkit, name="dog_trainval")
@@ -237,7 +242,7 @@ def test_lists_that_cannot_be_split_are_refused(devkit: Path, tmp_path: Path) ->
         split([classes], 1, 0, tmp_path / "out")
     stray = tmp_path / "trainval.txt"
     stray.write_text("000001\n")
-    with pytest.raises(ValueError, match=r"trainval\.txt does not lie in ROOT/ImageSets/Main"):
+    with pytest.raises(ValueError, match=r"trainval\.txt is not in ROOT/ImageSets/Main"):
         split([stray], 1, 0, tmp_path / "out")
     other = make_year(tmp_path / "more" / "VOC2007", {"x": []}, {"trainval": ["x"]})
     with pytest.raises(ValueError, match=r"two roots are called VOC2007, one of them .*; rename"):

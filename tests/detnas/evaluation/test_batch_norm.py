@@ -1,4 +1,4 @@
-"""Recalibration against statistics gathered by hand."""
+"""Recalibration equals statistics computed from the inputs of every batch norm."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -74,11 +74,11 @@ def _by_hand(model: Any, sizes: tuple[int, ...]) -> dict[str, tuple[torch.Tensor
     return result  # type: ignore[return-value]
 
 
-def test_every_norm_of_the_path_gets_the_weighted_average_of_its_batches() -> None:
+def test_norms_of_the_path_get_the_weighted_average_over_batches() -> None:
     sizes = (4, 4, 2)
     model = _detector(head_norm=True)
     expected = _by_hand(model, sizes)
-    for norm in _norms(model).values():  # what was there must not matter, not even NaN
+    for norm in _norms(model).values():  # earlier values must not matter
         norm.running_mean.fill_(float("nan"))
         norm.running_var.fill_(float("nan"))
     assert recalibrate(model, _batches(sizes)) == len(expected)
@@ -99,7 +99,7 @@ def test_passes_end_at_the_last_norm() -> None:
     head_calls = []
     model.bbox_head.retina_cls.register_forward_hook(lambda *_: head_calls.append(1))
     recalibrate(model, _batches((2, 2, 2)))
-    assert len(head_calls) == 3  # the levels of the first pass, which shows what norm is the last
+    assert len(head_calls) == 3  # the levels of the first pass, which finds the last norm
 
 
 def test_recalibrating_twice_gives_the_same() -> None:
@@ -111,6 +111,6 @@ def test_recalibrating_twice_gives_the_same() -> None:
         assert torch.equal(norm.running_var, first[name])
 
 
-def test_no_image_is_refused() -> None:
+def test_recalibration_without_batches_is_refused() -> None:
     with pytest.raises(ValueError, match="no batch"):
         recalibrate(_detector(head_norm=True), [])

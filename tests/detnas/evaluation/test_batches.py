@@ -1,4 +1,4 @@
-"""The cache of an evaluator's batches: what it keeps is this process's own."""
+"""The cache of an evaluator's batches keeps tensors in this process's memory."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ def as_batch(items: list[int]) -> dict[str, Any]:
     return {"inputs": [torch.full((3, 4, 4), float(i)) for i in items], "data_samples": items}
 
 
-def test_kept_images_hold_no_file_of_a_loaders_worker() -> None:
+def test_cached_images_are_not_in_shared_memory() -> None:
     loader = DataLoader(list(range(6)), 2, num_workers=1, collate_fn=as_batch)  # type: ignore[arg-type]
     batches = CachedBatches(loader, 10)
     first, second = list(batches), list(batches)

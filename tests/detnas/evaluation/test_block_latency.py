@@ -1,4 +1,4 @@
-"""Measured latency tables and backbones, without a word on how fast anything is."""
+"""Latency tables and backbones are measured completely; times themselves are not checked."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_every_choice_of_every_block_is_timed_in_every_round(
     assert np.array_equal(np.array(paths).reshape(first.shape), first)
 
 
-def test_the_parts_compute_what_the_backbone_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timed_parts_compute_the_backbones_features(monkeypatch: pytest.MonkeyPatch) -> None:
     net = DetNASSupernet(TWO, out_indices=(0, 1)).eval()
     net.set_path((1, 3))
     images = torch.randn(1, 3, 32, 32)
@@ -86,7 +86,7 @@ def test_the_parts_compute_what_the_backbone_does(monkeypatch: pytest.MonkeyPatc
     assert [part.stride() for part in parts] == [feature.stride() for feature in whole]
 
 
-def test_whole_backbones_are_timed_and_nothing_is_left_changed() -> None:
+def test_timing_backbones_restores_the_global_state() -> None:
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     drawn = [Architecture(TWO, choices, "interleave") for choices in ((0, 1), (2, 3), (3, 3))]
     times = measure_backbones(drawn, FAST)
@@ -98,19 +98,19 @@ def test_whole_backbones_are_timed_and_nothing_is_left_changed() -> None:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no mallopt")
-def test_feature_maps_are_not_fetched_from_the_system_again_and_again() -> None:
+def test_freed_memory_is_kept() -> None:
     import resource
 
     latency._keep_freed_memory()
     faults = []
     for _ in range(7):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        torch.ones(10 << 20)  # 40 MiB, 10,240 pages: by itself glibc returns that much every time
+        torch.ones(10 << 20)  # 40 MiB, 10,240 pages; glibc's default returns them every time
         faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
     assert statistics.median(faults) < 500
 
 
-def test_what_does_not_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_devices_and_dtypes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("gpu", "cuda:x", "cpu:0", "cuda:"):
         with pytest.raises(ValueError, match="unknown device"):
             require_device(name)
@@ -152,7 +152,7 @@ def test_the_command_writes_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
         (["-o", "."], "is a folder"),
     ],
 )
-def test_the_command_refuses_in_a_line(
+def test_the_command_reports_errors_in_one_line(
     changes: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "latency.json"

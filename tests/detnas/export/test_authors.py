@@ -1,4 +1,4 @@
-"""The authors' checkpoints: their outputs, every way their files are wrapped, and refusals."""
+"""Import of the authors' checkpoints: equal outputs, all file layouts, invalid files."""
 
 import re
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ needs_golden = pytest.mark.skipif(
 TINY = get_space("tiny")
 MIXED = Architecture(TINY, (0, 1, 2, 3, 3, 2, 1, 0, 3, 1))
 
-# The authors' names of our layers, in the order of ours: P is the block, C the choice.
+# The authors' names of our layers, by position: P is the block, C the choice.
 SHUFFLENET = {
     0: "conv.0.interstellarP_C_branch2a",
     1: "conv.0.bnP_C_branch2a",
@@ -55,7 +55,7 @@ STEM = {"stem.0": "first_conv.conv", "stem.1": "first_conv.bn"}
 
 
 def _official(net: DetNASNet | DetNASSupernet) -> dict[str, Tensor]:
-    """A network's weights under the authors' names."""
+    """The weights of a network under the authors' names."""
     return {_official_name(key, net): value for key, value in net.state_dict().items()}
 
 
@@ -67,16 +67,16 @@ def _official_name(key: str, net: DetNASNet | DetNASSupernet) -> str:
     names = net.space.choices
     name = names[int(choice[0])] if choice else net.architecture.choice_names[int(block)]
     main = XCEPTION if name == "xception_3x3" else SHUFFLENET
-    told = (PROJECTION if branch == "projection" else main)[int(position)]
+    official = (PROJECTION if branch == "projection" else main)[int(position)]
     stage = net.space.block_specs()[int(block)].stage
     before = sum(one.blocks for one in net.space.stages[:stage])
     place = f"{stage + 1}{'abcdefghijklmnop'[int(block) - before]}"
-    told = told.replace("C", name).replace("P", place)
-    return ".".join(["features", block, *choice, told, tensor])
+    official = official.replace("C", name).replace("P", place)
+    return ".".join(["features", block, *choice, official, tensor])
 
 
 def _random(net: Any) -> Any:
-    """The network with another number in every tensor."""
+    """The network with different values in every tensor."""
     torch.manual_seed(0)
     with torch.no_grad():
         for number, tensor in enumerate(net.state_dict().values()):
@@ -149,7 +149,7 @@ def _assert_features(net: torch.nn.Module, image: Tensor, outputs: list[Tensor])
 
 
 @pytest.mark.parametrize("space", ["tiny", "small", "large", "large-wide"])
-def test_single_networks_come_back_bit_identical(space: str, tmp_path: Path) -> None:
+def test_single_networks_are_imported_bit_identically(space: str, tmp_path: Path) -> None:
     choices = tuple(i * 7 % 4 for i in range(get_space(space).num_blocks))
     net = _random(DetNASNet(Architecture(get_space(space), choices)))
     _import_tiny(_official(net), tmp_path, **_target(net))
@@ -157,14 +157,14 @@ def test_single_networks_come_back_bit_identical(space: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("space", ["tiny", "small", "large"])
-def test_supernets_come_back_bit_identical(space: str, tmp_path: Path) -> None:
+def test_supernets_are_imported_bit_identically(space: str, tmp_path: Path) -> None:
     net = _random(DetNASSupernet(space, channel_shuffle="interleave"))
     import_as = {"architecture": None, "channel_shuffle": "interleave", **_target(net)}
     _import_tiny(_official(net), tmp_path, **import_as)
     _assert_same(_state_dict(tmp_path), net)
 
 
-def test_output_says_what_it_is_and_where_it_came_from(tmp_path: Path) -> None:
+def test_output_records_its_identity_and_source(tmp_path: Path) -> None:
     net = _random(DetNASNet(MIXED))
     _import_tiny(_official(net), tmp_path, channel_shuffle="interleave")
     assert read_checkpoint(tmp_path / "ours" / "out.pth")["meta"] == {
@@ -179,7 +179,7 @@ def test_output_says_what_it_is_and_where_it_came_from(tmp_path: Path) -> None:
     "prefix",
     ["", "module.", "backbone.body.", "module.backbone.body.", "backbone.", "body.module."],
 )
-def test_prefixes_and_wrappings_make_no_difference(wrap: str, prefix: str, tmp_path: Path) -> None:
+def test_all_prefixes_and_wrappings_are_accepted(wrap: str, prefix: str, tmp_path: Path) -> None:
     net = _random(DetNASNet(MIXED))
     official: dict[str, Any] = {f"{prefix}{key}": v for key, v in _official(net).items()}
     if wrap != "bare":
@@ -189,7 +189,7 @@ def test_prefixes_and_wrappings_make_no_difference(wrap: str, prefix: str, tmp_p
 
 
 @pytest.mark.parametrize("prefix", ["module.backbone.body.", "backbone."])
-def test_rest_of_a_detector_is_left_out_and_told(prefix: str, tmp_path: Path) -> None:
+def test_rest_of_a_detector_is_left_out_and_reported(prefix: str, tmp_path: Path) -> None:
     net = _random(DetNASNet(MIXED))
     rest = ("module.backbone.fpn.fpn_inner1.0.weight", "module.rpn.head.conv.weight")
     if prefix == "backbone.":
@@ -208,7 +208,7 @@ def _classifier_layers(classes: int) -> dict[str, Tensor]:
     return layers | {"fc.fc.weight": torch.rand(classes, 256), "fc.fc.bias": torch.rand(classes)}
 
 
-def test_imagenet_networks_bring_their_classifier(tmp_path: Path) -> None:
+def test_classifiers_of_imagenet_networks_are_imported(tmp_path: Path) -> None:
     layers = _classifier_layers(classes=5)
     net = _random(DetNASNet(MIXED))
     result = _import_tiny({"state_dict": _official(net) | layers}, tmp_path)
@@ -229,7 +229,7 @@ def test_imagenet_networks_bring_their_classifier(tmp_path: Path) -> None:
     net.init_weights()
 
 
-def test_half_precision_becomes_float32_and_counters_stay(tmp_path: Path) -> None:
+def test_half_precision_becomes_float32_except_counters(tmp_path: Path) -> None:
     net = _random(DetNASNet(MIXED)).half()
     _import_tiny(_official(net), tmp_path)
     dtypes = {key.rpartition(".")[2]: value.dtype for key, value in _state_dict(tmp_path).items()}
@@ -238,7 +238,7 @@ def test_half_precision_becomes_float32_and_counters_stay(tmp_path: Path) -> Non
     _assert_same(_state_dict(tmp_path), net.float())
 
 
-def test_file_without_counters_of_batches_gets_zeros_and_is_told(tmp_path: Path) -> None:
+def test_missing_batch_counters_become_zero_and_are_reported(tmp_path: Path) -> None:
     net = _random(DetNASNet(MIXED))
     official = {k: v for k, v in _official(net).items() if "num_batches" not in k}
     result = _import_tiny(official, tmp_path)
@@ -247,7 +247,7 @@ def test_file_without_counters_of_batches_gets_zeros_and_is_told(tmp_path: Path)
     assert not any(counters)
 
 
-def test_file_of_an_old_torch_is_read(tmp_path: Path) -> None:
+def test_files_of_old_torch_versions_are_read(tmp_path: Path) -> None:
     net = _random(DetNASNet(MIXED))
     source = tmp_path / "old.pkl"
     torch.save({"model": _official(net)}, source, _use_new_zipfile_serialization=False)
@@ -284,11 +284,11 @@ WIDE = Architecture(
 @pytest.mark.parametrize(
     ("official", "changes", "message"),
     [
-        # What was asked for.
+        # Invalid arguments.
         (OFFICIAL, {"architecture": None}, "not neither"),
         (OFFICIAL, {"supernet": TINY}, "not both"),
         (OFFICIAL, {"channel_shuffle": "odd"}, "channel shuffle 'odd'"),
-        # Another network than asked for.
+        # A network other than the requested one.
         (OFFICIAL, AS_SUPERNET, "single network, not a supernet"),
         (SUPERNET, {}, "supernet, not a single network"),
         (
@@ -303,31 +303,31 @@ WIDE = Architecture(
         ),
         (SUPERNET, AS_SUPERNET | {"supernet": get_space("large")}, r"of \[8, 8, 16, 8\]"),
         (OFFICIAL, {"architecture": WIDE}, r"features\.8.* is \(128, 128, 1, 1\).* is \(130, 128,"),
-        # Keys too few or too many.
+        # Missing or unexpected keys.
         (_without("1a_proj_s_bn.bias", OFFICIAL), {}, r"1 of .*blocks\.0\.projection\.1\.bias"),
         (_without("1b_.*_s_bn.num", OFFICIAL), {}, r"1 of .*blocks\.1\.main\.4\.num_batches"),
         (OFFICIAL | {"features.0.se.weight": ONE}, {}, r"1 of the file's .*features\.0\.se\."),
         (OFFICIAL | {"fpn.fpn_inner1.weight": ONE}, {}, r"1 of the file's .*fpn_inner1"),
         (OFFICIAL | dict([*CLASSIFIER.items()][:3]), {}, r"6 of .*neck\.norm\.bias"),
         (OFFICIAL | CLASSIFIER | {"fc.fc.weight": ONE}, {}, r"fc\.fc\.weight is \(1,\)"),
-        # Names that contradict themselves, where every shape would fit.
+        # Inconsistent names, although all shapes would fit.
         (_renamed("2b_xcep", "2c_xcep", OFFICIAL), {}, "36 of the file's"),
-        (SWAPPED_BLOCKS, AS_SUPERNET, r"left over.*features\.6\.0\.conv.*3b_"),
+        (SWAPPED_BLOCKS, AS_SUPERNET, r"unexpected.*features\.6\.0\.conv.*3b_"),
         (_renamed("(?<=3b_shufflenet_7x7_branch2)a", "b", OFFICIAL), {}, "6 of the file's"),
         (_renamed("bn1b_shufflenet_5x5", "bn1b_shufflenet_3x3", OFFICIAL), {}, "block 1 is"),
-        (_renamed("1b_shufflenet_5x5", "1b_shufflenet_7x7", SUPERNET), AS_SUPERNET, "left over"),
-        (_renamed(r"^features\.1\.0\.", "features.1.9.", SUPERNET), AS_SUPERNET, "left over"),
-        # What holds no such weights.
+        (_renamed("1b_shufflenet_5x5", "1b_shufflenet_7x7", SUPERNET), AS_SUPERNET, "unexpected"),
+        (_renamed(r"^features\.1\.0\.", "features.1.9.", SUPERNET), AS_SUPERNET, "unexpected"),
+        # Files without such weights.
         ({}, {}, "no key of the authors' layout.*None"),
         ({"backbone.stem.0.weight": ONE}, {}, "no key of .*'backbone.stem.0.weight'"),
         ({"features.0.0.weight": ONE}, {}, "of its .* are missing"),
-        (OFFICIAL | {"epoch": 3}, {}, "'epoch'.*no tensor"),
-        ({"state_dict": [ONE]}, {}, "holds a list"),
+        (OFFICIAL | {"epoch": 3}, {}, "'epoch'.*not a tensor"),
+        ({"state_dict": [ONE]}, {}, "contains a list"),
         (OFFICIAL | _renamed("^", "module.", OFFICIAL), {}, r"backbones under \['', 'module\.'\]"),
         (_renamed("^", "module.", OFFICIAL) | {"fc.fc.bias": ONE}, {}, "1 keys outside 'module.'"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_nothing_written(
+def test_unfitting_files_are_refused_and_nothing_is_written(
     official: Any, changes: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=message) as refusal:

@@ -1,4 +1,4 @@
-"""The backbones: the authors' outputs, slices, active paths, refusals."""
+"""The backbones: the authors' outputs, slices, active paths, invalid arguments."""
 
 from pathlib import Path
 
@@ -20,8 +20,8 @@ needs_golden = pytest.mark.skipif(
 )
 
 
-def _take_in_order(net: torch.nn.Module, official: dict[str, torch.Tensor]) -> None:
-    """Fill a network from the authors' state dict, whose tensors stand in the same order."""
+def _load_in_order(net: torch.nn.Module, official: dict[str, torch.Tensor]) -> None:
+    """Load the authors' state dict into a network; its tensors have the same order."""
     own = net.state_dict()
     assert len(own) == len(official)
     filled = {}
@@ -35,7 +35,7 @@ def _take_in_order(net: torch.nn.Module, official: dict[str, torch.Tensor]) -> N
 def test_authors_network_gives_the_authors_features() -> None:
     golden = torch.load(GOLDEN / "official_detnasnet_300m_fpn.pth", weights_only=True)
     net = DetNASNet("detnasnet-300m-coco-fpn").eval()
-    _take_in_order(net, golden["state_dict"])
+    _load_in_order(net, golden["state_dict"])
     with torch.no_grad():
         features = net(golden["input"].float())
     for ours, theirs in zip(features, golden["outputs"], strict=True):
@@ -46,7 +46,7 @@ def test_authors_network_gives_the_authors_features() -> None:
 def test_authors_supernet_gives_the_authors_features_on_every_path() -> None:
     golden = torch.load(GOLDEN / "official_supernet_small.pth", weights_only=True)
     net = DetNASSupernet("small", "interleave").eval()
-    _take_in_order(net, golden["state_dict"])
+    _load_in_order(net, golden["state_dict"])
     for path, outputs in zip(golden["paths"].tolist(), golden["outputs"], strict=True):
         net.set_path(path)
         with torch.no_grad():
@@ -96,7 +96,7 @@ def test_slice_is_bit_identical_to_the_supernet_on_that_path(
         ((1, 2, 3), (8, 16, 32), (160, 320, 640)),
     ],
 )
-def test_outputs_serve_fpn_and_retinanet(
+def test_outputs_fit_fpn_and_retinanet(
     out_indices: tuple[int, ...], strides: tuple[int, ...], channels: tuple[int, ...]
 ) -> None:
     net = MMDET_MODELS.build({"type": "DetNASSupernet", "out_indices": out_indices})
@@ -108,20 +108,20 @@ def test_outputs_serve_fpn_and_retinanet(
     ]
 
 
-def test_both_registries_know_the_backbones() -> None:
+def test_backbones_are_in_both_registries() -> None:
     for name in ("DetNASSupernet", "DetNASNet", "mmdet.DetNASNet"):
         assert MMDET_MODELS.get(name) is not None
         assert MMPRETRAIN_MODELS.get(name) is not None
 
 
 def test_only_the_active_path_learns_and_decays() -> None:
-    """Rule 4: weights, momentum and decay of every unsampled choice stay bit-identical."""
+    """Weights, momentum and decay of every choice off the path stay bit-identical."""
     torch.manual_seed(0)
     net = DetNASSupernet("tiny")
     net.init_weights()
     optimiser = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
     rng = np.random.default_rng(0)
-    for _ in range(3):  # gives every choice some momentum
+    for _ in range(3):  # so that many choices have momentum
         _step(net, optimiser, rng.integers(0, 4, 10).tolist())
     names = {id(p): n for n, p in net.named_parameters()}
     before = {n: p.detach().clone() for n, p in net.named_parameters()}
@@ -189,7 +189,7 @@ def test_bad_arguments_are_named(arguments: dict[str, object], message: str) -> 
         DetNASSupernet(**arguments)
 
 
-def test_path_of_another_length_is_refused() -> None:
+def test_path_of_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match="9 choices"):
         DetNASSupernet("tiny").set_path([0] * 9)
 

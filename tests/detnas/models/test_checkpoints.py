@@ -1,4 +1,4 @@
-"""Reading checkpoints: nothing untrusted is unpickled, damage is told."""
+"""Reading checkpoints: nothing untrusted is unpickled, damaged files are reported."""
 
 import pickle
 from pathlib import Path
@@ -19,7 +19,7 @@ class _Attack:
 def test_code_in_a_checkpoint_does_not_run(tmp_path: Path) -> None:
     path = tmp_path / "evil.pth"
     torch.save({"state_dict": {}, "meta": {"x": _Attack()}}, path)
-    with pytest.raises(ValueError, match="holds more than weights"):
+    with pytest.raises(ValueError, match="contains more than weights"):
         read_checkpoint(path)
 
 
@@ -28,7 +28,7 @@ class _LookUp:
         return getattr, (str, "join")
 
 
-def test_attribute_look_up_is_for_the_log_history_alone(tmp_path: Path) -> None:
+def test_only_the_log_history_may_look_up_attributes(tmp_path: Path) -> None:
     path = tmp_path / "lookup.pth"
     torch.save({"state_dict": {}, "meta": {"x": _LookUp()}}, path)
     with pytest.raises(ValueError, match="not loaded"):
@@ -43,7 +43,7 @@ def test_openmmlabs_log_history_is_read(tmp_path: Path) -> None:
     assert read_checkpoint(path)["message_hub"]["loss"].current() == 1.5
 
 
-def test_a_bare_state_dict_is_put_under_its_key_and_configs_are_dropped(tmp_path: Path) -> None:
+def test_bare_state_dicts_are_wrapped_and_configs_dropped(tmp_path: Path) -> None:
     path = tmp_path / "bare.pth"
     torch.save({"a": torch.ones(2)}, path)
     assert torch.equal(read_checkpoint(path)["state_dict"]["a"], torch.ones(2))
@@ -52,7 +52,7 @@ def test_a_bare_state_dict_is_put_under_its_key_and_configs_are_dropped(tmp_path
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", pickle.dumps([1, 2])])
-def test_damage_is_told_in_one_line(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_file_is_reported_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "damaged.pth"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="damaged") as refusal:
@@ -60,7 +60,7 @@ def test_damage_is_told_in_one_line(tmp_path: Path, content: bytes) -> None:
     assert "\n" not in str(refusal.value)
 
 
-def test_truncation_is_told(tmp_path: Path) -> None:
+def test_a_truncated_file_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "cut.pth"
     torch.save({"a": torch.randn(1000)}, path)
     path.write_bytes(path.read_bytes()[:2000])

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-import detnas.models  # noqa: F401 - puts the stand-in in place
+import detnas.models  # noqa: F401 - installs the stand-in
 from detnas.models import mmcv_ops
 
 GOLDEN = np.load(Path(__file__).parents[2] / "data" / "mmcv_ops.npz")
-has_own_operators = pytest.mark.skipif(
+uses_stand_in = pytest.mark.skipif(
     not isinstance(sys.modules.get("mmcv._ext"), mmcv_ops._StandIn),
-    reason="mmcv has compiled operators of its own here",
+    reason="mmcv has compiled operators here",
 )
 
 
@@ -42,7 +42,7 @@ def test_roi_align_is_identical_forward_and_backward(sampling_ratio: int, aligne
     out = roi_align(features, _tensor("rois"), 7, 0.125, sampling_ratio, "avg", bool(aligned))
     name = f"sr{sampling_ratio}_al{aligned}"
     assert torch.equal(out, _tensor(f"roi_{name}"))
-    upstream = torch.linspace(-1, 1, out.numel()).view_as(out)  # what the golden gradient took
+    upstream = torch.linspace(-1, 1, out.numel()).view_as(out)  # as for the golden gradient
     out.backward(upstream)
     assert features.grad is not None
     assert torch.equal(features.grad, _tensor(f"roi_grad_{name}"))
@@ -80,8 +80,8 @@ def test_sigmoid_focal_loss_and_its_gradient() -> None:
     torch.testing.assert_close(gradient, logits.grad, rtol=1e-4, atol=1e-6)
 
 
-@has_own_operators
-def test_what_is_not_honoured_is_refused_by_name() -> None:
+@uses_stand_in
+def test_unsupported_operators_and_options_are_named() -> None:
     from mmcv.ops import nms, roi_align, soft_nms
 
     boxes, scores = _tensor("boxes"), _tensor("scores")

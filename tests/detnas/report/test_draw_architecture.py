@@ -1,4 +1,4 @@
-"""The architecture's picture: written, full, of sensible shape, the same every time."""
+"""The picture of an architecture: its size, its colours, and reproducible files."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def share_of_colour(path: Path, colour: str) -> float:
 
 
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
-def test_network_fills_its_picture(network: str, tmp_path: Path) -> None:
+def test_picture_has_a_sensible_size_and_content(network: str, tmp_path: Path) -> None:
     path = tmp_path / "network.png"
     draw_architecture(parse_architecture(network), path)
     with Image.open(path) as image:
@@ -44,7 +44,7 @@ def test_network_fills_its_picture(network: str, tmp_path: Path) -> None:
     assert share_of_colour(path, LIGHT.panel) > 0.1
 
 
-def test_area_of_a_choice_follows_its_number(tmp_path: Path) -> None:
+def test_area_of_a_choice_grows_with_its_count(tmp_path: Path) -> None:
     few, many = tmp_path / "few.png", tmp_path / "many.png"
     draw_architecture(parse_architecture("tiny:0,0,0,0,0,0,0,0,0,3"), few)
     draw_architecture(parse_architecture("tiny:3,3,3,3,3,3,3,3,3,0"), many)
@@ -64,7 +64,7 @@ def test_text_is_readable_on_every_fill() -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
-def test_same_picture_is_the_same_file(suffix: str, tmp_path: Path) -> None:
+def test_equal_pictures_are_equal_files(suffix: str, tmp_path: Path) -> None:
     first, second = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
     for path in (first, second):
         draw_architecture(parse_architecture(NETWORKS["10 blocks"]), path, "title", theme=DARK)
@@ -72,14 +72,14 @@ def test_same_picture_is_the_same_file(suffix: str, tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == [first, second]
 
 
-def test_odd_spaces(tmp_path: Path) -> None:
+def test_unusual_spaces_are_drawn(tmp_path: Path) -> None:
     lone = SearchSpace("lone", 8, (Stage(16, 1),), choices=("xception_3x3",))
     long = SearchSpace("long", 8, (Stage(16, 50), Stage(32, 1)), PAPER_CHOICES)
     for space in (lone, long):
         draw_architecture(Architecture(space, (0,) * space.num_blocks), tmp_path / "odd.png")
 
 
-def test_other_suffix_is_refused(tmp_path: Path) -> None:
+def test_other_suffixes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must end in \.png or \.svg"):
         draw_architecture(parse_architecture(NETWORKS["10 blocks"]), tmp_path / "network.pdf")
     assert not list(tmp_path.iterdir())
@@ -95,10 +95,10 @@ def test_other_suffix_is_refused(tmp_path: Path) -> None:
         ("layers", 12, "12"),
     ],
 )
-def test_costs_read_well(name: str, value: float, text: str) -> None:
+def test_costs_are_readable(name: str, value: float, text: str) -> None:
     assert readable_cost(name, value) == text
 
 
-def test_names_and_scores_read_well() -> None:
+def test_names_and_scores_are_readable() -> None:
     assert cost_name("macs@320x320") == "MACs at 320\N{MULTIPLICATION SIGN}320"
     assert (readable_score(0.31249), readable_score(71.256)) == ("0.3125", "71.26")

@@ -1,4 +1,4 @@
-"""The curves of a search: drawn from any history that has a score, refused without one."""
+"""The curves of a search: drawn from any history with a score, refused without one."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,13 +64,13 @@ def test_search_is_drawn(theme: Theme, tmp_path: Path) -> None:
     assert pixels_of(path, theme.alarm) > 50  # the failed
 
 
-def test_nothing_failed_marks_nothing_failed(tmp_path: Path) -> None:
+def test_no_failure_draws_no_cross(tmp_path: Path) -> None:
     path = tmp_path / "search.png"
     draw_search(search_of([r for r in SEARCH if r.score is not None]), path)
     assert pixels_of(path, LIGHT.alarm) == 0
 
 
-def test_best_stands_where_the_lowest_is_better(tmp_path: Path) -> None:
+def test_best_is_marked_where_lower_scores_are_better(tmp_path: Path) -> None:
     def star_row(path: Path) -> float:
         pixels = np.asarray(Image.open(path).convert("RGB"))
         wanted = [int(LIGHT.accent[i : i + 2], 16) for i in (1, 3, 5)]
@@ -100,7 +100,7 @@ def test_small_histories_are_drawn(rows: Sequence[Evaluation], tmp_path: Path) -
 
 
 @pytest.mark.parametrize("rows", [[], [row(0, None)], RANDOM], ids=["empty", "failed", "random"])
-def test_no_score_is_refused(rows: Sequence[Evaluation], tmp_path: Path) -> None:
+def test_histories_without_a_score_are_refused(rows: Sequence[Evaluation], tmp_path: Path) -> None:
     for draw in (draw_search, draw_cost_scatter):
         with pytest.raises(ValueError, match="no candidate of the search has a score"):
             draw(search_of(rows), tmp_path / "curve.png")
@@ -124,7 +124,7 @@ def test_front_is_a_line_in_the_scatter(tmp_path: Path) -> None:
 
     rising = [row(i, 0.1 * i) for i in range(1, 5)]
     assert has_line(rising)
-    # Where the lowest is better the cheapest is also the best: one candidate, no line.
+    # If lower scores are better, the cheapest is also the best: one candidate, no line.
     assert not has_line(rising, greater_is_better=False)
     assert not has_line([rising[0], *RANDOM])
 

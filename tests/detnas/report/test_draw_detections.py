@@ -1,4 +1,4 @@
-"""Pictures with boxes: drawn in a grid, thresholded, refused where they do not fit together."""
+"""Pictures with boxes: the grid, the threshold, and invalid samples."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def has_colour(path: Path, colour: str) -> bool:
     return int((pixels == wanted).all(axis=2).sum()) > 100
 
 
-def test_threshold_decides_what_is_drawn(image: Path, tmp_path: Path) -> None:
+def test_predictions_below_the_threshold_are_omitted(image: Path, tmp_path: Path) -> None:
     both, one, none = (tmp_path / f"{name}.png" for name in ("both", "one", "none"))
     for path, threshold in ((both, 0.3), (one, 0.5), (none, 0.95)):
         draw_detections([sample(image)], path, CLASSES, threshold)
@@ -61,10 +61,10 @@ def test_grid_grows_by_rows(image: Path, tmp_path: Path) -> None:
     assert sizes[0][1] == sizes[1][1] < sizes[2][1]
 
 
-def test_turned_photographs_are_turned(tmp_path: Path) -> None:
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     path, drawn = tmp_path / "turned.jpg", tmp_path / "drawn.png"
     exif = Image.Exif()
-    exif[0x0112] = 6  # stored lying, to be shown upright
+    exif[0x0112] = 6  # stored in landscape, shown in portrait
     Image.new("RGB", (90, 60), (200, 0, 0)).save(path, exif=exif)
     upright = sample(path, boxes=np.array([[5.0, 70.0, 55.0, 88.0]] * 2))
     draw_detections([upright], drawn, CLASSES)
@@ -81,14 +81,12 @@ def test_turned_photographs_are_turned(tmp_path: Path) -> None:
         ({"truth_labels": np.zeros(2, int)}, "truth_labels need truth_boxes"),
     ],
 )
-def test_shapes_that_do_not_fit_are_refused(
-    changed: dict[str, Any], message: str, image: Path
-) -> None:
+def test_unfitting_shapes_are_refused(changed: dict[str, Any], message: str, image: Path) -> None:
     with pytest.raises(ValueError, match=message):
         sample(image, **changed)
 
 
-def test_bad_requests_are_refused(image: Path, tmp_path: Path) -> None:
+def test_invalid_samples_are_refused(image: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     (tmp_path / "text.png").write_text("no image")
     refused = [

@@ -1,4 +1,4 @@
-"""The report page: the right numbers, nothing from outside, whatever state the search is in."""
+"""The report page: the right numbers, self-contained, in any state of the search."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def build(
     random: tuple[float, ...] = (),
     settings: dict[str, Any] = SETTINGS,
 ) -> None:
-    """A folder whose history has these scores; None failed."""
+    """A folder whose history has these scores; None is a failed candidate."""
     folder.mkdir(exist_ok=True)
     with History.create(folder / "history.db", settings) as history:
         for generation, listed in enumerate(scores):
@@ -97,7 +97,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_page_has_the_numbers(finished: Path) -> None:
+def test_page_shows_the_numbers(finished: Path) -> None:
     text = " ".join(Page(finished / "report.html").text.split())
     best, costs = candidates(2, 1)[1]
     assert "7 candidates in 3 generations · 2 failed · seed 7" in text
@@ -123,7 +123,7 @@ def test_best_candidates_come_first(finished: Path) -> None:
     assert all(row.count("<i ") == TINY.num_blocks for row in rows)
 
 
-def test_page_is_alone_and_escaped(finished: Path) -> None:
+def test_page_is_self_contained_and_escaped(finished: Path) -> None:
     page = Page(finished / "report.html")
     assert len(page.addresses) == 7  # three pictures in two themes, and the detections
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
@@ -147,7 +147,7 @@ def test_objectives_have_pictures_and_a_front(finished: Path, tmp_path: Path) ->
     assert "Pareto" not in Page(finished / "report.html").text.replace("is the Pareto front", "")
 
 
-def test_old_best_file_is_noted(finished: Path, tmp_path: Path) -> None:
+def test_another_best_architecture_file_is_noted(finished: Path, tmp_path: Path) -> None:
     (tmp_path / "history.db").write_bytes((finished / "history.db").read_bytes())
     Architecture(TINY, (0,) * 10).save(tmp_path / "best_architecture.json")
     assert "holds another architecture" in Page(write_report(tmp_path)).text
@@ -178,7 +178,7 @@ def test_page_of_a_running_search(tmp_path: Path) -> None:
     assert "0.5000" in text
 
 
-def test_unusable_folders_are_refused(tmp_path: Path) -> None:
+def test_invalid_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"history\.db: no such history"):
         write_report(tmp_path)
     build(tmp_path, [[0.1]])

@@ -1,4 +1,4 @@
-"""mmpretrain's datasets read an archive as they read the folder it was made from."""
+"""mmpretrain's datasets read an archive like the folder it was made from."""
 
 import pickle
 import shutil
@@ -20,13 +20,13 @@ from detnas.stages.checks import check_splits
 from detnas.training.archive_backend import ArchiveBackend
 
 PIPELINE = [{"type": "mmpretrain.LoadImageFromFile"}, {"type": "mmpretrain.PackInputs"}]
-IMAGES = 6  # a class
+IMAGES = 6  # per class
 CONFIG = Path(__file__).parents[2] / "miniature" / "retinanet" / "pretrain.py"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images of 3 classes under train and val, a list of those of val, and archives of the lot."""
+    """Images of 3 classes in train and val, an image list of val, and archives of the folder."""
     rng = np.random.default_rng(0)
     root = tmp_path_factory.mktemp("data") / "images"
     for split in ("train", "val"):
@@ -80,7 +80,7 @@ def loader(dataset: Any, workers: int) -> DataLoader:
 
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["zip", "tar"])
-def test_samples_classes_labels_and_images_are_those_of_the_folder(folder: Path, kind: int) -> None:
+def test_samples_classes_and_labels_are_those_of_the_folder(folder: Path, kind: int) -> None:
     root = roots(folder)[kind]
     ours, theirs = build(root), build(folder)
     assert ours.metainfo["classes"] == theirs.metainfo["classes"]
@@ -92,9 +92,8 @@ def test_samples_classes_labels_and_images_are_those_of_the_folder(folder: Path,
         assert_same_batches(loader(ours, workers), loader(theirs, 0))
 
 
-def test_unpickling_an_address_imports_the_module_that_registers_the_backend(folder: Path) -> None:
-    # So a worker that is spawned, not forked, needs no import of ours. Spawning one takes half a
-    # minute of imports; here only what it relies on is checked.
+def test_unpickling_an_address_registers_the_backend(folder: Path) -> None:
+    # Spawned loader workers rely on this. Spawning one would take half a minute of imports.
     for root in roots(folder):
         dataset = pickle.loads(pickle.dumps(build(root)))
         address = dataset.get_data_info(0)["img_path"]
@@ -128,7 +127,7 @@ def test_folders_are_listed_as_mmengine_lists_them(folder: Path) -> None:
             next(iter(list_dir_or_file(f"{root}/absent")))
 
 
-def test_what_exists_and_what_it_is(folder: Path) -> None:
+def test_files_and_folders_are_told_apart(folder: Path) -> None:
     for root in roots(folder):
         file = f"{root}/meta/val.txt"
         assert get_text(file) == (folder / "meta" / "val.txt").read_text()
@@ -145,7 +144,7 @@ def _config(root: str, **options: Any) -> Config:
 SPLITS = {"train_dataloader": "train", "test_dataloader": "val"}
 
 
-def test_preflight_checks_an_archive_as_it_does_a_folder(folder: Path) -> None:
+def test_preflight_checks_archives_like_folders(folder: Path) -> None:
     for root in roots(folder):
         with pytest.raises(ValueError, match=r"num_classes is 10, and .*images/train has 3 class"):
             check_splits(_config(root), SPLITS)

@@ -1,4 +1,4 @@
-"""The path-sampling hook: paths of a step, gradients of several, the warm-up that inflates one."""
+"""The path-sampling hook: the path of a step, summed gradients of several paths, warm-up."""
 
 import copy
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ def _step(hook: PathSamplingHook, runner: Any, step: int) -> tuple[int, ...]:
     return runner.model.backbone.path
 
 
-def test_hook_sets_the_path_of_the_iteration_wherever_it_starts() -> None:
+def test_a_resumed_hook_sets_the_same_path() -> None:
     runner = _runner(DetNASSupernet("tiny"))
     hook = PathSamplingHook()
     hook.before_train(runner)
@@ -39,7 +39,7 @@ def test_hook_sets_the_path_of_the_iteration_wherever_it_starts() -> None:
     assert len(set(paths)) == 4
 
 
-def test_hook_refuses_another_backbone_and_an_unknown_policy() -> None:
+def test_hook_refuses_other_backbones_and_unknown_policies() -> None:
     with pytest.raises(ValueError, match="DetNASSupernet"):
         PathSamplingHook().before_train(_runner(torch.nn.Identity()))
     with pytest.raises(ValueError, match="'unifrom' is unknown"):
@@ -50,7 +50,7 @@ def test_hook_refuses_another_backbone_and_an_unknown_policy() -> None:
         PathSamplingHook({"type": "uniform", "budgets": [{"cots": "macs"}]})
 
 
-def test_warm_up_trains_one_path_and_then_gives_its_function_to_all() -> None:
+def test_warm_up_trains_one_path_and_inflates_it_into_all_choices() -> None:
     torch.manual_seed(0)
     backbone = DetNASSupernet("tiny")
     backbone.init_weights()
@@ -65,7 +65,7 @@ def test_warm_up_trains_one_path_and_then_gives_its_function_to_all() -> None:
         features = backbone(images)
         assert _step(hook, runner, 3) != (0,) * 10
         inflated = backbone.state_dict()
-        for key, value in before.items():  # the warmed path itself is untouched
+        for key, value in before.items():  # the trained path itself is unchanged
             if key.startswith("stem.") or key.split(".")[2] == "0":
                 assert torch.equal(inflated[key], value) or "running" in key or "num_b" in key
         for path in ((1,) * 10, (2,) * 10, (0, 1, 2) * 3 + (0,)):
@@ -75,7 +75,7 @@ def test_warm_up_trains_one_path_and_then_gives_its_function_to_all() -> None:
         backbone.set_path((3,) * 10)
         first = backbone(images)[0]
     correlation = torch.corrcoef(torch.stack([first.flatten(), features[0].flatten()]))[0, 1]
-    assert correlation > 0.4  # Xception blocks begin near, not exactly
+    assert correlation > 0.4  # Xception blocks only approximate the trained path
 
 
 class _Model(BaseModel):

@@ -1,4 +1,4 @@
-"""Path policies: functions of (seed, step), exact within budgets and bins, strictly fair."""
+"""Path policies: functions of (seed, step), uniform within budgets and bins, strictly fair."""
 
 from collections import Counter
 from typing import Any
@@ -33,8 +33,8 @@ def test_all_choices_of_all_blocks_are_trained() -> None:
     assert len(seen) == 40
 
 
-def test_every_bin_of_the_authors_is_drawn_equally_often() -> None:
-    """Seven bins of 10M from 257M, where uniform paths crowd into the middle ones."""
+def test_the_authors_bins_are_drawn_equally_often() -> None:
+    """Seven bins of 10M from 257M; uniform paths would mostly be in the middle bins."""
     table = macs_table(SMALL)
     policy = UniformBinPaths(SMALL, seed=0, lower=257e6, upper=327e6, bins=7)
     costs = np.array([table.of(policy.paths(i)[0]) for i in range(1400)])
@@ -46,7 +46,7 @@ def test_every_bin_of_the_authors_is_drawn_equally_often() -> None:
     uniform = np.histogram(
         [table.of(UniformPaths(SMALL, 0).paths(i)[0]) for i in range(1400)], 7, (257e6, 327e6)
     )[0]
-    assert ((uniform - expected) ** 2 / expected).sum() > 500  # the test can fail
+    assert ((uniform - expected) ** 2 / expected).sum() > 500  # so the test can fail
 
 
 def test_paths_within_a_bin_are_equally_likely() -> None:
@@ -79,13 +79,13 @@ def test_impossible_bins_are_refused(arguments: dict[str, Any], message: str) ->
         UniformBinPaths(SMALL, 0, **arguments)
 
 
-def test_strictly_fair_paths_take_every_choice_of_every_block_exactly_once() -> None:
+def test_strictly_fair_paths_use_every_choice_of_every_block_once() -> None:
     policy = StrictlyFairPaths(TINY, seed=0)
     for step in range(20):
         paths = policy.paths(step)
         assert len(paths) == 4
         assert all(sorted(column) == [0, 1, 2, 3] for column in zip(*paths, strict=True))
     firsts = np.array([policy.paths(i)[0] for i in range(600)])
-    for block in firsts.T:  # every choice is as often the first
+    for block in firsts.T:  # every choice is equally often in the first path
         assert np.abs(np.bincount(block, minlength=4) - 150).max() < 50
     assert abs(np.corrcoef(firsts[:, 0], firsts[:, 1])[0, 1]) < 0.15  # blocks are independent

@@ -1,7 +1,7 @@
 """Training in bf16 and fp16, in the classifier and in every detector; weight decay in two groups.
 
-The networks have four blocks and see 96 pixels, so that fp16, which a CPU without instructions for
-it computes slowly, takes seconds too.
+Networks have four blocks and inputs 96 pixels, so that the tests take seconds even in fp16, which
+is slow on many CPUs.
 """
 
 import math
@@ -53,25 +53,25 @@ HEADS = {
     "faster_rcnn": {"rpn_head", "roi_head.bbox_head"},
     "mask_rcnn": {"rpn_head", "roi_head.bbox_head", "roi_head.mask_head"},
 }
-ITERATIONS = {"bf16": 3, "fp16": 5}  # of fp16's the first ones may overflow
-# Of each loss of the first iteration, against fp32's. Measured: at most 0.16 % and 0.07 %; on
-# another CPU another proposal may come to overlap an object by half.
+ITERATIONS = {"bf16": 3, "fp16": 5}  # the first ones of fp16 may overflow
+# Relative, of each loss of the first iteration compared with fp32. Measured: at most 0.16 % and
+# 0.07 %; on another CPU rounding may change which proposals match an object.
 TOLERANCE = {"bf16": 0.05, "fp16": 0.02}
 
 
 class Watcher(Hook):
-    """The losses of every iteration; those of the first in fp32 too, and the weights before it."""
+    """Records all losses, the first ones also in fp32, and the initial weights."""
 
     def __init__(self) -> None:
         self.losses: list[dict[str, float]] = []
         self.reference: dict[str, float] = {}
-        self.begun: dict[str, Tensor] = {}
+        self.initial: dict[str, Tensor] = {}
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        if self.begun:
+        if self.initial:
             return
         model = deepcopy(runner.model)
-        self.begun = dict(model.state_dict())
+        self.initial = dict(model.state_dict())
         with torch.random.fork_rng():  # dropout, and which RoIs are sampled
             data = model.data_preprocessor(deepcopy(data_batch), True)
             losses = deepcopy(model)(**data, mode="loss")
@@ -89,7 +89,7 @@ def _numbers(losses: dict[str, Tensor]) -> dict[str, float]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _quick() -> Iterator[None]:
-    """Networks so small gain nothing from threads, and lose where other work has the CPUs."""
+    """Use one thread: networks this small gain nothing from more."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -131,7 +131,7 @@ def _config(folder: Path, what: str, work_dir: Path | None = None, **options: An
 
 
 def _network(**options: Any) -> dict[str, Any]:
-    """Options that put one network in the place of the supernet."""
+    """Options that replace the supernet by a network of one architecture."""
     backbone = {"_delete_": True, "norm_cfg": "{norm_cfg}", "out_indices": "{out_indices}"}
     return {"backbone": {**backbone, **NETWORK}, "custom_hooks": [], **options}
 
@@ -146,7 +146,7 @@ def _run(config: Config) -> tuple[DetNASRunner, Watcher]:
 @pytest.mark.parametrize("amp", PRECISIONS)
 @pytest.mark.parametrize("backbone", ["supernet", "network"])
 @pytest.mark.parametrize("what", CONFIGS)
-def test_it_learns_as_in_fp32_with_weights_in_fp32(
+def test_losses_are_close_to_fp32_and_weights_stay_in_fp32(
     what: str, backbone: str, amp: str, folder: Path, tmp_path: Path
 ) -> None:
     options = _network() if backbone == "network" else {}
@@ -156,22 +156,22 @@ def test_it_learns_as_in_fp32_with_weights_in_fp32(
     for losses in watcher.losses:
         assert all(math.isfinite(value) for value in losses.values()), losses
     assert watcher.losses[0] == pytest.approx(watcher.reference, rel=TOLERANCE[amp], abs=1e-3)
-    assert watcher.losses[0] != watcher.reference  # it did compute in another precision
+    assert watcher.losses[0] != watcher.reference  # so the precision did differ
     state = runner.model.state_dict()
     floating = {k: v for k, v in state.items() if v.is_floating_point()}
     assert all(value.isfinite().all() for value in floating.values())
     momenta = [entry["momentum_buffer"] for entry in runner.optim_wrapper.optimizer.state.values()]
     assert {value.dtype for value in [*floating.values(), *momenta]} == {torch.float32}
     assert len(momenta) > 20
-    learned = {k for k, p in runner.model.named_parameters() if not p.equal(watcher.begun[k])}
+    learned = {k for k, p in runner.model.named_parameters() if not p.equal(watcher.initial[k])}
     for part in HEADS[what] | {"backbone.stem", "backbone.blocks.0", "backbone.blocks.3", "neck"}:
         assert any(name.startswith(f"{part}.") for name in learned), part
 
 
-def test_strictly_fair_paths_learn_under_a_loss_scale(folder: Path, tmp_path: Path) -> None:
+def test_strictly_fair_paths_learn_with_loss_scaling(folder: Path, tmp_path: Path) -> None:
     options = {"amp": "fp16", "path_policy": {"type": "strictly_fair"}, "max_iters": 5}
     runner, watcher = _run(_config(folder, "classifier", tmp_path, **options))
-    learned = {k for k, p in runner.model.named_parameters() if not p.equal(watcher.begun[k])}
+    learned = {k for k, p in runner.model.named_parameters() if not p.equal(watcher.initial[k])}
     choices = {".".join(name.split(".")[:4]) for name in learned if name.startswith("backbone.b")}
     assert choices == {
         f"backbone.blocks.{block}.{choice}" for block in range(4) for choice in range(4)
@@ -211,19 +211,19 @@ def test_an_overflow_skips_the_step_and_halves_the_scale(
 ) -> None:
     options = {"amp": "fp16", "optim_wrapper.clip_grad": clip_grad}
     model, wrapper, batch = _step(folder, tmp_path, **options)
-    begun = {name: p.detach().clone() for name, p in model.named_parameters()}
+    initial = {name: p.detach().clone() for name, p in model.named_parameters()}
     for scale, halved in ((2.0**40, True), (2.0**8, False)):
         state = wrapper.state_dict()
         state["loss_scaler"]["scale"] = scale
         wrapper.load_state_dict(state)
         model.train_step(batch, wrapper)
         assert wrapper.state_dict()["loss_scaler"]["scale"] == (scale / 2 if halved else scale)
-        assert all(p.equal(begun[name]) for name, p in model.named_parameters()) == halved
+        assert all(p.equal(initial[name]) for name, p in model.named_parameters()) == halved
         assert (not wrapper.optimizer.state) == halved
         assert all(p.grad is None for p in model.parameters())
 
 
-def test_a_run_goes_on_in_another_precision(folder: Path, tmp_path: Path) -> None:
+def test_a_run_can_resume_in_another_precision(folder: Path, tmp_path: Path) -> None:
     model, _, batch = _step(folder, tmp_path)
     config = _config(folder, "classifier").optim_wrapper.to_dict()
     builder = config.pop("constructor")
@@ -240,7 +240,7 @@ def test_a_run_goes_on_in_another_precision(folder: Path, tmp_path: Path) -> Non
 def test_predictions_under_autocast_are_scored(
     what: str, threshold: float, folder: Path, tmp_path: Path
 ) -> None:
-    """In fp32, with detections and without; numpy has no bf16."""
+    """Predictions are fp32, with and without detections; numpy has no bf16."""
     part = "test_cfg" if what == "retinanet" else "test_cfg.rcnn"
     options = {f"model.{part}.score_thr": threshold}
     config = _config(folder, what, tmp_path, **options)
@@ -274,8 +274,8 @@ def test_candidates_are_scored_in_lower_precision(
     assert 0 <= metrics["coco/bbox_mAP"] <= 1
 
 
-def test_rois_keep_their_place_in_a_large_image_in_bf16() -> None:
-    """A coordinate of 1,000 in bf16 is a multiple of 4."""
+def test_rois_of_a_large_image_are_exact_in_bf16() -> None:
+    """In bf16 coordinates near 1,000 would be multiples of 4."""
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
 
     strides = [4, 8, 16, 32]
@@ -295,9 +295,7 @@ def test_rois_keep_their_place_in_a_large_image_in_bf16() -> None:
     assert difference() < 0.01
 
 
-def test_weights_decay_but_for_one_dimensional_ones_in_two_groups(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_only_one_dimensional_weights_do_not_decay(folder: Path, tmp_path: Path) -> None:
     model, wrapper, _ = _step(folder, tmp_path, **{"optim_wrapper.optimizer.weight_decay": 0.25})
     decayed, spared = wrapper.optimizer.param_groups
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.25, 0.0)
@@ -308,7 +306,7 @@ def test_weights_decay_but_for_one_dimensional_ones_in_two_groups(
 
 
 def test_two_groups_train_as_mmengines_flat_decay_does(folder: Path, tmp_path: Path) -> None:
-    """Bit for bit, as long as clipping leaves gradients alone: it sums norms in another order."""
+    """Bit-identical unless gradients are clipped, as norms are summed in another order."""
     runners = []
     for name in ("two_groups", "flat_decay"):
         config = _config(folder, "classifier", tmp_path / name)
@@ -331,12 +329,12 @@ def test_two_groups_train_as_mmengines_flat_decay_does(folder: Path, tmp_path: P
 
 def test_two_groups_take_no_paramwise_cfg(folder: Path, tmp_path: Path) -> None:
     options = {"optim_wrapper.paramwise_cfg": {"flat_decay_mult": 0.0}}
-    with pytest.raises(ValueError, match="'TwoGroups' takes no paramwise_cfg: remove"):
+    with pytest.raises(ValueError, match="'TwoGroups' does not take paramwise_cfg: remove"):
         _step(folder, tmp_path, **options)
 
 
 @pytest.mark.parametrize("amp", ["fp32", "bf16,fp16", "True", "bfloat16"])
-def test_another_precision_is_refused_before_any_work(
+def test_unknown_precisions_are_refused_before_any_work(
     amp: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, work_dir = str(MINIATURE / CONFIGS["classifier"]), tmp_path / "run"
@@ -348,8 +346,8 @@ def test_another_precision_is_refused_before_any_work(
     assert not work_dir.exists()
 
 
-def test_two_masters_of_the_precision_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"amp is 'bf16', and optim_wrapper.type is 'AmpOptim"):
+def test_amp_with_another_optimiser_wrapper_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"amp is 'bf16', but optim_wrapper.type is 'AmpOptim"):
         with_precision({"type": "AmpOptimWrapper"}, "bf16")
     untouched = {"type": "AmpOptimWrapper"}
     assert with_precision(untouched, None) is untouched

@@ -19,7 +19,7 @@ from detnas.training.seeding import (
 
 
 class _Noise:
-    """Ten items, each made of draws from all three global generators."""
+    """Ten items, each with numbers from all three global generators."""
 
     metainfo: ClassVar[dict[str, Any]] = {"classes": ("a",)}
 
@@ -36,7 +36,7 @@ def _take(sampler: SeededSampler, n: int) -> list[int]:
     return [next(iterator) for _ in range(n)]
 
 
-def test_every_epoch_is_another_permutation_of_all_items() -> None:
+def test_every_epoch_is_a_new_permutation_of_all_items() -> None:
     stream = _take(SeededSampler(_Noise(), seed=1, infinite=True), 30)
     epochs = [stream[i : i + 10] for i in (0, 10, 20)]
     assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
@@ -44,7 +44,7 @@ def test_every_epoch_is_another_permutation_of_all_items() -> None:
 
 
 @pytest.mark.parametrize("skipped", [1, 7, 10, 25])
-def test_skipping_joins_the_stream_where_it_was(skipped: int) -> None:
+def test_skipping_continues_the_stream(skipped: int) -> None:
     whole = _take(SeededSampler(_Noise(), seed=1, infinite=True), 40)
     sampler = SeededSampler(_Noise(), seed=1, infinite=True)
     sampler.skip(skipped)
@@ -53,7 +53,7 @@ def test_skipping_joins_the_stream_where_it_was(skipped: int) -> None:
     assert [i.seed for i in rest] == [i.seed for i in whole[skipped:]]
 
 
-def test_one_epoch_equals_the_streams() -> None:
+def test_single_epochs_equal_those_of_the_infinite_stream() -> None:
     stream = _take(SeededSampler(_Noise(), seed=1, infinite=True), 20)
     sampler = SeededSampler(_Noise(), seed=1)
     assert list(sampler) == stream[:10]
@@ -61,7 +61,7 @@ def test_one_epoch_equals_the_streams() -> None:
     assert list(sampler) == stream[10:]
 
 
-def test_items_do_not_depend_on_what_was_drawn_before_nor_on_the_process() -> None:
+def test_items_depend_neither_on_earlier_draws_nor_on_the_process() -> None:
     dataset = SeededDataset(_Noise())
     index = SeededIndex(3, seed=77)
     seed_everything(0)
@@ -72,13 +72,13 @@ def test_items_do_not_depend_on_what_was_drawn_before_nor_on_the_process() -> No
     assert dataset[SeededIndex(3, seed=78)] != first
 
 
-def test_wrapped_dataset_answers_for_the_inner_one_and_pickles() -> None:
+def test_wrapped_dataset_forwards_attributes_and_pickles() -> None:
     dataset: Any = pickle.loads(pickle.dumps(SeededDataset(_Noise())))
     assert dataset.metainfo == {"classes": ("a",)}
     assert len(dataset) == 10
 
 
-def test_uses_parts_and_seeds_all_change_the_derived_seed() -> None:
+def test_derived_seeds_differ_by_seed_use_and_parts() -> None:
     seeds = {
         derive_seed(s, u, a, b) for s in (0, 1) for u in (0, 1) for a in (0, 1) for b in (0, 1)
     }
@@ -110,7 +110,7 @@ class _Photographs(_Noise):
         return {"width": 3 if index % 3 else 2, "height": 3 if index % 3 == 0 else 2}
 
 
-def test_batches_are_of_one_orientation_whatever_the_epoch() -> None:
+def test_every_batch_has_one_orientation() -> None:
     sampler = SeededSampler(_Photographs(), seed=1, infinite=True, same_orientation=4)
     # 10 upright images make 2 groups of 4, 20 wide ones 5: an epoch has 28.
     stream = _take(sampler, 3 * 28)
@@ -125,7 +125,7 @@ def test_batches_are_of_one_orientation_whatever_the_epoch() -> None:
     assert _take(sampler, 20) == stream[30:50]
 
 
-def test_mmdets_grouping_by_aspect_becomes_the_seeded_one() -> None:
+def test_aspect_ratio_batch_sampler_is_replaced() -> None:
     config = {
         "batch_size": 2,
         "sampler": {"type": "DefaultSampler"},

@@ -1,4 +1,4 @@
-"""Training runs: resuming is exact, loader workers change nothing, weights say what they are."""
+"""Training runs: resuming is exact, loader workers change nothing, settings are checked."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _losses(work_dir: Path) -> dict[int, float]:
-    """The logged loss of every iteration, of all runs in a work directory in turn."""
+    """The logged loss of every iteration of all runs in a work directory."""
     losses = {}
     for file in sorted(work_dir.glob("*/vis_data/scalars.json")):
         for line in file.read_text().splitlines():
@@ -68,8 +68,8 @@ def test_resuming_and_loader_workers_change_nothing(data: Path, tmp_path: Path) 
     assert not torch.equal(other["state_dict"][stem], whole["state_dict"][stem])
 
 
-def test_strictly_fair_steps_too_depend_on_seed_and_step_alone(data: Path, tmp_path: Path) -> None:
-    """Paths that are computed before the iteration itself draw their dropout from its seed."""
+def test_strictly_fair_steps_depend_on_seed_and_step_alone(data: Path, tmp_path: Path) -> None:
+    """The hook computes some paths before the iteration; their dropout uses its seed, too."""
     fair = {"path_policy.type": "strictly_fair", "path_warmup_iters": 0}
     whole = _train(data, tmp_path / "whole", **fair)
     for name in ("final.pth", "iter_4.pth"):
@@ -81,11 +81,11 @@ def test_strictly_fair_steps_too_depend_on_seed_and_step_alone(data: Path, tmp_p
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"pretrain_batch_size": 4}, "batch size 8, this run has 4"),
-        ({"randomness.seed": 1}, "seed 0, this run has 1"),
+        ({"pretrain_batch_size": 4}, "batch size 8, but this run has 4"),
+        ({"randomness.seed": 1}, "seed 0, but this run has 1"),
     ],
 )
-def test_going_on_with_other_images_or_draws_is_refused(
+def test_resuming_with_another_seed_or_batch_size_is_refused(
     option: dict[str, Any], message: str, data: Path, tmp_path: Path
 ) -> None:
     _train(data, tmp_path)
@@ -106,7 +106,7 @@ def test_going_on_with_other_images_or_draws_is_refused(
         ({"search": {"supernet": "x"}}, "no such key"),
     ],
 )
-def test_wrong_settings_are_refused_before_work(
+def test_invalid_settings_are_refused_before_any_work(
     option: dict[str, Any], message: str, data: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -116,7 +116,7 @@ def test_wrong_settings_are_refused_before_work(
 
 def test_a_used_work_dir_is_refused(data: Path, tmp_path: Path) -> None:
     _train(data, tmp_path)
-    with pytest.raises(ValueError, match="already holds a run"):
+    with pytest.raises(ValueError, match="already contains a run"):
         _train(data, tmp_path)
 
 

@@ -1,7 +1,7 @@
-"""Textured grounds for the demo's pictures: gradients, noise, stripes, checks, blobs, cells.
+"""Textured backgrounds of the demo pictures: gradients, noise, stripes, checks, blobs, cells.
 
-A ground is a pattern in [0, 1] that blends two colours of limited difference in luminance, so that
-ink of a chosen luminance stands out everywhere on it. Colours are float RGB in [0, 1].
+A background is a pattern in [0, 1] that blends two colours. Their luminance differs little, so that
+a digit of another luminance stands out everywhere. Colours are float RGB in [0, 1].
 """
 
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
-GRAIN = 0.015  # standard deviation of the sensor-like grain added to every ground
-MAX_SPAN = 0.14  # largest difference in luminance between a ground's two colours
+GRAIN = 0.015  # standard deviation of the noise added to every background
+MAX_SPAN = 0.14  # largest difference in luminance between the two colours
 
 
 def colour_of(rng: Generator, luminance: float) -> Array:
@@ -60,7 +60,7 @@ def _clouds(rng: Generator, size: int) -> Array:
 
 
 def _weave(rng: Generator, size: int) -> Array:
-    """Fine noise, longer along one side than along the other."""
+    """Fine noise, stretched along one axis."""
     rows, columns = (size // 2, size // 16) if rng.random() < 0.5 else (size // 16, size // 2)
     coarse = rng.random((rows, columns), dtype=np.float32)
     return np.clip(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR), 0, 1)
@@ -106,8 +106,8 @@ PATTERNS: tuple[Callable[[Generator, int], Array], ...] = (
 )
 
 
-def draw_ground(rng: Generator, size: int) -> Array:
-    """A ground of shape (size, size, 3), float RGB in [0, 1], of a random pattern."""
+def draw_background(rng: Generator, size: int) -> Array:
+    """A background of a random pattern, shape (size, size, 3), float RGB in [0, 1]."""
     pattern = PATTERNS[rng.integers(len(PATTERNS))](rng, size)[..., None]
     span = rng.uniform(0.04, MAX_SPAN)
     low = rng.uniform(0.05, 0.95 - span)

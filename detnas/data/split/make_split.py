@@ -1,9 +1,9 @@
-"""Carving of a search split out of training data: `take` images drawn at random, the rest to train.
+"""Splits training data: `take` random images form the search split, the rest the train split.
 
-COCO annotation files give, in the output folder, `instances_{search,train,trainsearch}.json`; VOC
-image lists give `YEAR_{search,train,trainsearch}.txt` for each year's folder, as VOC2007. Search
-and train have no image in common, and trainsearch has all, to retrain on. The draw is a function of
-the seed and of how many images there are, and parts keep the input's order: the same files and
+For COCO annotation files the output is `instances_{search,train,trainsearch}.json`; for VOC image
+lists it is `YEAR_{search,train,trainsearch}.txt` for each year's folder, such as VOC2007. Search
+and train are disjoint; trainsearch has all images, for retraining. The draw is a function of the
+seed and the number of images, and each part keeps the order of the input, so the same files and
 seed give the same bytes.
 """
 
@@ -22,16 +22,16 @@ from detnas.data.split.voc import read_voc_set, voc_files
 from detnas.errors import MissingFileError, UserError
 from detnas.files import replacing
 
-# First word of the stream of random numbers after the seed; `detnas.data.digits` has 0 to 5.
+# The number of this random stream, seeded by (seed, stream); `detnas.data.digits` has 0 to 5.
 _STREAM = 6
 
 
 class ImageSet(Protocol):
-    """Annotated images in an order, which can write parts of themselves."""
+    """A sequence of annotated images that can write parts of itself."""
 
     @property
     def images(self) -> int:
-        """How many there are."""
+        """How many images there are."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -39,17 +39,17 @@ class ImageSet(Protocol):
 
     @property
     def boxes(self) -> Boxes:
-        """(boxes,) of BOX."""
+        """All boxes, `BOX` records (boxes,)."""
 
     @property
     def set_aside(self) -> str:
-        """What `ignored` boxes are called."""
+        """What reports call `ignored` boxes: "crowd" or "difficult"."""
 
     def notes(self, search: Mask) -> tuple[str, ...]:
-        """What a person should know of the parts, a line each."""
+        """Remarks for the report, one line each."""
 
     def write(self, search: Mask, paths: Mapping[str, Path]) -> None:
-        """Write all parts, each to the path under its file name."""
+        """Write every part to the path of its file name."""
 
 
 def split(
@@ -62,16 +62,18 @@ def split(
     """Draw `take` images into a search split and write the parts.
 
     Args:
-        annotations: COCO files (.json) or VOC lists (.txt), one or several of a kind.
-        take: how many images to draw, those without boxes included; the rest must not be empty.
-        seed: not negative.
-        output: the folder to write to; made where it is missing.
-        prefixes: text to put in front of the file names of COCO files, as "train2014/": none, one
-            for all, or one for each file.
+        annotations: COCO files (.json) or VOC lists (.txt); not both kinds.
+        take: how many images to draw, including those without boxes; some images must be left.
+        seed: at least 0.
+        output: the folder to write to; created if missing.
+        prefixes: text to put before the file names of COCO files, such as "train2014/": none, one
+            for all files, or one per file.
 
-    FileNotFoundError or ValueError, in one line that names the thing and the mend, before anything
-    is written: for files that are missing, unusable or do not fit each other, and for an output
-    that exists. The outputs appear when all of them are complete.
+    Outputs appear only when all of them are complete.
+
+    Raises:
+        MissingFileError: an input file does not exist.
+        UserError: an input is invalid, inputs do not fit each other, or an output exists.
     """
     suffix = _suffix(annotations)
     _check_options(suffix, len(annotations), take, seed, prefixes)
@@ -95,12 +97,15 @@ def split(
 
 
 def draw(images: int, take: int, seed: int) -> Mask:
-    """(images,), of which `take` are true; a smaller `take` draws some of the same images.
+    """A random mask (images,) with `take` true values; a smaller `take` gives a subset.
 
-    ValueError when `take` would leave no image.
+    Raises:
+        UserError: `take` would leave no image.
     """
     if take >= images:
-        raise UserError(f"take is {take}, and there are {images} images; leave some to train on")
+        raise UserError(
+            f"take is {take}, but there are only {images} images; leave some to train on"
+        )
     chosen = np.zeros(images, np.bool_)
     chosen[np.random.default_rng([seed, _STREAM]).permutation(images)[:take]] = True
     return chosen
@@ -111,8 +116,8 @@ def _suffix(annotations: Sequence[Path]) -> str:
     if suffixes not in ({".json"}, {".txt"}):
         found = ", ".join(map(str, annotations)) or "nothing"
         raise UserError(
-            f"{found} cannot be split together; name COCO files (.json) or VOC lists (.txt), one "
-            "or several of one kind"
+            f"{found} cannot be split together; name COCO files (.json) or VOC lists (.txt), not "
+            "both"
         )
     return suffixes.pop()
 
@@ -126,7 +131,7 @@ def _check_options(suffix: str, files: int, take: int, seed: int, prefixes: Sequ
         raise UserError("--prefix is for COCO files; leave it out for VOC lists")
     if len(prefixes) not in (0, 1, files):
         raise UserError(
-            f"{len(prefixes)} prefixes for {files} files; give none, one for all, or one for each"
+            f"{len(prefixes)} prefixes for {files} files; give none, one for all, or one per file"
         )
 
 
@@ -156,9 +161,9 @@ def _read(suffix: str, annotations: Sequence[Path], prefixes: Sequence[str]) -> 
 
 @contextmanager
 def _new_files(outputs: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
-    """Temporary names for new files, which take their names when all are on the disk.
+    """Yield temporary names, and rename the files to `outputs` when all are on the disk.
 
-    Where the block raises, or the disk is full, none of them is left.
+    If the block raises or the disk is full, no file remains.
     """
     try:
         with ExitStack() as stack:

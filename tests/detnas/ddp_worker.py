@@ -1,6 +1,6 @@
-"""What `test_distributed.py` runs in two processes under torchrun: gradients and weights, to files.
+"""The program that `test_distributed.py` runs under torchrun; it saves gradients and weights.
 
-Usage: two_processes.py DATA OUTPUT CHECKPOINT
+Usage: ddp_worker.py DATA OUTPUT CHECKPOINT
 """
 
 import sys
@@ -21,7 +21,7 @@ from detnas.training.runner import DetNASRunner
 from detnas.training.seeding import seed_everything
 
 MINIATURE = Path(__file__).parents[1] / "miniature"
-FROZEN = {  # a classifier without batch statistics and dropout: the same whatever the batch
+FROZEN = {  # without batch statistics and dropout, a classifier does not depend on the batch
     "model.backbone.norm_eval": True,
     "model.neck": {"_delete_": True, "type": "mmpretrain.GlobalAveragePooling"},
     "model.head.in_channels": 256,
@@ -31,7 +31,7 @@ FROZEN = {  # a classifier without batch statistics and dropout: the same whatev
 
 
 def classifier(data: Path, checkpoint: Path, work_dir: Path, **options: Any) -> DetNASRunner:
-    """The runner of the miniature pretraining, from a checkpoint, with frozen batch norm."""
+    """The runner of the miniature pretraining with frozen batch norm, from a checkpoint."""
     options = {
         "pretrain_root": str(data / "classification"),
         "pretrained": str(checkpoint),
@@ -45,7 +45,7 @@ def classifier(data: Path, checkpoint: Path, work_dir: Path, **options: Any) -> 
 
 
 def gradients(model: torch.nn.Module) -> dict[str, Tensor | None]:
-    """Gradients by name, taken off the model."""
+    """Take the gradients by name, and clear them."""
     taken = {
         name: None if p.grad is None else p.grad.clone()
         for name, p in unwrapped(model).named_parameters()
@@ -55,7 +55,7 @@ def gradients(model: torch.nn.Module) -> dict[str, Tensor | None]:
 
 
 def _detector_gradients(data: Path, output: Path, detector: str) -> dict[str, Any]:
-    """The gradients of one batch on one path: this process's own, and the synchronised ones."""
+    """The gradients of one batch on one path, before and after synchronisation."""
     options = {"data_root": str(data / "detection"), "pretrained": None, "console_level": "ERROR"}
     config = load_config(MINIATURE / detector / "finetune.py", options, output / detector)
     config.launcher = "pytorch"
@@ -75,7 +75,7 @@ def _detector_gradients(data: Path, output: Path, detector: str) -> dict[str, An
 
 
 def _fair_gradients(data: Path, output: Path, checkpoint: Path) -> dict[str, Any]:
-    """The gradients of a strictly fair step, and this process's own of its four paths."""
+    """The gradients of the four paths of a strictly fair step, before and after synchronisation."""
     runner = classifier(data, checkpoint, output / "fair", path_policy={"type": "strictly_fair"})
     model, inner = runner.model, unwrapped(runner.model)
     inner.init_weights()
@@ -97,7 +97,7 @@ def _fair_gradients(data: Path, output: Path, checkpoint: Path) -> dict[str, Any
 
 
 def main() -> None:
-    """Write what rank R found to OUTPUT/R.pth."""
+    """Write the results of rank R to OUTPUT/R.pth."""
     data, output, checkpoint = map(Path, sys.argv[1:])
     with process_group("pytorch"), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
