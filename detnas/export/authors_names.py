@@ -19,8 +19,7 @@ _IN_UNIT = {
     ("bn", None): 3,
 }
 # Position of a unit's depthwise convolution in our branch. The first unit of a ShuffleNet branch
-# has none;
-# a projection is one unit.
+# has none; a projection is one unit.
 _UNIT_STARTS = {
     (None, None, None): 0,
     ("shufflenet", "0", "a"): -2,
