@@ -57,7 +57,7 @@ def _say_how_to_go_on(options: Options, work_dir: Path) -> None:
     arguments = [*options.arguments, *(() if options.resume else ("--resume",))]
     again = f"go on with: detnas {shlex.join(arguments)}"
     if "DETNAS_LAUNCHER" in os.environ:  # on a cluster that ends with it
-        again = f"go on with the same {os.environ['DETNAS_LAUNCHER']} and --resume"
+        again = f"go on with the same {os.environ['DETNAS_LAUNCHER']} command and --resume"
     settled = sum(row.settled for row in rows)
     print(f"detnas search: stopped; {settled} results are in {history}; {again}", file=sys.stderr)
 

@@ -189,7 +189,7 @@ def test_run_experiment_skips_what_is_finished(tmp_path: Path) -> None:
     assert second.stderr.count("finished before") == 3
     rows = read_history(tmp_path / "work/search/history.db")
     assert {row.status for row in rows} == {"done"}
-    assert len({row.worker for row in rows if row.worker}) == 2, "both processes evaluated"
+    assert len({row.worker for row in rows if row.worker}) == 2, "both workers evaluated"
     refused = subprocess.run(
         [*command, "--cfg-options", "data_root=nowhere"],
         env=_environment(),
