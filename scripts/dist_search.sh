@@ -49,7 +49,7 @@ stop_ray() {
 }
 
 ray_runs() {
-    kill -0 "$ray" 2>/dev/null
+    ((ray > 0)) && kill -0 "$ray" 2>/dev/null
 }
 
 head_answers() {

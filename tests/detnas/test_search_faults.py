@@ -4,9 +4,11 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ import pytest
 
 from detnas.cli import main
 from detnas.search.history.file import FILE_NAME
-from detnas.search.history.records import Evaluation, read_history
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import Evaluation
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "tests/miniature/retinanet/search.py"
@@ -35,19 +38,23 @@ def search(experiment: Path, folder: Path, *options: str) -> list[str]:
     ]
 
 
-def start(arguments: list[str], *command: str) -> "subprocess.Popen[str]":
+def start(
+    arguments: list[str], *command: str, environment: Mapping[str, str] | None = None
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [*(command or (sys.executable, "-m", "detnas.cli")), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=os.environ | {"OMP_NUM_THREADS": "2", "PYTHON": sys.executable},
+        env=os.environ
+        | {"OMP_NUM_THREADS": "2", "PYTHON": sys.executable}
+        | dict(environment or {}),
         cwd=ROOT,
         text=True,
     )
 
 
 def rows(folder: Path) -> list[Evaluation]:
-    return read_history(folder / FILE_NAME) if (folder / FILE_NAME).exists() else []
+    return SearchHistory.read(folder / FILE_NAME).rows if (folder / FILE_NAME).exists() else []
 
 
 def trajectory(folder: Path) -> list[tuple[Any, ...]]:
@@ -88,7 +95,7 @@ def test_1_a_killed_search_resumes_to_the_same_trajectory(
     assert trajectory(tmp_path) == whole
 
 
-def test_2_8_9_a_killed_worker_a_stopped_search_and_one_rank_instead_of_two_workers(
+def test_2_8_9_a_killed_worker_a_stopped_search_and_one_worker_instead_of_two(
     experiment: Path, tmp_path: Path, whole: list[tuple[Any, ...]]
 ) -> None:
     arguments = search(experiment, tmp_path, *SIZE, *PROCESSES)
@@ -105,7 +112,7 @@ def test_2_8_9_a_killed_worker_a_stopped_search_and_one_rank_instead_of_two_work
     assert process.returncode == 130
     assert f"results are in {tmp_path / FILE_NAME}" in output
     again = shlex.join([*arguments, "search.executor.workers=2", "--resume"])
-    assert f"go on with: detnas {again}\n" in output
+    assert f"resume with: detnas {again}\n" in output
     assert "was lost: killed by signal 9" in output
     settled = [row for row in rows(tmp_path) if row.settled]
     assert 3 <= len(settled) < 13
@@ -126,6 +133,39 @@ def test_ray_scores_as_one_process(
     assert process.returncode == 0, output[-3000:]
     assert trajectory(tmp_path) == whole
     assert len({row.worker for row in rows(tmp_path) if row.worker}) == 2
+
+
+def start_two_machines(arguments: list[str]) -> list["subprocess.Popen[str]"]:
+    """Both are this one: scripts/dist_search.sh starts two Ray nodes, of one worker each."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    launcher = [str(ROOT / "scripts/dist_search.sh"), arguments[1], "1"]
+    machines = []
+    for rank in range(2):
+        where = {"NNODES": "2", "NODE_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "PORT": port}
+        machines.append(start(arguments[2:], *launcher, environment=where))
+    return machines
+
+
+def test_9_two_machines_are_stopped_and_resume_to_the_same_trajectory(
+    experiment: Path, tmp_path: Path, whole: list[tuple[Any, ...]]
+) -> None:
+    pytest.importorskip("ray")
+    arguments = search(experiment, tmp_path, *SIZE)
+    machines = start_two_machines(arguments)
+    wait_for_results(machines[0], tmp_path, 2)
+    machines[0].terminate()
+    began = time.monotonic()
+    output, _ = machines[0].communicate(timeout=60)
+    machines[1].communicate(timeout=60)
+    assert time.monotonic() - began < 15
+    assert [machine.returncode for machine in machines] == [130, 0]
+    assert f"results are in {tmp_path / FILE_NAME}; go on with the same" in output
+    machines = start_two_machines([*arguments, "--resume"])
+    outputs = [machine.communicate(timeout=200)[0] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], outputs[0][-3000:]
+    assert trajectory(tmp_path) == whole
+    assert outputs[0].count("written: ") == 1
 
 
 CHANGED = {

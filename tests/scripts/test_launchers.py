@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from detnas.data.digits import DigitCounts, write_digits
-from detnas.search.history.records import read_history
+from detnas.search.history.reading import SearchHistory
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "scripts"
@@ -187,9 +187,9 @@ def test_run_experiment_skips_what_is_finished(tmp_path: Path) -> None:
     assert second.returncode == 0, second.stderr[-3000:]
     assert [path.stat().st_mtime_ns for path in weights] == before
     assert second.stderr.count("finished before") == 3
-    rows = read_history(tmp_path / "work/search/history.db")
+    rows = SearchHistory.read(tmp_path / "work/search/history.db").rows
     assert {row.status for row in rows} == {"done"}
-    assert len({row.worker for row in rows if row.worker}) == 2, "both processes evaluated"
+    assert len({row.worker for row in rows if row.worker}) == 2, "both workers evaluated"
     refused = subprocess.run(
         [*command, "--cfg-options", "data_root=nowhere"],
         env=_environment(),

@@ -64,6 +64,7 @@ def test_defaults_are_the_authors() -> None:
         ),
         ({"executor": {"worker": 3}}, "unknown key 'worker' under search.executor; did you mean"),
         ({"executor": {"workers": 3}}, "workers is for type 'processes' and 'ray', not 'local'"),
+        ({"executor": {"type": "distributed"}}, "'distributed' has been removed: use 'processes'"),
         (
             {"executor": {"type": "processes", "address": "auto"}},
             "address is for type 'ray', not 'processes': leave it out",
