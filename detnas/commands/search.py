@@ -50,5 +50,5 @@ def _print_how_to_resume(options: shared.Options, work_dir: Path) -> None:
     arguments = [*options.arguments, *(() if options.resume else ("--resume",))]
     again = f"resume with: detnas {shlex.join(arguments)}"
     if "DETNAS_LAUNCHER" in os.environ:  # the cluster ends with this process
-        again = f"resume with the same {os.environ['DETNAS_LAUNCHER']} and --resume"
+        again = f"resume with the same {os.environ['DETNAS_LAUNCHER']} command and --resume"
     print(f"detnas search: stopped; {settled} results are in {history}; {again}", file=sys.stderr)
