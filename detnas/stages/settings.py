@@ -5,16 +5,16 @@ closest one. What a resumed search may change is marked at each field (see `detn
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from detnas.errors import UserError, user_input
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.resuming import MAY_CHANGE, MAY_GROW, RECORDED_RESOLVED, keys_marked, remove_keys
 from detnas.search.executors.settings import ExecutorSettings
-from detnas.search.strategies import AnyStrategy
+from detnas.search.strategies import STRATEGIES, StrategySettings
 from detnas.search.strategies.evolution import EvolutionSettings
 from search_space.budget import Budget
 from search_space.validation import convert
@@ -42,7 +42,7 @@ class SearchSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     supernet: Annotated[Text, RECORDED_RESOLVED]
-    strategy: AnyStrategy = EvolutionSettings()
+    strategy: StrategySettings = EvolutionSettings()
     budgets: Annotated[tuple[Budget, ...], RECORDED_RESOLVED] = ()
     score: Text = "coco/bbox_mAP"
     greater_is_better: bool = True
@@ -63,19 +63,12 @@ class SearchSettings(Struct, frozen=True, forbid_unknown_fields=True):
         for key in ("start_from", "cost_tables"):
             if isinstance(section.get(key), str):
                 section[key] = [section[key]]
-        if not isinstance(section.get("budgets", ()), list | tuple):
-            raise UserError(
-                f"search.budgets must be a list of dicts, not {section['budgets']!r}; on the "
-                """command line write search.budgets=[{'cost':'macs','upper':3e8}]"""
-            )
-        executor = section.get("executor")
-        if isinstance(executor, Mapping) and executor.get("type") == "distributed":
-            raise UserError(
-                "search.executor.type 'distributed' has been removed: use 'processes' on one "
-                "machine, 'ray' on several; scripts/dist_search.sh and slurm_search.sh choose"
-            )
+        _refuse_common_mistakes(section)
+        strategy = section.pop("strategy", {"type": "evolution"})
         with user_input():
-            return convert(section, cls, "search")
+            settings = convert(section, cls, "search")
+            kind: Any = Union[tuple(STRATEGIES.values())]  # noqa: UP007 - known at run time only
+            return structs.replace(settings, strategy=convert(strategy, kind, "search.strategy"))
 
     def fingerprint(self) -> dict[str, Any]:
         """The settings that alter scores or proposals, as a history records them.
@@ -87,6 +80,20 @@ class SearchSettings(Struct, frozen=True, forbid_unknown_fields=True):
         remove_keys(recorded, keys_marked(SearchSettings, *marks))
         del recorded["random_baseline"]  # counted in the history itself
         return recorded
+
+
+def _refuse_common_mistakes(section: Mapping[str, Any]) -> None:
+    budgets, executor = section.get("budgets", ()), section.get("executor")
+    if not isinstance(budgets, list | tuple):
+        raise UserError(
+            f"search.budgets must be a list of dicts, not {budgets!r}; on the command line write "
+            """search.budgets=[{'cost':'macs','upper':3e8}]"""
+        )
+    if isinstance(executor, Mapping) and executor.get("type") == "distributed":
+        raise UserError(
+            "search.executor.type 'distributed' has been removed: use 'processes' on one machine, "
+            "'ray' on several; scripts/dist_search.sh and slurm_search.sh choose"
+        )
 
 
 def remove_what_may_change(config: dict[str, Any]) -> None:

@@ -32,7 +32,7 @@ from mmengine.registry import (
 import detnas.evaluation.metrics
 import detnas.training  # noqa: F401 - registers
 from detnas.config import load_config, unwrap_dataset
-from detnas.stages.experiment import Experiment, _input_files
+from detnas.stages.experiment import Experiment
 from detnas.stages.settings import SearchSettings
 from search_space.cost import supernet_params
 from search_space.published import PUBLISHED
@@ -371,7 +371,7 @@ STAGE_INPUTS = {
 def test_stages_begin_from_what_others_leave(name: str) -> None:
     experiment = Experiment(PAPER / name, Path("work_dirs") / name, {})
     for stage, expected in STAGE_INPUTS[name].items():
-        files = _input_files(experiment, stage, experiment.config(stage)).values()
+        files = experiment.stage(stage).inputs().values()
         assert {str(file.relative_to("work_dirs")) for file in files} == expected, stage
 
 

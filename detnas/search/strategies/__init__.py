@@ -5,7 +5,11 @@ from detnas.search.strategies.evolution import EvolutionSettings
 from detnas.search.strategies.pareto import ParetoSettings
 from detnas.search.strategies.random_search import RandomSettings
 
-__all__ = ["AnyStrategy", "Costs", "Result", "Strategy", "StrategySettings"]
+__all__ = ["STRATEGIES", "Costs", "Result", "Strategy", "StrategySettings"]
 
-AnyStrategy = EvolutionSettings | ParetoSettings | RandomSettings
-"""The strategies that a config may name; each by the tag of its settings."""
+STRATEGIES: dict[str, type[StrategySettings]] = {
+    "evolution": EvolutionSettings,
+    "pareto": ParetoSettings,
+    "random": RandomSettings,
+}
+"""The settings of each strategy by its name in a config, which is also their tag."""

@@ -100,7 +100,7 @@ def test_defaults_are_the_authors() -> None:
         ({"budgets": [{"upper": "300M"}]}, "search.budgets[0].upper must be a number or None"),
         (
             {"budgets": [{"input_size": (224, 224)}]},
-            "search.budgets[0].input_size must be a list of length 3",
+            "search.budgets[0].input_size must be [channels, height, width]",
         ),
         ({"evaluator": {"dtype": "float23"}}, "did you mean 'float32'?"),
         ({"evaluator": {"threads": 0}}, "search.evaluator.threads must be an integer >= 1"),
