@@ -75,7 +75,7 @@ def _are_names(value: Mapping[Any, Any]) -> bool:
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """A line for each dotted key that differs, as `model.bbox_head.stacked_convs: 4 -> 1`.
 
-    Lists of the same length are compared item by item, other lists and tuples as a whole.
+    Lists of as many dicts are compared item by item, other lists and tuples as a whole.
     """
     return [f"{key}: {old} -> {new}" for key, old, new in _differing(before, after, "")]
 
@@ -90,8 +90,12 @@ def _differing(before: Any, after: Any, key: str) -> Iterator[tuple[str, str, st
                 yield f"{prefix}{name}", NOT_SET, _one_line(after[name])
             else:
                 yield from _differing(before[name], after[name], f"{prefix}{name}")
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+    elif _is_of_dicts(before) and _is_of_dicts(after) and len(before) == len(after):
         for index, (old, new) in enumerate(zip(before, after, strict=True)):
             yield from _differing(old, new, f"{prefix}{index}")
     elif (old := _one_line(before)) != (new := _one_line(after)):
         yield key, old, new
+
+
+def _is_of_dicts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)

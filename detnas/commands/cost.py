@@ -6,7 +6,7 @@ import json
 from detnas.commands import options as shared
 from detnas.errors import user_input
 from search_space.architecture import parse_architecture
-from search_space.cost import macs, params
+from search_space.cost import costs as architecture_costs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,10 +23,10 @@ def run(options: shared.Options) -> None:
     height, width = options.input_size
     with user_input():
         architecture = parse_architecture(options.what)
-        costs = {"macs": macs(architecture, (3, height, width)), "params": params(architecture)}
+        costs = architecture_costs(architecture, (3, height, width))
     if options.json:
         space, choices = architecture.space.name, list(architecture.choices)
-        result = {"space": space, "choices": choices, **costs, "input_size": [3, height, width]}
+        result = {"space": space, "choices": choices, **costs}
         print(json.dumps(result))
         return
     print(architecture.key)

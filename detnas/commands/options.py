@@ -135,7 +135,7 @@ def read_sampler(options: Options) -> tuple["BudgetSampler", list["CostTable"]]:
     A latency budget is at the input size of the latency table, all others at `--input-size`.
     """
     from search_space.budget import parse_budget
-    from search_space.cost import macs_table, params_table
+    from search_space.cost import computed_tables
     from search_space.latency import NAME, load_latency_table
     from search_space.sampling import BudgetSampler
     from search_space.spaces import get_space
@@ -153,4 +153,4 @@ def read_sampler(options: Options) -> tuple["BudgetSampler", list["CostTable"]]:
             budgets.append(budget)
         measured = [latency.costs] if latency else []
         sampler = BudgetSampler(space, budgets, measured)
-        return sampler, [macs_table(space, input_size), params_table(space), *measured]
+        return sampler, [*computed_tables(space, input_size), *measured]

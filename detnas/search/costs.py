@@ -10,7 +10,7 @@ from msgspec import structs
 from detnas.errors import UserError, user_input
 from search_space.architecture import Choices
 from search_space.budget import Budget
-from search_space.cost import DEFAULT_INPUT_SIZE, CostTable, macs_table, params_table
+from search_space.cost import DEFAULT_INPUT_SIZE, CostTable, computed_tables
 from search_space.latency import NAME as LATENCY
 from search_space.latency import LatencyTable, load_latency_table
 from search_space.sampling import BudgetSampler
@@ -40,8 +40,8 @@ class CandidateCosts:
     @cached_property
     def tables(self) -> dict[str, CostTable]:
         """The cost tables by name."""
-        space = self.sampler.space
-        others = (macs_table(space), params_table(space), *(table.costs for table in self.measured))
+        measured = (table.costs for table in self.measured)
+        others = (*computed_tables(self.sampler.space), *measured)
         tables: dict[str, CostTable] = {}
         for table in (*self.sampler.cost_tables, *others):
             if table not in tables.values():

@@ -73,11 +73,11 @@ def test_difference_that_options_make(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_differences_of_lists_and_types() -> None:
-    before = {"a": [1, {"b": 2}], "c": [1, 2], "d": 1, "e": (1,), "f": {"g": 0}}
-    after = {"a": [1, {"b": 3}], "c": [1], "d": 1.0, "e": [1], "f": {}}
+    before = {"a": [{}, {"b": 2}], "c": [1, 2], "d": 1, "e": (1,), "f": {"g": 0}}
+    after = {"a": [{}, {"b": 3}], "c": [1, 3], "d": 1.0, "e": [1], "f": {}}
     assert differences(before, after) == [
         "a.1.b: 2 -> 3",
-        "c: [1, 2] -> [1]",
+        "c: [1, 2] -> [1, 3]",
         "d: 1 -> 1.0",
         "e: (1,) -> [1]",
         "f.g: 0 -> (not set)",
