@@ -158,12 +158,10 @@ class SearchStage(Stage):
     """The search on the fine-tuned supernet."""
 
     def check(self) -> None:
-        """See `Stage.check`."""
         file = self.work_dir / FILE_NAME
         plan_search(self.config, SearchHistory.read(file).fingerprint if file.is_file() else None)
 
     def named_inputs(self) -> Mapping[str, Any]:
-        """See `Stage.named_inputs`."""
         return {"supernet": self.config.search.supernet}
 
     def identity(self) -> dict[str, Any]:
@@ -186,5 +184,4 @@ class SearchStage(Stage):
         ] or settings.random_baseline > len(history.baseline)
 
     def run(self, quiet: bool) -> None:
-        """See `Stage.run`."""
         search(self.config, resume=True, progress=print_progress)

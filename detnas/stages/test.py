@@ -112,11 +112,9 @@ class TestStage(Stage):
         """See `Stage.check`; retraining has the same config and checks it."""
 
     def named_inputs(self) -> Mapping[str, Any]:
-        """See `Stage.named_inputs`."""
         return {"weights": str(self.weights)}
 
     def run(self, quiet: bool) -> None:
-        """See `Stage.run`."""
         write_metrics(score_checkpoint(self.config, self.weights), self.work_dir)
 
 

@@ -184,16 +184,13 @@ class TrainingStage(Stage):
     """Pretraining, fine-tuning or retraining."""
 
     def check(self) -> None:
-        """See `Stage.check`."""
         check_training(self.config)
 
     def named_inputs(self) -> Mapping[str, Any]:
-        """See `Stage.named_inputs`."""
         init_cfg = self.config.model.backbone.get("init_cfg") or {}
         return {"load_from": self.config.get("load_from"), "backbone": init_cfg.get("checkpoint")}
 
     def run(self, quiet: bool) -> None:
-        """See `Stage.run`."""
         if quiet:
             self.config.console_level = "ERROR"
             progress = {"type": "ProgressHook", "stage": self.name}

@@ -1,4 +1,4 @@
-"""What every executor shares: jobs in, results out, what a try is, and whose fault an error is.
+"""What every executor shares: jobs, results, and how a score is read from metrics.
 
 An executor never alters a score: each evaluation is a function of its candidate alone, so results
 may come in any order, from any worker.
@@ -13,30 +13,27 @@ from detnas.errors import UserError
 from search_space.architecture import Choices
 
 Evaluate = Callable[[Choices], Mapping[str, float]]
-"""Scores one candidate: from its choices to the evaluator's metrics by name. It may have an
-attribute `notes`, lines that the user should read once."""
+"""Scores one candidate: from its choices to metrics by name. Its optional attribute `notes` holds
+remarks for the user."""
 
 MakeEvaluate = Callable[[], Evaluate]
 """Builds the scorer where it will work; sent to workers, so it can be pickled.
 
-A ValueError or FileNotFoundError refuses the worker for good (another supernet, say); what else it
-raises may pass, and the worker is started again.
+A UserError, such as another supernet, refuses the worker for good. After any other error the worker
+is started again, since the cause may be temporary.
 """
 
 
 class MissingScoreError(UserError):
     """The evaluator's metrics lack the key that ranks candidates.
 
-    No candidate's fault, unless another had it: some metrics leave it out where nothing is found.
+    Not an error of the candidate, unless another candidate had the score: some metrics omit it
+    where nothing is detected.
     """
 
 
-class ScoreNotFiniteError(ValueError):
-    """A candidate's score is NaN or infinite, which counts as a failure of it."""
-
-
 class ExecutorError(UserError, RuntimeError):
-    """Nothing is left to evaluate candidates on: no candidate's fault."""
+    """No worker is left to evaluate candidates."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +46,13 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
         id: the job's.
-        score: finite; None where every try failed.
-        metrics: all that the evaluator gave.
-        error: "Type: message" of the last try where every one failed, else None.
+        score: finite; None if every try failed.
+        metrics: all metrics of the evaluator.
+        error: "Type: message" of the last try if every try failed, else None.
     """
 
     id: int
@@ -74,12 +71,12 @@ OnResult = Callable[[JobResult], None]
 class Executor(Protocol):
     """Evaluates jobs, retrying a failing one a bounded number of times.
 
-    Entered with `with` before its first run, which has workers ready, and left after its last.
+    `with` starts its workers before the first run, and ends them after the last.
     """
 
     @property
     def notes(self) -> Sequence[str]:
-        """Lines from the scorer that the user should read once."""
+        """Remarks of the scorer for the user."""
 
     def __enter__(self) -> Self: ...
 
@@ -88,17 +85,18 @@ class Executor(Protocol):
     def run(self, jobs: Sequence[Job], on_start: OnStart, on_result: OnResult) -> None:
         """Evaluate every job and return when all have a result.
 
-        A candidate that raises, or whose score is not finite, is a result too. What is no fault of
-        a candidate is raised: `MissingScoreError`, `ExecutorError`, whatever the callbacks raise,
-        an interrupt.
+        A candidate that raises, or whose score is not finite, has a result too.
+
+        Raises:
+            MissingScoreError, ExecutorError: see there; also whatever the callbacks raise.
         """
 
 
 class ScoreReader:
-    """Takes the score out of each evaluation's metrics, and remembers that there has been one.
+    """Reads the score from the metrics of evaluations, and remembers whether there was one.
 
     Args:
-        score: its key.
+        score: key of the score.
         has_scored: whether the metrics are known to have it.
     """
 
@@ -107,30 +105,23 @@ class ScoreReader:
         self._has_scored = has_scored
 
     def read(self, metrics: Mapping[str, float]) -> tuple[float | None, str]:
-        """The score and ""; None and why this candidate has none.
+        """The score and ""; or None and the reason.
 
         Raises:
-            MissingScoreError: it is not among the metrics, and never was.
+            MissingScoreError: no candidate has had the score yet.
         """
-        try:
-            score = _finite_score(metrics, self._score)
-        except (MissingScoreError, ScoreNotFiniteError) as failure:
-            if isinstance(failure, MissingScoreError) and not self._has_scored:
-                raise
-            return None, describe(failure)
-        self._has_scored = True
-        return score, ""
-
-
-def _finite_score(metrics: Mapping[str, float], score: str) -> float:
-    if score not in metrics:
-        raise MissingScoreError(
-            f"search.score '{score}' is not among the evaluator's metrics; "
+        if self._score in metrics and math.isfinite(metrics[self._score]):
+            self._has_scored = True
+            return float(metrics[self._score]), ""
+        if self._score in metrics:
+            return None, f"ScoreNotFiniteError: {self._score} is {metrics[self._score]}"
+        missing = MissingScoreError(
+            f"search.score '{self._score}' is not among the evaluator's metrics; "
             f"set it to one of: {', '.join(metrics) or 'it gave none'}"
         )
-    if not math.isfinite(metrics[score]):
-        raise ScoreNotFiniteError(f"{score} is {metrics[score]}")
-    return float(metrics[score])
+        if not self._has_scored:
+            raise missing
+        return None, describe(missing)
 
 
 def describe(error: BaseException) -> str:
@@ -139,5 +130,5 @@ def describe(error: BaseException) -> str:
 
 
 def spoils_the_process(error: BaseException) -> bool:
-    """Whether an error leaves its process unable to evaluate anything: CUDA's "sticky" ones."""
+    """Whether the process cannot evaluate anything after an error: a "sticky" one of CUDA."""
     return type(error).__name__ == "AcceleratorError"

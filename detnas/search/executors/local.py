@@ -1,4 +1,4 @@
-"""Evaluates one candidate after another in this process, which nobody can time out or replace."""
+"""Evaluates one candidate after another in this process, without time limits."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -54,7 +54,7 @@ class LocalExecutor:
             except Exception as failure:  # any error of a candidate is a result of the search
                 error = describe(failure)
                 if spoils_the_process(failure):
-                    raise ExecutorError(f"{error}; go on with --resume") from failure
+                    raise ExecutorError(f"{error}; resume with --resume") from failure
                 continue
             score, error = self._reader.read(metrics)
             if score is not None:
