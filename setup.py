@@ -18,7 +18,11 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=find_packages(include=["detnas*", "search_space*"]),
-    package_data={"detnas": ["py.typed"], "search_space": ["py.typed"]},
+    package_data={
+        "detnas": ["py.typed"],
+        "detnas.report": ["templates/*"],
+        "search_space": ["py.typed"],
+    },
     entry_points={"console_scripts": ["detnas=detnas.cli:main"]},
     install_requires=[
         "msgspec>=0.19",
@@ -39,7 +43,7 @@ setup(
         ],
         "pareto": ["moocore>=0.3"],  # the strategy of that name
         "ray": ["ray>=2.40"],  # the executor of that name
-        "report": ["matplotlib>=3.8"],  # pictures and the HTML page
+        "report": ["jinja2>=3.1", "matplotlib>=3.8"],  # pictures and the HTML page
         "demo": ["scikit-learn>=1.5"],  # its handwritten digits
         "dev": [
             "hypothesis>=6.100",

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ from detnas.report.style import (
     themed,
 )
 from search_space.architecture import Architecture
-from search_space.choices import CHOICES
+from search_space.choices import CHOICES, Choice
 from search_space.cost import DEFAULT_INPUT_SIZE, InputSize, macs, params
 from search_space.spaces import SearchSpace
 
@@ -42,7 +42,6 @@ class _Panel:
     """The stem (stage -1) or a stage: its position, and its blocks in rows of `columns`."""
 
     stage: int
-    first_block: int
     blocks: int
     columns: int
     x: float
@@ -70,7 +69,6 @@ class _Layout:
 def draw_architecture(
     architecture: Architecture,
     path: Path,
-    title: str | None = None,
     *,
     costs: Mapping[str, float] | None = None,
     input_size: InputSize = DEFAULT_INPUT_SIZE,
@@ -79,7 +77,6 @@ def draw_architecture(
     """Draw an architecture to a PNG or SVG file.
 
     Args:
-        title: the first line; by default the space's name and number of blocks.
         costs: the costs in the second line, such as {"macs": ..., "latency_ms": ...}; by default
             MACs at `input_size` and parameters.
         input_size: (channels, height, width) for the MACs.
@@ -97,7 +94,7 @@ def draw_architecture(
         axes.set_xlim(0, layout.width)
         axes.set_ylim(layout.height, 0)
         axes.set_axis_off()
-        heading = title or f"{space.name} space, {space.num_blocks} blocks"
+        heading = f"{space.name} space, {space.num_blocks} blocks"
         axes.text(_MARGIN, 0.40, heading, size=14, weight="bold", va="center")
         subtitle = _subtitle(costs, input_size)
         axes.text(_MARGIN, 0.68, subtitle, size=9.5, color=theme.muted, va="center")
@@ -105,7 +102,13 @@ def draw_architecture(
             _draw_panel(axes, panel, architecture, theme)
         _draw_arrows(axes, layout.panels, theme)
         _draw_legend(axes, layout, architecture, theme)
-        save_figure(figure, Path(path))
+        save_figure(figure, path)
+
+
+def blocks_by_stage(architecture: Architecture) -> list[list[Choice]]:
+    """The choices of the blocks of each stage."""
+    blocks = (CHOICES[name] for name in architecture.choice_names)
+    return [list(islice(blocks, stage.blocks)) for stage in architecture.space.stages]
 
 
 def _subtitle(costs: Mapping[str, float], input_size: InputSize) -> str:
@@ -132,7 +135,6 @@ def _layout(space: SearchSpace, capacity: int) -> _Layout:
     """Panels from left to right, with a new line before a stage that exceeds `capacity` blocks."""
     x, y, line_height, in_line = _MARGIN, _TITLE, 0.0, 0
     panels: list[_Panel] = []
-    first = 0
     for stage, blocks in enumerate((1, *(stage.blocks for stage in space.stages)), start=-1):
         rows = math.ceil(blocks / capacity)
         columns = math.ceil(blocks / rows)
@@ -140,10 +142,10 @@ def _layout(space: SearchSpace, capacity: int) -> _Layout:
         height = _HEADING + rows * _PITCH - (_PITCH - _BOX) + _PADDING
         if stage >= 0 and in_line + columns > capacity:
             x, y, line_height, in_line = _MARGIN, y + line_height + _BETWEEN_LINES, 0.0, 0
-        panels.append(_Panel(stage, first, blocks, columns, x, y, width, height))
+        panels.append(_Panel(stage, blocks, columns, x, y, width, height))
         x, line_height = x + width + _BETWEEN_PANELS, max(line_height, height)
         if stage >= 0:
-            in_line, first = in_line + columns, first + blocks
+            in_line += columns
     width = max(panel.x + panel.width for panel in panels) + _MARGIN
     items = space.num_choices + 1
     legend_columns = max(1, min(items, int((width - 2 * _MARGIN) / _LEGEND_ITEM)))
@@ -164,6 +166,7 @@ def _draw_panel(axes: Axes, panel: _Panel, architecture: Architecture, theme: Th
     axes.text(x, panel.y + 0.17, name, size=9.5, weight="bold", ha=align, va="center")
     about = f"{channels} ch · stride {2 ** (panel.stage + 2)}"
     axes.text(x, panel.y + 0.36, about, size=8, color=theme.muted, ha=align, va="center")
+    blocks = blocks_by_stage(architecture)
     for position in range(panel.blocks):
         x, y = panel.box(position)
         if (position + 1) % panel.columns and position + 1 < panel.blocks:
@@ -173,7 +176,7 @@ def _draw_panel(axes: Axes, panel: _Panel, architecture: Architecture, theme: Th
             _rounded(axes, x, y, _BOX, _BOX, theme.paper, edge=theme.muted)
             _label(axes, x, y, f"3{TIMES}3", "conv", theme.ink)
         else:
-            choice = CHOICES[architecture.choice_names[panel.first_block + position]]
+            choice = blocks[panel.stage][position]
             _rounded(axes, x, y, _BOX, _BOX, choice.colour)
             _label(axes, x, y, choice.caption, choice.note, ink_on(choice.colour))
         if position == 0:

@@ -57,9 +57,7 @@ def draw_search(search: SearchHistory, path: Path, *, theme: Theme = LIGHT) -> N
         UserError: no candidate of the search has a score, or the path has another suffix.
     """
     settled = [row for row in search.candidates if row.settled]
-    best, greater_is_better = search.best(), search.greater_is_better
-    if best is None:
-        raise UserError("no candidate of the search has a score, there is no curve to draw")
+    best, greater_is_better = search.require_best(), search.greater_is_better
     random = scores_of(search.baseline)
     with themed(theme):
         figure = new_figure()
@@ -76,7 +74,7 @@ def draw_search(search: SearchHistory, path: Path, *, theme: Theme = LIGHT) -> N
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.set_xlabel("evaluations")
         finish_figure(figure, axes, places[best.id], best, search.score_name, theme)
-        save_figure(figure, Path(path))
+        save_figure(figure, path)
 
 
 def draw_cost_scatter(
@@ -97,14 +95,16 @@ def draw_cost_scatter(
     """
     done = [row for row in search.candidates if row.status == DONE]
     random = [row for row in search.baseline if row.status == DONE]
-    best = search.best()
+    best = search.require_best()
     budget = next((b for b in search.budgets if b.cost == cost), Budget(cost))
-    if best is None:
-        raise UserError("no candidate of the search has a score, so there is nothing to draw")
     for row in (*done, *random):
         if cost not in row.costs:
             raise UserError(f"the history has no cost {cost!r}; it has {', '.join(row.costs)}")
     divisor, unit = cost_scale(cost, max(row.costs[cost] for row in (*done, *random)))
+
+    def scaled(rows: Sequence[Evaluation]) -> list[float]:
+        return [row.costs[cost] / divisor for row in rows]
+
     with themed(theme):
         figure = new_figure()
         axes = figure.add_subplot()
@@ -112,13 +112,11 @@ def draw_cost_scatter(
             if bound is not None:
                 label = f"budget {sign} {readable_cost(cost, bound)}"
                 draw_bound(axes, bound / divisor, label, theme)
-        dots = draw_dots(axes, [row.costs[cost] / divisor for row in done], done, theme)
+        dots = draw_dots(axes, scaled(done), done, theme)
         front = search.front([cost])
-        draw_front(axes, [row.costs[cost] / divisor for row in front], front, theme)
+        draw_front(axes, scaled(front), front, theme)
         if random:
-            draw_random(
-                axes, [row.costs[cost] / divisor for row in random], scores_of(random), theme
-            )
+            draw_random(axes, scaled(random), scores_of(random), theme)
         axes.set_xlabel(f"{cost_name(cost)} ({unit})" if unit else cost_name(cost))
         if done[0].generation != done[-1].generation:
             bar = figure.colorbar(dots, ax=axes, label="generation", pad=0.01, aspect=32)
@@ -126,7 +124,7 @@ def draw_cost_scatter(
             bar.solids.set_alpha(1.0)  # type: ignore[union-attr]
             bar.outline.set_visible(False)  # type: ignore[operator]
         finish_figure(figure, axes, best.costs[cost] / divisor, best, search.score_name, theme)
-        save_figure(figure, Path(path))
+        save_figure(figure, path)
 
 
 def _axes_and_side(figure: Figure, with_side: bool) -> tuple[Axes, Axes | None]:

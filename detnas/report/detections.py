@@ -4,16 +4,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from detnas.errors import UserError
-from detnas.report.style import LIGHT, Theme, save_figure, themed
+from detnas.report.style import LIGHT, save_figure, themed
 
 # Twelve colours that are easy to distinguish on photographs; further classes reuse them.
 CLASS_COLOURS = (
@@ -71,8 +72,6 @@ def draw_detections(
     classes: Sequence[str],
     score_threshold: float = 0.3,
     columns: int = 4,
-    *,
-    theme: Theme = LIGHT,
 ) -> None:
     """Draw samples in a grid to a PNG or SVG file, with boxes in ascending order of score.
 
@@ -99,7 +98,7 @@ def draw_detections(
     cell_height = _CELL * min(tallest, 1.5)
     width = columns * (_CELL + _GAP) + _GAP
     height = rows * (cell_height + _GAP) + _GAP + _FOOT
-    with themed(theme):
+    with themed(LIGHT):
         figure = Figure(figsize=(width, height))
         for place, (sample, picture) in enumerate(zip(samples, pictures, strict=True)):
             row, column = divmod(place, columns)
@@ -113,10 +112,10 @@ def draw_detections(
             _FOOT / 2 / height,
             _caption(samples, score_threshold),
             size=9,
-            color=theme.muted,
+            color=LIGHT.muted,
             va="center",
         )
-        save_figure(figure, Path(path))
+        save_figure(figure, path)
 
 
 def _caption(samples: Sequence[DetectionSample], score_threshold: float) -> str:
@@ -142,7 +141,7 @@ def _read_image(path: Path) -> np.ndarray:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such image") from None
-    except (UnidentifiedImageError, OSError) as error:
+    except OSError as error:
         raise UserError(f"{path}: not a readable image ({error})") from None
 
 
@@ -160,16 +159,13 @@ def _draw_sample(
         labels = sample.truth_labels
         for place, box in enumerate(sample.truth_boxes):
             colour = "white" if labels is None else _colour(labels[place])
-            patch = _rectangle(box, colour, 1.1)
-            patch.set_linestyle((0, (3, 2)))
-            patch.set_path_effects([halo])
-            axes.add_patch(patch)
+            _outline(axes, box, colour, linewidth=1.1, linestyle=(0, (3, 2)), path_effects=[halo])
     for place in np.argsort(sample.scores, kind="stable"):
         score, box = float(sample.scores[place]), sample.boxes[place]
         if score < score_threshold:
             continue
         colour = _colour(sample.labels[place])
-        axes.add_patch(_rectangle(box, colour, 1.8))
+        _outline(axes, box, colour, linewidth=1.8)
         label = f"{classes[int(sample.labels[place])]} {score:.2f}"
         _label_box(axes, box, label, colour, picture.shape[1], picture.shape[0])
 
@@ -197,8 +193,8 @@ def _colour(label: int) -> str:
     return CLASS_COLOURS[int(label) % len(CLASS_COLOURS)]
 
 
-def _rectangle(box: np.ndarray, colour: str, width: float) -> Rectangle:
+def _outline(axes: Axes, box: np.ndarray, colour: str, **style: Any) -> None:
     left, top, right, bottom = (float(side) for side in box)
-    return Rectangle(
-        (left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=width
+    axes.add_patch(
+        Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor=colour, **style)
     )

@@ -1,6 +1,5 @@
 """What a report reads in the folder of a search or an experiment."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ from detnas.errors import UserError, user_input
 from detnas.search.history.reading import SearchHistory
 from detnas.search.results import BEST_FILE
 from search_space.architecture import Architecture
+from search_space.documents import read_document
+from search_space.errors import SpaceError
 
 SUMMARY_FILE = "summary.json"
 DETECTIONS_FILE = "detections.png"
@@ -40,36 +41,20 @@ def read_folder(folder: Path) -> ReportFolder:
         UserError: there is no history, or one of the files is damaged or of another search.
     """
     history = SearchHistory.read(folder)
-    detections = folder / DETECTIONS_FILE
-    return ReportFolder(
-        name=folder.resolve().name,
-        history=history,
-        stated_best=_read_best(folder / BEST_FILE, history),
-        summary=_read_summary(folder / SUMMARY_FILE),
-        detections=detections.read_bytes() if detections.is_file() else None,
-    )
-
-
-def _read_best(path: Path, history: SearchHistory) -> Architecture | None:
-    if not path.exists():
-        return None
+    best, summary, detections = folder / BEST_FILE, folder / SUMMARY_FILE, folder / DETECTIONS_FILE
     with user_input():
-        architecture = Architecture.load(path)
-    if architecture.space != history.space:
+        stated = Architecture.load(best) if best.exists() else None
+        values = read_document(summary, "no such file", _json_object) if summary.exists() else {}
+    if stated and stated.space != history.space:
         raise UserError(
-            f"{path} is of the space {architecture.space.name!r}, the history beside it of "
+            f"{best} is of the space {stated.space.name!r}, the history beside it of "
             f"{history.space.name!r}: one of them belongs to another search"
         )
-    return architecture
+    image = detections.read_bytes() if detections.is_file() else None
+    return ReportFolder(folder.resolve().name, history, stated, values, image)
 
 
-def _read_summary(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not a JSON file ({error})") from None
-    if not isinstance(summary, dict):
-        raise UserError(f"{path}: must hold a JSON object")
-    return summary
+def _json_object(content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise SpaceError("must hold a JSON object")
+    return content

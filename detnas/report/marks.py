@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import ArrayLike
 
-from detnas.report.style import Theme, generation_colours, readable_score
+from detnas.report.style import Theme, readable_score
 from detnas.search.history.records import Evaluation
 
 DASHED, DOTTED = (0, (4, 3)), (0, (1, 2))
@@ -62,7 +63,7 @@ def draw_dots(
     axes: Axes, x: Sequence[float], done: Sequence[Evaluation], theme: Theme
 ) -> PathCollection:
     """Draw the candidates of the search at `x`, coloured by generation."""
-    colours = generation_colours(theme)
+    colours = LinearSegmentedColormap.from_list("generations", theme.ramp)
     last = max(row.generation for row in done)
     axes.scatter([], [], s=22, color=colours(0.6), lw=0, label="candidate of the search")
     return axes.scatter(

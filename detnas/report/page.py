@@ -1,30 +1,41 @@
-"""Writes a self-contained HTML page about a search from the files in its folder.
+"""Draws the pictures of a search, and writes a self-contained HTML page about it.
 
 The page reports the history, so the search may still be running or have been stopped.
 `best_architecture.json`, `summary.json` and `detections.png` are included if they exist.
 """
 
-from html import escape
+import base64
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from detnas.files import write_text
-from detnas.report import sections
+from detnas.report import content
+from detnas.report.architecture import blocks_by_stage, draw_architecture
+from detnas.report.curves import draw_cost_scatter, draw_search
 from detnas.report.folder import read_folder
-from detnas.report.stylesheet import stylesheet
+from detnas.report.style import DARK, LIGHT, cost_name, ink_on, readable_cost, readable_score
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import RANDOM, Evaluation
+from detnas.search.results import BEST_FILE
+from search_space.choices import CHOICES
+from search_space.cost import DEFAULT_INPUT_SIZE
 
 REPORT_FILE = "report.html"
-_SECTIONS = (
-    sections.header,
-    sections.architecture,
-    sections.course,
-    sections.candidates,
-    sections.front,
-    sections.generations,
-    sections.baseline,
-    sections.detections,
-    sections.summary,
-    sections.failures,
-)
+MAX_ERRORS = 10
+
+
+def draw_search_pictures(search: SearchHistory, folder: Path) -> None:
+    """The best architecture, score against evaluations, score against MACs, into `folder`."""
+    best = search.architecture(search.require_best())
+    draw_architecture(best, folder / "architecture.png")
+    draw_search(search, folder / "search.png")
+    draw_cost_scatter(search, folder / "costs.png")
 
 
 def write_report(folder: Path | str) -> Path:
@@ -43,13 +54,79 @@ def write_report(folder: Path | str) -> Path:
         UserError: there is no history, or one of the files is damaged or of another search.
     """
     read = read_folder(Path(folder))
-    body = "\n".join(filter(None, (section(read) for section in _SECTIONS)))
-    path = Path(folder) / REPORT_FILE
-    write_text(
-        path,
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(read.name)} · DetNAS</title>\n"
-        f"<style>{stylesheet()}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n",
+    search, best = read.history, read.history.best()
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            folder=read,
+            search=search,
+            best=best,
+            best_file=BEST_FILE,
+            random_best=search.best(RANDOM),
+            random_scores=search.scores(RANDOM),
+            facts=content.facts(search),
+            pictures=_pictures(search, best) if best else {},
+            generations=content.generations(search),
+            comparison=content.comparison(search),
+            summary=content.flattened(read.summary),
+            errors=Counter(row.error or "" for row in search.failed).most_common(MAX_ERRORS),
+            choices=CHOICES,
+            light=LIGHT,
+            dark=DARK,
+        )
     )
+    path = Path(folder) / REPORT_FILE
+    write_text(path, page)
     return path
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("detnas.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "blocks_by_stage": blocks_by_stage,
+        "cost": lambda value, name: readable_cost(name, value),
+        "cost_name": cost_name,
+        "data_url": _data_url,
+        "ink_on": ink_on,
+        "score": lambda value: "\N{EN DASH}" if value is None else readable_score(value),
+    }
+    return environment
+
+
+def _pictures(search: SearchHistory, best: Evaluation) -> dict[str, Any]:
+    """The page's pictures, each as the data URLs of its light and its dark version."""
+    size = next((b.input_size for b in search.budgets if b.cost == "macs"), DEFAULT_INPUT_SIZE)
+    architecture = search.architecture(best)
+    costs = dict.fromkeys((next(iter(best.costs)), *search.objectives))
+    return {
+        "architecture": _in_both_themes(
+            partial(draw_architecture, architecture, costs=best.costs, input_size=size)
+        ),
+        "course": _in_both_themes(partial(draw_search, search)),
+        "costs": {
+            cost: _in_both_themes(partial(draw_cost_scatter, search, cost=cost)) for cost in costs
+        },
+    }
+
+
+def _in_both_themes(draw: Callable[..., None]) -> list[str]:
+    urls = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.png"
+        for theme in (LIGHT, DARK):
+            draw(path, theme=theme)
+            urls.append(_data_url(path.read_bytes()))
+    return urls
+
+
+def _data_url(image: bytes) -> str:
+    """The content of a PNG file as an address."""
+    return f"data:image/png;base64,{base64.b64encode(image).decode('ascii')}"

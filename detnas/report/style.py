@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.style
-from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from detnas.errors import UserError
 from detnas.files import replacing
 from search_space.cost import COSTS
 
-DOTS_PER_INCH = 160
 FORMATS = (".png", ".svg")
 BLACK, WHITE = "#14202b", "#ffffff"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -67,17 +66,11 @@ def ink_on(fill: str) -> str:
     return BLACK if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 else WHITE
 
 
-def generation_colours(theme: Theme) -> Colormap:
-    """The colours of generations, from the first (0) to the last (1)."""
-    return LinearSegmentedColormap.from_list("generations", theme.ramp)
-
-
 @contextmanager
 def themed(theme: Theme) -> Iterator[None]:
     """Within the block, matplotlib uses the colours of `theme` and ignores the user's settings."""
     settings = {
         "figure.facecolor": theme.paper,
-        "savefig.facecolor": theme.paper,
         "axes.facecolor": theme.paper,
         "axes.edgecolor": theme.line,
         "axes.labelcolor": theme.ink,
@@ -107,7 +100,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     # Without the date, equal pictures are equal files.
     metadata = {"Date": None} if suffix == ".svg" else {}
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=DOTS_PER_INCH, metadata=metadata, format=suffix[1:])
+        figure.savefig(temporary, dpi=160, metadata=metadata, format=suffix[1:])
 
 
 def cost_name(name: str) -> str:

@@ -65,8 +65,7 @@ def illustrate(work_dir: Path, test: Stage | None) -> None:
     """
     try:
         from detnas.report.detections import DetectionSample, draw_detections
-        from detnas.report.page import write_report
-        from detnas.report.pictures import draw_search_pictures
+        from detnas.report.page import draw_search_pictures, write_report
     except ModuleNotFoundError as error:
         print(f"no pictures: {error.name} is missing (detnas[report] has it)", file=sys.stderr)
         return

@@ -67,7 +67,7 @@ def test_text_is_readable_on_every_fill() -> None:
 def test_equal_pictures_are_equal_files(suffix: str, tmp_path: Path) -> None:
     first, second = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
     for path in (first, second):
-        draw_architecture(parse_architecture(NETWORKS["10 blocks"]), path, "title", theme=DARK)
+        draw_architecture(parse_architecture(NETWORKS["10 blocks"]), path, theme=DARK)
     assert first.read_bytes() == second.read_bytes()
     assert sorted(tmp_path.iterdir()) == [first, second]
 

@@ -102,7 +102,7 @@ def test_small_histories_are_drawn(rows: Sequence[Evaluation], tmp_path: Path) -
 @pytest.mark.parametrize("rows", [[], [row(0, None)], RANDOM], ids=["empty", "failed", "random"])
 def test_histories_without_a_score_are_refused(rows: Sequence[Evaluation], tmp_path: Path) -> None:
     for draw in (draw_search, draw_cost_scatter):
-        with pytest.raises(ValueError, match="no candidate of the search has a score"):
+        with pytest.raises(ValueError, match="no candidate has a score"):
             draw(search_of(rows), tmp_path / "curve.png")
     assert not list(tmp_path.iterdir())
 
@@ -130,5 +130,5 @@ def test_front_is_a_line_in_the_scatter(tmp_path: Path) -> None:
 
 
 def test_unknown_cost_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no cost 'latency_ms', only macs, params"):
+    with pytest.raises(ValueError, match="no cost 'latency_ms'; it has macs, params"):
         draw_cost_scatter(search_of(SEARCH), tmp_path / "cost.png", cost="latency_ms")
