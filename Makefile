@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= 2
 READY := $(VENV)/.ready
 
 .PHONY: demo test lint check setup clean
@@ -10,7 +11,7 @@ demo: setup
 	$(BIN)/detnas demo
 
 test: setup
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests --numprocesses $(JOBS) --dist loadfile
 
 lint: setup
 	$(BIN)/ruff format --check .
