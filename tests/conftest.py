@@ -1,7 +1,6 @@
 """What all tests share: threads that wait idly, hypothesis' examples, training without yapf."""
 
 import os
-
 from collections.abc import Iterator
 from unittest import mock
 
