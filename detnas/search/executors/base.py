@@ -1,7 +1,7 @@
-"""What every executor shares: jobs in, results out, what a try is, and whose fault an error is.
+"""What every executor shares: jobs, results, scores, and which errors are no candidate's fault.
 
-An executor never alters a score: each evaluation is a function of its candidate alone, so results
-may come in any order, from any worker.
+Each evaluation is a function of its candidate alone, so results may come in any order, from any
+worker.
 """
 
 import math
@@ -17,26 +17,22 @@ Evaluate = Callable[[Choices], Mapping[str, float]]
 attribute `notes`, lines that the user should read once."""
 
 MakeEvaluate = Callable[[], Evaluate]
-"""Builds the scorer where it will work; sent to workers, so it can be pickled.
+"""Builds the scorer in a worker; must be picklable.
 
-A ValueError or FileNotFoundError refuses the worker for good (another supernet, say); what else it
-raises may pass, and the worker is started again.
+A `UserError` refuses the worker for good (it has another supernet, say). After any other error the
+worker is started again.
 """
 
 
 class MissingScoreError(UserError):
-    """The evaluator's metrics lack the key that ranks candidates.
+    """No candidate so far had the metric that ranks candidates.
 
-    No candidate's fault, unless another had it: some metrics leave it out where nothing is found.
+    If one had it, its absence is the candidate's: some metrics omit it if nothing is detected.
     """
 
 
-class ScoreNotFiniteError(ValueError):
-    """A candidate's score is NaN or infinite, which counts as a failure of it."""
-
-
 class ExecutorError(UserError, RuntimeError):
-    """Nothing is left to evaluate candidates on: no candidate's fault."""
+    """No worker is left to evaluate candidates on."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +45,13 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
         id: the job's.
-        score: finite; None where every try failed.
-        metrics: all that the evaluator gave.
-        error: "Type: message" of the last try where every one failed, else None.
+        score: finite; None if every try failed.
+        metrics: all that the evaluator returned.
+        error: "Type: message" of the last try if every one failed, else None.
     """
 
     id: int
@@ -72,10 +68,7 @@ OnResult = Callable[[JobResult], None]
 
 
 class Executor(Protocol):
-    """Evaluates jobs, retrying a failing one a bounded number of times.
-
-    Entered with `with` before its first run, which has workers ready, and left after its last.
-    """
+    """Evaluates jobs, retrying a failing one a bounded number of times. A context manager."""
 
     @property
     def notes(self) -> Sequence[str]:
@@ -88,9 +81,10 @@ class Executor(Protocol):
     def run(self, jobs: Sequence[Job], on_start: OnStart, on_result: OnResult) -> None:
         """Evaluate every job and return when all have a result.
 
-        A candidate that raises, or whose score is not finite, is a result too. What is no fault of
-        a candidate is raised: `MissingScoreError`, `ExecutorError`, whatever the callbacks raise,
-        an interrupt.
+        A candidate that raises, or whose score is not finite, gives a result with an error.
+
+        Raises:
+            MissingScoreError, ExecutorError, KeyboardInterrupt, and what the callbacks raise.
         """
 
 
@@ -107,30 +101,24 @@ class ScoreReader:
         self._has_scored = has_scored
 
     def read(self, metrics: Mapping[str, float]) -> tuple[float | None, str]:
-        """The score and ""; None and why this candidate has none.
+        """The score and ""; None and the error of this candidate.
 
         Raises:
             MissingScoreError: it is not among the metrics, and never was.
         """
-        try:
-            score = _finite_score(metrics, self._score)
-        except (MissingScoreError, ScoreNotFiniteError) as failure:
-            if isinstance(failure, MissingScoreError) and not self._has_scored:
-                raise
-            return None, describe(failure)
+        if self._score not in metrics:
+            missing = MissingScoreError(
+                f"search.score '{self._score}' is not among the evaluator's metrics; "
+                f"set it to one of: {', '.join(metrics) or 'it gave none'}"
+            )
+            if not self._has_scored:
+                raise missing
+            return None, describe(missing)
+        score = float(metrics[self._score])
+        if not math.isfinite(score):
+            return None, f"ScoreNotFiniteError: {self._score} is {score}"
         self._has_scored = True
         return score, ""
-
-
-def _finite_score(metrics: Mapping[str, float], score: str) -> float:
-    if score not in metrics:
-        raise MissingScoreError(
-            f"search.score '{score}' is not among the evaluator's metrics; "
-            f"set it to one of: {', '.join(metrics) or 'it gave none'}"
-        )
-    if not math.isfinite(metrics[score]):
-        raise ScoreNotFiniteError(f"{score} is {metrics[score]}")
-    return float(metrics[score])
 
 
 def describe(error: BaseException) -> str:
