@@ -65,7 +65,7 @@ def trajectory(folder: Path) -> list[tuple[Any, ...]]:
 
 
 def wait_for_results(process: "subprocess.Popen[str]", folder: Path, count: int) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while sum(row.settled for row in rows(folder)) < count:
         assert process.poll() is None, process.communicate()[0][-3000:]
         assert time.monotonic() < deadline

@@ -1,7 +1,7 @@
-"""What every executor shares: jobs, results, and how a score is read from metrics.
+"""What every executor shares: jobs, results, scores, and which errors are no candidate's fault.
 
-An executor never alters a score: each evaluation is a function of its candidate alone, so results
-may come in any order, from any worker.
+Each evaluation is a function of its candidate alone, so results may come in any order, from any
+worker.
 """
 
 import math
@@ -13,27 +13,26 @@ from detnas.errors import UserError
 from search_space.architecture import Choices
 
 Evaluate = Callable[[Choices], Mapping[str, float]]
-"""Scores one candidate: from its choices to metrics by name. Its optional attribute `notes` holds
-remarks for the user."""
+"""Scores one candidate: from its choices to the evaluator's metrics by name. It may have an
+attribute `notes`, lines that the user should read once."""
 
 MakeEvaluate = Callable[[], Evaluate]
-"""Builds the scorer where it will work; sent to workers, so it can be pickled.
+"""Builds the scorer in a worker; must be picklable.
 
-A UserError, such as another supernet, refuses the worker for good. After any other error the worker
-is started again, since the cause may be temporary.
+A `UserError` refuses the worker for good (it has another supernet, say). After any other error the
+worker is started again.
 """
 
 
 class MissingScoreError(UserError):
-    """The evaluator's metrics lack the key that ranks candidates.
+    """No candidate so far had the metric that ranks candidates.
 
-    Not an error of the candidate, unless another candidate had the score: some metrics omit it
-    where nothing is detected.
+    If one had it, its absence is the candidate's: some metrics omit it if nothing is detected.
     """
 
 
 class ExecutorError(UserError, RuntimeError):
-    """No worker is left to evaluate candidates."""
+    """No worker is left to evaluate candidates on."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,8 @@ class JobResult:
     Attributes:
         id: the job's.
         score: finite; None if every try failed.
-        metrics: all metrics of the evaluator.
-        error: "Type: message" of the last try if every try failed, else None.
+        metrics: all that the evaluator returned.
+        error: "Type: message" of the last try if every one failed, else None.
     """
 
     id: int
@@ -69,14 +68,11 @@ OnResult = Callable[[JobResult], None]
 
 
 class Executor(Protocol):
-    """Evaluates jobs, retrying a failing one a bounded number of times.
-
-    `with` starts its workers before the first run, and ends them after the last.
-    """
+    """Evaluates jobs, retrying a failing one a bounded number of times. A context manager."""
 
     @property
     def notes(self) -> Sequence[str]:
-        """Remarks of the scorer for the user."""
+        """Lines from the scorer that the user should read once."""
 
     def __enter__(self) -> Self: ...
 
@@ -85,18 +81,18 @@ class Executor(Protocol):
     def run(self, jobs: Sequence[Job], on_start: OnStart, on_result: OnResult) -> None:
         """Evaluate every job and return when all have a result.
 
-        A candidate that raises, or whose score is not finite, has a result too.
+        A candidate that raises, or whose score is not finite, gives a result with an error.
 
         Raises:
-            MissingScoreError, ExecutorError: see there; also whatever the callbacks raise.
+            MissingScoreError, ExecutorError, KeyboardInterrupt, and what the callbacks raise.
         """
 
 
 class ScoreReader:
-    """Reads the score from the metrics of evaluations, and remembers whether there was one.
+    """Takes the score out of each evaluation's metrics, and remembers that there has been one.
 
     Args:
-        score: key of the score.
+        score: its key.
         has_scored: whether the metrics are known to have it.
     """
 
@@ -105,23 +101,24 @@ class ScoreReader:
         self._has_scored = has_scored
 
     def read(self, metrics: Mapping[str, float]) -> tuple[float | None, str]:
-        """The score and ""; or None and the reason.
+        """The score and ""; None and the error of this candidate.
 
         Raises:
-            MissingScoreError: no candidate has had the score yet.
+            MissingScoreError: it is not among the metrics, and never was.
         """
-        if self._score in metrics and math.isfinite(metrics[self._score]):
-            self._has_scored = True
-            return float(metrics[self._score]), ""
-        if self._score in metrics:
-            return None, f"ScoreNotFiniteError: {self._score} is {metrics[self._score]}"
-        missing = MissingScoreError(
-            f"search.score '{self._score}' is not among the evaluator's metrics; "
-            f"set it to one of: {', '.join(metrics) or 'it gave none'}"
-        )
-        if not self._has_scored:
-            raise missing
-        return None, describe(missing)
+        if self._score not in metrics:
+            missing = MissingScoreError(
+                f"search.score '{self._score}' is not among the evaluator's metrics; "
+                f"set it to one of: {', '.join(metrics) or 'it gave none'}"
+            )
+            if not self._has_scored:
+                raise missing
+            return None, describe(missing)
+        score = float(metrics[self._score])
+        if not math.isfinite(score):
+            return None, f"ScoreNotFiniteError: {self._score} is {score}"
+        self._has_scored = True
+        return score, ""
 
 
 def describe(error: BaseException) -> str:
@@ -130,5 +127,5 @@ def describe(error: BaseException) -> str:
 
 
 def spoils_the_process(error: BaseException) -> bool:
-    """Whether the process cannot evaluate anything after an error: a "sticky" one of CUDA."""
+    """Whether an error leaves its process unable to evaluate anything: CUDA's "sticky" ones."""
     return type(error).__name__ == "AcceleratorError"

@@ -17,14 +17,7 @@ from detnas.search.executors.base import (
 
 
 class LocalExecutor:
-    """Evaluates in this process.
-
-    Args:
-        evaluate: scores a candidate.
-        score: the key of its metrics that ranks candidates.
-        attempts: tries of a candidate before it counts as failed.
-        has_scored: whether the metrics are known to have the score.
-    """
+    """Evaluates in this process; arguments as `PoolExecutor`."""
 
     def __init__(
         self, evaluate: Evaluate, score: str, attempts: int = 2, has_scored: bool = False

@@ -17,18 +17,13 @@ from search_space.architecture import Choices
 
 logger = logging.getLogger(__name__)
 
-MAX_LOSSES = 5
-"""A candidate has failed when so many workers ended in its evaluation: it may be what ends them.
-
-More than the usual number of tries, since the candidate is seldom the cause."""
-
-MAX_ERRORS_IN_A_ROW = 3
-"""A worker that returns so many errors in a row is replaced: it may be what fails."""
+MAX_LOSSES = 5  # a candidate in whose evaluation so many workers ended has failed
+MAX_ERRORS_IN_A_ROW = 3  # a worker that returns so many errors in a row is replaced
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A worker that had started has ended. If it is replaced, a `Started` follows."""
+    """A worker that had started has ended. If it is started again, a `Started` follows."""
 
     reason: str
 
@@ -64,12 +59,7 @@ class _Task:
     job: Job
     failed_on: list[int] = field(default_factory=list)  # a worker for each failed try
     losses: int = 0
-
-
-@dataclass(frozen=True)
-class _Try:
-    task: _Task
-    deadline: float
+    deadline: float = 0.0  # of the current try, by time.monotonic()
 
 
 class PoolExecutor:
@@ -78,8 +68,7 @@ class PoolExecutor:
     Args:
         workers: entered and left with the executor.
         score: the key of the metrics that ranks candidates.
-        attempts: tries of a candidate that raise, have no finite score or take too long before it
-            counts as failed.
+        attempts: tries of a candidate before it counts as failed.
         timeout: seconds for one try; a worker that takes longer is replaced.
         has_scored: whether the metrics are known to have the score.
     """
@@ -111,17 +100,18 @@ class PoolExecutor:
     def run(self, jobs: Sequence[Job], on_start: OnStart, on_result: OnResult) -> None:
         """See `Executor.run`."""
         waiting = deque(_Task(job) for job in jobs)
-        running: dict[int, _Try] = {}
+        running: dict[int, _Task] = {}
         while waiting or running:
             for worker in sorted(self._names.keys() - running.keys()):
                 task = self._take(waiting, worker)
                 if task is None:
                     continue
                 on_start(task.job.id, self._names[worker])
-                running[worker] = _Try(task, time.monotonic() + self._timeout)
+                running[worker] = task
+                task.deadline = time.monotonic() + self._timeout
                 self._workers.send(worker, task.job.choices)
             for worker, outcome in self._outcomes(running).items():
-                task = running.pop(worker).task
+                task = running.pop(worker)
                 result = self._result(task, worker, outcome)
                 self._watch(worker, failed=result is None or result.score is None)
                 if result is None:
@@ -148,14 +138,14 @@ class PoolExecutor:
         logger.warning("worker %s %s", self._names.pop(worker), why)
         self._workers.replace(worker)
 
-    def _outcomes(self, running: Mapping[int, _Try]) -> dict[int, Outcome | Lost]:
+    def _outcomes(self, running: Mapping[int, _Task]) -> dict[int, Outcome | Lost]:
         """What came of running tries by worker, up to the next event or the next deadline."""
         now = time.monotonic()
-        until = min((one.deadline for one in running.values()), default=now + 1.0)
+        until = min((task.deadline for task in running.values()), default=now + 1.0)
         events = self._update_names(self._workers.wait(max(until - now, 0.0)))
         outcomes = {worker: event for worker, event in events if worker in running}
-        for worker, one in running.items():
-            if worker not in outcomes and one.deadline <= time.monotonic():
+        for worker, task in running.items():
+            if worker not in outcomes and task.deadline <= time.monotonic():
                 self._replace(worker, "hangs and is ended")
                 outcomes[worker] = Outcome(
                     error=f"TimeoutError: no result after {self._timeout:g} s; where candidates "

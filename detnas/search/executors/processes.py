@@ -37,7 +37,7 @@ LAUNCHER = ("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE", "LOCA
 
 
 class State(Enum):
-    """A worker's state: it starts, is ready and busy in turn, and is gone until it starts again."""
+    """Of a worker. One that is gone is started again, unless it is given up."""
 
     STARTING = "starting"
     READY = "ready"
@@ -47,14 +47,14 @@ class State(Enum):
 
 @dataclass
 class _Worker:
-    """A worker's place: its current process, if any."""
+    """A worker's place. It has `process` and `connection` unless its state is GONE."""
 
     gpu: int | None
     state: State = State.GONE
-    deadline: float = 0.0  # of time.monotonic(): when to start if gone, until when if starting
+    deadline: float = 0.0  # by time.monotonic(): of the next start if GONE, of this if STARTING
     restarts: Restarts = field(default_factory=Restarts)
-    process: BaseProcess | None = None
-    connection: Connection | None = None
+    process: BaseProcess = field(init=False)
+    connection: Connection = field(init=False)
 
 
 class ProcessWorkers:
@@ -76,25 +76,19 @@ class ProcessWorkers:
         self._reason = "there was none"
 
     def __enter__(self) -> Self:
-        try:
-            self._start_due()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
+        return self  # `wait` starts the workers
 
     def __exit__(self, *error: object) -> None:
-        """Idle workers are told to stop; all are ended after a short grace period."""
-        there = [worker for worker in self._workers if worker.state is not State.GONE]
-        for worker in there:
-            assert worker.connection is not None
+        """Tell workers to stop, after an error at once; kill those that do not."""
+        present = [worker for worker in self._workers if worker.state is not State.GONE]
+        for worker in present:
+            if error and error[0] is not None:
+                worker.connection.close()  # which ends it at once, busy or not
+                continue
             with suppress(OSError):
                 worker.connection.send(None)
-            if error and error[0] is not None:
-                worker.connection.close()  # ends a busy worker at once
         deadline = time.monotonic() + GRACE_SECONDS
-        for worker in there:
-            assert worker.process is not None
+        for worker in present:
             worker.process.join(max(deadline - time.monotonic(), 0.0))
             _end(worker)
 
@@ -102,7 +96,6 @@ class ProcessWorkers:
         """See `Workers.send`."""
         one = self._workers[worker]
         assert one.state is State.READY
-        assert one.connection is not None
         one.state = State.BUSY
         with suppress(OSError):  # `wait` reports its end
             one.connection.send(choices)
@@ -131,13 +124,12 @@ class ProcessWorkers:
                 worker.deadline = now + self._start_timeout
 
     def _events(self, seconds: float) -> list[Event]:
-        numbers = {
-            w.connection: i for i, w in enumerate(self._workers) if w.state is not State.GONE
-        }
+        present = [(i, w) for i, w in enumerate(self._workers) if w.state is not State.GONE]
+        numbers = {worker.connection: i for i, worker in present}
         if not numbers:
             time.sleep(seconds)
             return []
-        heard = wait(list(numbers), seconds)  # type: ignore[arg-type]
+        heard = wait(list(numbers), seconds)
         events = [
             self._hear(number) if connection in heard else self._check(number)
             for connection, number in numbers.items()
@@ -147,8 +139,6 @@ class ProcessWorkers:
     def _hear(self, number: int) -> Event | None:
         """Read a worker's message, or the end of its connection."""
         worker = self._workers[number]
-        assert worker.connection is not None
-        assert worker.process is not None
         try:
             message = worker.connection.recv()
         except (EOFError, OSError):
@@ -164,7 +154,6 @@ class ProcessWorkers:
     def _check(self, number: int) -> Event | None:
         """Look after a worker that says nothing."""
         worker = self._workers[number]
-        assert worker.process is not None
         end = _how_it_ended(worker.process)
         if end is None and worker.state is State.STARTING and worker.deadline <= time.monotonic():
             end = f"not ready after {self._start_timeout:g} s"
@@ -200,8 +189,6 @@ def _start(worker: _Worker, payload: bytes) -> None:
 
 def _end(worker: _Worker) -> None:
     """End a worker's process at once, if it has not ended."""
-    assert worker.connection is not None
-    assert worker.process is not None
     worker.state = State.GONE
     worker.connection.close()
     if not worker.process.is_alive():

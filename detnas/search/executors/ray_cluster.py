@@ -10,8 +10,6 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Self
 
 from detnas.errors import MissingPackageError, UserError
@@ -24,7 +22,7 @@ from search_space.architecture import Choices
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0  # between looks at the cluster's size
-TELL_SECONDS = 60.0  # between messages that no worker is there yet
+WARN_SECONDS = 60.0  # between warnings that no worker is ready
 
 
 class _Worker:
@@ -79,19 +77,15 @@ class RayWorkers:
         self._next = 0
         self._restarts = Restarts()
         self._look_at = 0.0
-        self._tell_at = time.monotonic() + TELL_SECONDS
-        self._actor_type: Any = None
+        self._warn_at = time.monotonic() + WARN_SECONDS
 
     def __enter__(self) -> Self:
         self._connect()
         on_gpus = self._ray.cluster_resources().get("GPU", 0) > 0
         self._resource, self._share = ("GPU", 1) if on_gpus else ("CPU", self._threads)
-        self._actor_type = self._ray.remote(
-            num_gpus=1 if on_gpus else 0,
-            num_cpus=1 if on_gpus else self._threads,
-            max_restarts=0,
-            concurrency_groups={"hold": 1},
-        )(_Worker)
+        resources = {"num_gpus": int(on_gpus), "num_cpus": 1 if on_gpus else self._threads}
+        make_actor = self._ray.remote(**resources, max_restarts=0, concurrency_groups={"hold": 1})
+        self._actor_type: Any = make_actor(_Worker)
         self._grow()
         return self
 
@@ -108,16 +102,19 @@ class RayWorkers:
             workers = self._limit or max(len(os.sched_getaffinity(0)) // self._threads, 1)
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as `processes`
             local = {"num_cpus": workers * self._threads, "include_dashboard": False}
-        with _own_sigterm():
-            try:
-                _require_listener(self._address)
-                self._ray.init(address=self._address or "local", log_to_driver=True, **local)
-            except (OSError, ValueError) as error:
-                raise UserError(
-                    f"search.executor.address {self._address!r}: no Ray cluster answers ({error}); "
-                    "give HOST:PORT of one that `ray start --head` has started, ray://HOST:PORT "
-                    "or 'auto'; without an address Ray runs on this machine"
-                ) from error
+        sigterm = signal.getsignal(signal.SIGTERM)
+        try:
+            _require_listener(self._address)
+            self._ray.init(address=self._address or "local", log_to_driver=True, **local)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"search.executor.address {self._address!r}: no Ray cluster answers ({error}); "
+                "give HOST:PORT of one that `ray start --head` has started, ray://HOST:PORT "
+                "or 'auto'; without an address Ray runs on this machine"
+            ) from error
+        finally:  # Ray has replaced our handler by one that just exits
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, sigterm)
 
     def send(self, worker: int, choices: Choices) -> None:
         """See `Workers.send`."""
@@ -135,7 +132,7 @@ class RayWorkers:
             if time.monotonic() >= self._look_at:
                 self._grow()
             events = self._events(min(max(deadline - time.monotonic(), 0.0), LOOK_SECONDS))
-            self._tell_if_no_worker_is_there()
+            self._warn_if_no_worker_is_ready()
             if events or time.monotonic() >= deadline:
                 return events
 
@@ -184,7 +181,7 @@ class RayWorkers:
     def _grow(self) -> None:
         """Have as many workers as asked for, or as the cluster has room for."""
         self._look_at = time.monotonic() + LOOK_SECONDS
-        room = int(self._ray.cluster_resources().get(self._resource, 0) // self._share)
+        room = int(self._available() // self._share)
         for _ in range((self._limit or max(room, 1)) - len(self._actors)):
             self._start()
 
@@ -195,16 +192,16 @@ class RayWorkers:
         self._pending[actor.build.remote()] = worker
         self._pending[actor.hold.options(concurrency_group="hold").remote()] = worker
 
-    def _tell_if_no_worker_is_there(self) -> None:
-        if self._started:
-            self._tell_at = time.monotonic() + TELL_SECONDS
-        elif time.monotonic() >= self._tell_at:
-            self._tell_at = time.monotonic() + TELL_SECONDS
-            logger.warning(
-                "no worker is ready; each needs %d %s, the cluster has %g",
-                *(self._share, self._resource),
-                self._ray.cluster_resources().get(self._resource, 0),
-            )
+    def _warn_if_no_worker_is_ready(self) -> None:
+        if not self._started and time.monotonic() < self._warn_at:
+            return
+        self._warn_at = time.monotonic() + WARN_SECONDS
+        if not self._started:
+            needed, there = f"{self._share} {self._resource}", self._available()
+            logger.warning("no worker is ready; each needs %s, the cluster has %g", needed, there)
+
+    def _available(self) -> float:
+        return float(self._ray.cluster_resources().get(self._resource, 0))
 
 
 def _require_listener(address: str | None) -> None:
@@ -217,14 +214,3 @@ def _require_listener(address: str | None) -> None:
 def _first_line(error: BaseException) -> str:
     """Of Ray's errors, which fill a page."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
-@contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Keep this process's handling of SIGTERM, which Ray would replace by one that just exits."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)

@@ -25,7 +25,7 @@ class Restarts:
         self.failures, self.has_started, self.given_up = 0, True, False
 
     def fail(self, refused: bool) -> float:
-        """A worker could not start: seconds to wait before the next start, unless given up."""
+        """A worker could not start: the seconds to wait before the next start."""
         self.failures += 1
         if not self.has_started and (refused or self.failures >= MAX_FAILED_STARTS):
             self.given_up = True
