@@ -7,9 +7,10 @@ are never decoded.
 
 import codecs
 import json
+import re
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -20,19 +21,19 @@ Id = int | float | str
 ABSENT = Raw(b"")
 
 _CHUNK = 1 << 20
-_MEND = "`ann_file` must be a COCO annotation file"
+_MEND = "`ann_file` must be a COCO annotation file with images, annotations and categories"
 _SECTIONS = ("images", "annotations", "categories")
 
 
+Section = Annotated[list[Raw], msgspec.Meta(min_length=1)]
+
+
 class CocoRecords(msgspec.Struct, frozen=True):
-    """The undecoded sections of an annotation file; the lists are not empty.
+    """The undecoded sections of an annotation file; `info` and `licenses` may be ABSENT."""
 
-    `info` and `licenses` are ABSENT if the file lacks them.
-    """
-
-    images: list[Raw]
-    annotations: list[Raw]
-    categories: list[Raw]
+    images: Section
+    annotations: Section
+    categories: Section
     info: Raw = ABSENT
     licenses: Raw = ABSENT
 
@@ -60,14 +61,6 @@ class AnnotationRecord(msgspec.Struct, frozen=True):
     iscrowd: Any = 0
 
 
-class _File(msgspec.Struct):
-    images: list[Raw] | None = None
-    annotations: list[Raw] | None = None
-    categories: list[Raw] | None = None
-    info: Raw = ABSENT
-    licenses: Raw = ABSENT
-
-
 Record = TypeVar("Record", bound=msgspec.Struct)
 Annotation = TypeVar("Annotation", bound=AnnotationRecord)
 
@@ -87,26 +80,26 @@ def load_records(ann_file: Path, allow_nan: bool = False) -> CocoRecords:
     try:
         _check_utf8(data)
         try:
-            content = msgspec.json.decode(data, type=_File)
+            return msgspec.json.decode(data, type=CocoRecords)
         except msgspec.ValidationError:
             raise
         except msgspec.DecodeError:
             if not allow_nan or (b"NaN" not in data and b"Infinity" not in data):
                 raise
-            content = msgspec.json.decode(msgspec.json.encode(json.loads(data)), type=_File)
+            return msgspec.json.decode(msgspec.json.encode(json.loads(data)), type=CocoRecords)
     except msgspec.ValidationError as error:
-        section = next((name for name in _SECTIONS if f"`$.{name}`" in str(error)), None)
-        fault = f": {section!r} is not a list" if section else f" is not a JSON object ({error})"
-        raise UserError(f"{ann_file}{fault}; {_MEND}") from error
+        raise UserError(f"{ann_file}{_section_fault(str(error))}; {_MEND}") from error
     except ValueError as error:
         raise UserError(f"{ann_file} is not JSON ({error}); {_MEND}") from error
-    return CocoRecords(
-        images=_filled(ann_file, "images", content.images),
-        annotations=_filled(ann_file, "annotations", content.annotations),
-        categories=_filled(ann_file, "categories", content.categories),
-        info=content.info,
-        licenses=content.licenses,
-    )
+
+
+def _section_fault(error: str) -> str:
+    """What msgspec's message says about a section of the file."""
+    match = re.search(rf"`(?:\$\.)?({'|'.join(_SECTIONS)})`", error)
+    if match is None:
+        return f" is not a JSON object ({error})"
+    missing, empty = "missing required" in error, "length" in error
+    return f": {match[1]!r} is {'missing' if missing else 'empty' if empty else 'not a list'}"
 
 
 def _check_utf8(data: bytes) -> None:
@@ -119,15 +112,6 @@ def _check_utf8(data: bytes) -> None:
             decoder.decode(data[start : start + _CHUNK])
         except UnicodeDecodeError as error:
             raise UserError(f"invalid UTF-8 around byte {start + error.start}") from error
-
-
-def _filled(ann_file: Path, section: str, records: list[Raw] | None) -> list[Raw]:
-    if not records:
-        found = "is missing" if records is None else "is empty"
-        raise UserError(
-            f"{ann_file}: {section!r} {found}; {_MEND} with images, annotations and categories"
-        )
-    return records
 
 
 def decoded(

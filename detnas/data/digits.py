@@ -92,7 +92,7 @@ def write_digits(root: Path, seed: int = 0, counts: DigitCounts = DEFAULT_COUNTS
     """
     _check_counts(counts)
     manifest = {**_FORMAT, "seed": seed, "counts": asdict(counts)}
-    if _holds(root, manifest):
+    if _is_written(root, manifest):
         return
     digits = source_splits(seed)
     with new_folder(root) as folder:
@@ -110,7 +110,7 @@ def _check_counts(counts: DigitCounts) -> None:
             raise UserError(f"{name} is {count}; it must be at least {least}")
 
 
-def _holds(root: Path, manifest: dict[str, Any]) -> bool:
+def _is_written(root: Path, manifest: dict[str, Any]) -> bool:
     """Whether root has the data of `manifest`; UserError if it has other demo data."""
     path = root / "manifest.json"
     if not path.is_file():

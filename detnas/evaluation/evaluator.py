@@ -88,35 +88,25 @@ class CandidateEvaluator:
         self._model.to(memory_format=memory_format)
         self._model.backbone.memory_format = memory_format
         with quiet_stdout():
-            self._calibration, self._scored, self._size, self._metrics = self._data(config, seed)
-
+            calibration, self.calibration_images = calibration_loader(
+                config.train_dataloader,
+                config.val_dataloader,
+                settings.calibration_images,
+                settings.calibration_batch_size,
+                seed,
+            )
+            scored = scored_loader(config.val_dataloader, seed)
+            dataset: Any = scored.dataset
+            self._metrics = build_metrics(config.val_evaluator, dataset)
+        self._size = len(dataset)
+        self._calibration = CachedBatches(calibration, settings.cache_mb)
+        self._scored = CachedBatches(scored, settings.cache_mb)
         self.notes: list[str] = []
         if self.calibration_images < settings.calibration_images:
             self.notes.append(
                 f"the training split has only {self.calibration_images} images to recalibrate "
                 f"batch norm (requested: {settings.calibration_images})"
             )
-
-    def _data(
-        self, config: Config, seed: int
-    ) -> tuple[CachedBatches, CachedBatches, int, Evaluator]:
-        settings = self._settings
-        loader, self.calibration_images = calibration_loader(
-            config.train_dataloader,
-            config.val_dataloader,
-            settings.calibration_images,
-            settings.calibration_batch_size,
-            seed,
-        )
-        scored = scored_loader(config.val_dataloader, seed)
-        dataset: Any = scored.dataset
-        metrics = build_metrics(config.val_evaluator, dataset)
-        return (
-            CachedBatches(loader, settings.cache_mb),
-            CachedBatches(scored, settings.cache_mb),
-            len(dataset),
-            metrics,
-        )
 
     def __call__(self, choices: Sequence[int]) -> dict[str, float]:
         """The metrics of one architecture, by full names such as "coco/bbox_mAP"."""

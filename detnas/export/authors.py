@@ -18,7 +18,7 @@ from detnas.errors import UserError
 from detnas.export.authors_names import BACKBONE_KEY, OTHER_LAYERS, Layer, parse_name
 from detnas.files import file_sha256, replacing
 from detnas.models.backbones import DetNASNet, DetNASSupernet
-from detnas.models.checkpoints import read_checkpoint
+from detnas.models.checkpoints import check_keys, read_checkpoint
 from detnas.models.necks import LastConvPool
 from search_space.architecture import Architecture
 from search_space.spaces import SearchSpace
@@ -246,14 +246,8 @@ def _check_tensors(
     names: Mapping[str, str | None],
     source: Path | str,
 ) -> None:
-    missing = [key for key in wanted if key not in tensors]
     surplus = [key for key, ours in names.items() if ours not in wanted]
-    if missing or surplus:
-        raise UserError(
-            f"checkpoint {source} does not fit the network: {len(missing)} of its {len(wanted)} "
-            f"tensors are missing (first {missing[:1]}), {len(surplus)} of the file's are "
-            f"unexpected (first {surplus[:1]}); was it trained in another space?"
-        )
+    check_keys(source, "network", wanted, tensors, surplus)
     for key, ours in names.items():
         shape, needed = tuple(tensors[str(ours)].shape), tuple(wanted[str(ours)].shape)
         if shape != needed:

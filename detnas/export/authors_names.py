@@ -18,8 +18,8 @@ _IN_UNIT = {
     ("interstellar", None): 2,
     ("bn", None): 3,
 }
-# Position of a unit's depthwise convolution in our branch. The first unit of a ShuffleNet branch
-# has none; a projection is one unit.
+# Position of a unit's depthwise convolution in our branch. It is negative in the first unit of a
+# ShuffleNet branch, which has none; a projection is one unit.
 _UNIT_STARTS = {
     (None, None, None): 0,
     ("shufflenet", "0", "a"): -2,

@@ -84,7 +84,7 @@ class _Backbone(BaseModule):
         self.out_indices = tuple(out_indices)
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
-        self.stem = Stem(space.stem, _norm_factory(norm_cfg))
+        self.stem = Stem(space.stem, partial(_build_norm, norm_cfg))
         self.blocks = nn.ModuleList(blocks)
         self._stage_of_block = tuple(spec.stage for spec in space.block_specs())
         self.memory_format = MEMORY_FORMATS[memory_format]
@@ -152,10 +152,6 @@ class _Backbone(BaseModule):
         return self
 
 
-def _norm_factory(norm_cfg: dict[str, Any]) -> partial[nn.Module]:
-    return partial(_build_norm, norm_cfg)
-
-
 def _build_norm(norm_cfg: dict[str, Any], channels: int) -> nn.Module:
     return build_norm_layer(dict(norm_cfg), channels)[1]
 
@@ -201,7 +197,7 @@ class DetNASSupernet(_Backbone):
                 f"channel_shuffle is {channel_shuffle!r}; it may be {' or '.join(CHANNEL_SHUFFLES)}"
             )
         norm_cfg = norm_cfg or {"type": "BN"}
-        norm = _norm_factory(norm_cfg)
+        norm = partial(_build_norm, norm_cfg)
         blocks = [
             nn.ModuleList(ShuffleBlock(spec, c, channel_shuffle, norm) for c in space.choices)
             for spec in space.block_specs()
@@ -285,7 +281,7 @@ class DetNASNet(_Backbone):
         if channel_shuffle is not None:
             parsed = Architecture(parsed.space, parsed.choices, channel_shuffle)
         norm_cfg = norm_cfg or {"type": "BN"}
-        norm = _norm_factory(norm_cfg)
+        norm = partial(_build_norm, norm_cfg)
         blocks = [
             ShuffleBlock(spec, name, parsed.channel_shuffle, norm)
             for spec, name in zip(parsed.space.block_specs(), parsed.choice_names, strict=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -188,14 +188,8 @@ def _check_tensors(
 ) -> None:
     wanted = backbone.state_dict()
     given = {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
-    missing = [key for key in wanted if key not in given]
     surplus = [key for key in given if key not in wanted]
-    if missing or surplus:
-        raise UserError(
-            f"checkpoint {source} does not fit the backbone: {len(missing)} of its {len(wanted)} "
-            f"tensors are missing (first {missing[:1]}), {len(surplus)} are unexpected "
-            f"(first {surplus[:1]}); was it trained with another space or backbone?"
-        )
+    check_keys(source, "backbone", wanted, given, surplus)
     for key, value in wanted.items():
         if given[key].shape != value.shape:
             raise UserError(
@@ -203,6 +197,23 @@ def _check_tensors(
                 f"{tuple(given[key].shape)}, not {tuple(value.shape)}; was it trained with another "
                 "space?"
             )
+
+
+def check_keys(
+    source: Path | str,
+    target: str,
+    wanted: Collection[str],
+    given: Collection[str],
+    surplus: Sequence[str],
+) -> None:
+    """Raise UserError if a checkpoint lacks keys of `target`, or has the keys `surplus`."""
+    missing = [key for key in wanted if key not in given]
+    if missing or surplus:
+        raise UserError(
+            f"checkpoint {source} does not fit the {target}: {len(missing)} of its {len(wanted)} "
+            f"tensors are missing (first {missing[:1]}), {len(surplus)} of the file's are "
+            f"unexpected (first {surplus[:1]}); was it trained with another space?"
+        )
 
 
 def load_backbone_weights(backbone: Backbone, path: Path, prefix: str = "backbone.") -> None:

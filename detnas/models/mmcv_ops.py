@@ -10,7 +10,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import torch
 from torch import Tensor
@@ -92,8 +92,19 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
     return torch.ops.torchvision.nms(boxes.float(), scores.float(), iou_threshold)
 
 
-def _check_pooling(operator: str, pool_mode: int) -> None:
-    if pool_mode != 1:
+class RoIAlignOptions(TypedDict):
+    """The options of mmcv's RoIAlign; `pool_mode` 0 is max and 1 is average pooling."""
+
+    aligned_height: int
+    aligned_width: int
+    spatial_scale: float
+    sampling_ratio: int
+    pool_mode: int
+    aligned: bool
+
+
+def _check_pooling(operator: str, options: RoIAlignOptions) -> None:
+    if options["pool_mode"] != 1:
         _refuse_option(operator, "max pooling (pool_mode='max')")
 
 
@@ -103,28 +114,22 @@ def roi_align_forward(
     output: Tensor,
     argmax_y: Tensor,
     argmax_x: Tensor,
-    *,
-    aligned_height: int,
-    aligned_width: int,
-    spatial_scale: float,
-    sampling_ratio: int,
-    pool_mode: int,
-    aligned: bool,
+    **options: Unpack[RoIAlignOptions],
 ) -> None:
     """Average RoIAlign of `input` (N, C, H, W) at `rois` (R, 5) into `output` (R, C, h, w).
 
     Computed in fp32 and cast back to the input's dtype. Max pooling is not supported.
     """
-    _check_pooling("roi_align_forward", pool_mode)
+    _check_pooling("roi_align_forward", options)
     output.copy_(
         torch.ops.torchvision.roi_align(
             input.float(),
             rois.float(),
-            spatial_scale,
-            aligned_height,
-            aligned_width,
-            sampling_ratio,
-            aligned,
+            options["spatial_scale"],
+            options["aligned_height"],
+            options["aligned_width"],
+            options["sampling_ratio"],
+            options["aligned"],
         )
     )
 
@@ -135,26 +140,20 @@ def roi_align_backward(
     argmax_y: Tensor,
     argmax_x: Tensor,
     grad_input: Tensor,
-    *,
-    aligned_height: int,
-    aligned_width: int,
-    spatial_scale: float,
-    sampling_ratio: int,
-    pool_mode: int,
-    aligned: bool,
+    **options: Unpack[RoIAlignOptions],
 ) -> None:
     """Gradient of `roi_align_forward` with respect to its input, written into `grad_input`."""
-    _check_pooling("roi_align_backward", pool_mode)
+    _check_pooling("roi_align_backward", options)
     grad_input.copy_(
         torch.ops.torchvision._roi_align_backward(
             grad_output.float(),
             rois.float(),
-            spatial_scale,
-            aligned_height,
-            aligned_width,
+            options["spatial_scale"],
+            options["aligned_height"],
+            options["aligned_width"],
             *grad_input.shape,
-            sampling_ratio,
-            aligned,
+            options["sampling_ratio"],
+            options["aligned"],
         )
     )
 

@@ -77,7 +77,7 @@ class DetNASRunner(Runner):
         if on_cuda and self.distributed and self.cfg.get("sync_bn") is not None:
             model = convert_sync_batchnorm(model, self.cfg.sync_bn)
         elif not on_cuda and _holds_sync_bn(model):
-            self.logger.info("SyncBN is replaced by plain batch norm: there is no CUDA device")
+            self.logger.info("SyncBN becomes plain batch norm: there is no CUDA device")
             model = revert_sync_batchnorm(model)
         if model_wrapper_cfg is not None:
             return super().wrap_model(model_wrapper_cfg, model)

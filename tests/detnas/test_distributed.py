@@ -105,14 +105,14 @@ def test_two_processes_train_like_one_with_the_joint_batch(
         folder / "data", folder / "supernet.pth", folder / "joint", pretrain_batch_size=16
     )
     runner.train()
-    begun = torch.load(folder / "supernet.pth", weights_only=True)["state_dict"]
+    initial = torch.load(folder / "supernet.pth", weights_only=True)["state_dict"]
     moved = 0
     for name, joint in unwrapped(runner.model).state_dict().items():
         assert torch.equal(ranks[0]["weights"][name], ranks[1]["weights"][name]), name
         largest = joint.abs().max()
         assert (ranks[0]["weights"][name] - joint).abs().max() <= 1e-5 * largest, name
-        if name in begun:
-            moved += bool((joint - begun[name]).abs().max() > 1e-3 * largest)
+        if name in initial:
+            moved += bool((joint - initial[name]).abs().max() > 1e-3 * largest)
     assert moved > 50  # weights changed by over a hundred times the tolerance
 
 

@@ -11,45 +11,18 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from detnas.data.split.coco import read_coco_set
-from detnas.data.split.coco_set import FILES
-from detnas.data.split.report import Boxes, Mask, SplitReport, count_classes
-from detnas.data.split.voc import read_voc_set, voc_files
+from detnas.data.split.coco_set import FILES, CocoSet
+from detnas.data.split.report import Mask, SplitReport, count_classes
+from detnas.data.split.voc import VocSet, read_voc_set, voc_files
 from detnas.errors import MissingFileError, UserError
 from detnas.files import replacing
 
 # The number of this random stream, seeded by (seed, stream); `detnas.data.digits` has 0 to 5.
 _STREAM = 6
-
-
-class ImageSet(Protocol):
-    """A sequence of annotated images that can write parts of itself."""
-
-    @property
-    def images(self) -> int:
-        """How many images there are."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-
-    @property
-    def boxes(self) -> Boxes:
-        """All boxes, `BOX` records (boxes,)."""
-
-    @property
-    def set_aside(self) -> str:
-        """What reports call `ignored` boxes: "crowd" or "difficult"."""
-
-    def notes(self, search: Mask) -> tuple[str, ...]:
-        """Remarks for the report, one line each."""
-
-    def write(self, search: Mask, paths: Mapping[str, Path]) -> None:
-        """Write every part to the path of its file name."""
 
 
 def split(
@@ -151,7 +124,7 @@ def _check_outputs(annotations: Sequence[Path], output: Path, outputs: Iterable[
             raise UserError(f"{file} exists; remove it or name another folder with -o")
 
 
-def _read(suffix: str, annotations: Sequence[Path], prefixes: Sequence[str]) -> ImageSet:
+def _read(suffix: str, annotations: Sequence[Path], prefixes: Sequence[str]) -> CocoSet | VocSet:
     if suffix == ".txt":
         return read_voc_set(annotations)
     if len(prefixes) < len(annotations):

@@ -343,7 +343,7 @@ def test_invalid_files_are_refused_and_nothing_is_written(
 def test_files_that_are_not_coco_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.json"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"other\.json .* must be a COCO annotation file"):
+    with pytest.raises(ValueError, match=r"other\.json.* must be a COCO annotation file"):
         split([path], 1, 0, tmp_path / "out")
     assert list(tmp_path.iterdir()) == [path]
 
