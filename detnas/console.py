@@ -26,11 +26,11 @@ def print_progress(progress: Progress) -> None:
     """One line for every evaluated candidate, on standard error."""
     where = (
         "random baseline"
-        if progress.role == "random"
-        else f"generation {progress.generation + 1}/{progress.generations}"
+        if progress.last.role == RANDOM
+        else f"generation {progress.last.generation + 1}/{progress.generations}"
     )
-    score = "failed" if progress.score is None else f"{progress.score:.4f}"
-    best = "none yet" if progress.best_score is None else f"{progress.best_score:.4f}"
+    score = "failed" if progress.last.score is None else f"{progress.last.score:.4f}"
+    best = "none yet" if progress.best is None else f"{progress.best.score:.4f}"
     line = (
         f"    search  {where}  {progress.done}/{progress.total}  score {score}  best {best}  "
         f"{duration(progress.elapsed)}, {duration(progress.eta)} left"

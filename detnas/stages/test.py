@@ -20,6 +20,7 @@ from detnas.evaluation.evaluator import (
     quiet_stdout,
     score,
 )
+from detnas.evaluation.settings import EvaluatorSettings
 from detnas.files import write_text
 from detnas.stages.base import Stage
 from detnas.stages.checks import backbone_kind, check_splits, check_weights
@@ -32,8 +33,6 @@ def score_checkpoint(
     config: Config,
     checkpoint: Path | str,
     choices: Sequence[int] | None = None,
-    calibration_images: int = 500,
-    calibration_batch_size: int = 16,
 ) -> dict[str, float]:
     """Score a checkpoint on `test_dataloader` with `test_evaluator`.
 
@@ -43,8 +42,7 @@ def score_checkpoint(
         config: from `detnas.config.load_config`.
         checkpoint: the weights of the config's model.
         choices: the path, if the backbone is a supernet. Its batch norm is first recalibrated on
-            images of `train_dataloader`.
-        calibration_images, calibration_batch_size: for this recalibration.
+            images of `train_dataloader`, as many as a search takes by default.
     Raises:
         UserError: data or checkpoint are missing or do not fit, or a supernet has no path.
     """
@@ -59,7 +57,7 @@ def score_checkpoint(
     on_rank_0(lambda: _check(config, checkpoint, is_supernet))
     quiet_logger()
     with quiet_stdout():
-        return _score(config, checkpoint, choices, calibration_images, calibration_batch_size)
+        return _score(config, checkpoint, choices)
 
 
 def _check(config: Config, checkpoint: Path | str, is_supernet: bool) -> None:
@@ -71,20 +69,17 @@ def _check(config: Config, checkpoint: Path | str, is_supernet: bool) -> None:
 
 
 def _score(
-    config: Config,
-    checkpoint: Path | str,
-    choices: Sequence[int] | None,
-    calibration_images: int,
-    calibration_batch_size: int,
+    config: Config, checkpoint: Path | str, choices: Sequence[int] | None
 ) -> dict[str, float]:
     model = build_model(config, checkpoint)
     if choices is not None:
         model.backbone.set_path(choices)
+        settings = EvaluatorSettings()
         loader, _ = calibration_loader(
             config.train_dataloader,
             config.test_dataloader,
-            calibration_images,
-            calibration_batch_size,
+            settings.calibration_images,
+            settings.calibration_batch_size,
             config.randomness["seed"],
         )
         recalibrate(model, loader)
