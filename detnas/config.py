@@ -31,10 +31,6 @@ _OWN_KEYS = ("amp", "console_level", "find_unused_parameters", "sync_bn")
 _WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "MultiImageMixDataset", "SeededDataset")
 
 
-class UnknownOptionError(UserError):
-    """An override of a key that neither the config nor the runner has."""
-
-
 def load_config(
     path: Path | str,
     options: Mapping[str, Any] | None = None,
@@ -63,7 +59,7 @@ def load_config(
     options = dict(options or {})
     for key in _unknown_options(config, options):
         if strict:
-            raise UnknownOptionError(
+            raise UserError(
                 f"--cfg-options {key}: {path} has no such key; {_closest(key, config.keys())}"
             )
         del options[key]
@@ -97,7 +93,7 @@ def _unreadable(path: Path, error: Exception) -> UserError:
 
 def unknown_options(path: Path | str, options: Mapping[str, Any]) -> list[str]:
     """The options whose first part neither the config nor mmengine's runner knows."""
-    return _unknown_options(Config.fromfile(str(path)), options)
+    return _unknown_options(_read(Path(path)), options)
 
 
 def _unknown_options(config: Config, options: Mapping[str, Any]) -> list[str]:

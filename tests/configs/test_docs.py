@@ -44,11 +44,14 @@ def _code_after(start: str) -> str:
     return textwrap.dedent("\n".join(code))
 
 
-def _build(path: Path) -> Any:
+def _build(path: Path) -> tuple[Any, Any]:
     config = load_config(path, {"pretrained": None})
+    model = dict(config.model)
+    if "data_preprocessor" in config:
+        model["data_preprocessor"] = config.data_preprocessor
     init_default_scope("mmdet")
     with torch.device("meta"):
-        return config, MODELS.build(ConfigDict(config.model))
+        return config, MODELS.build(ConfigDict(model))
 
 
 def test_a_detector_of_mmdets(folder: Path) -> None:
