@@ -4,12 +4,7 @@ Nothing here depends on training or detection. `search_space.blocks`, the choice
 must be imported by its own name, so that importing this package does not import torch.
 """
 
-from search_space.architecture import (
-    CHANNEL_SHUFFLES,
-    Architecture,
-    load_document,
-    parse_architecture,
-)
+from search_space.architecture import CHANNEL_SHUFFLES, Architecture, parse_architecture
 from search_space.choices import CHOICES, BlockSpec
 from search_space.cost import CostTable, cost_table, macs, macs_table, params, params_table
 from search_space.published import PUBLISHED
@@ -27,7 +22,6 @@ __all__ = [
     "Stage",
     "cost_table",
     "get_space",
-    "load_document",
     "macs",
     "macs_table",
     "params",

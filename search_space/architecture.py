@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 from msgspec import Struct
 
 from search_space.cost import COSTS, DEFAULT_INPUT_SIZE, InputSize, costs
-from search_space.documents import read_document, require_format
+from search_space.documents import read_document, require_format, write_text
 from search_space.errors import SpaceError
 from search_space.published import PUBLISHED
 from search_space.spaces import SPACES, SearchSpace, parse_space
@@ -130,31 +129,19 @@ class Architecture:
             _check_costs(architecture, document.costs)
         return architecture
 
-    def save(
-        self,
-        path: str | Path,
-        score: Mapping[str, Any] | None = None,
-        provenance: Mapping[str, Any] | None = None,
-        extra_costs: Mapping[str, Any] | None = None,
-        input_size: InputSize = DEFAULT_INPUT_SIZE,
-    ) -> None:
-        """Write the JSON file, whole or not at all."""
-        path = Path(path)
-        text = json.dumps(self.to_dict(score, provenance, extra_costs, input_size), indent=2)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
-            Path(temporary).chmod(0o644)  # mkstemp makes it readable by its owner alone
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+    def save(self, path: str | Path, **stated: Any) -> None:
+        """Write the JSON file, whole or not at all; `stated` are the arguments of `to_dict`."""
+        write_text(path, json.dumps(self.to_dict(**stated), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Architecture:
-        """Read a JSON file; errors as in `load_document`."""
-        return cls.from_dict(load_document(path))
+        """Read a JSON file.
+
+        Raises:
+            SpaceError: no such file, not JSON, or not a valid architecture; the message names the
+                file.
+        """
+        return read_document(path, "no such architecture file", cls.from_dict)
 
 
 class _Document(Struct, frozen=True, forbid_unknown_fields=True):
@@ -177,20 +164,6 @@ class _Compact(Struct, frozen=True, forbid_unknown_fields=True):
     space: str | dict[str, Any]
     choices: list[int | str]
     channel_shuffle: str = CHANNEL_SHUFFLES[0]
-
-
-def load_document(path: str | Path) -> dict[str, Any]:
-    """The whole checked content of an architecture file, score and provenance included.
-
-    Raises:
-        SpaceError: no such file, not JSON, or not a valid architecture; the message names the file.
-    """
-
-    def checked(data: Any) -> dict[str, Any]:
-        Architecture.from_dict(data)
-        return data
-
-    return read_document(path, "no such architecture file", checked)
 
 
 def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> Architecture:

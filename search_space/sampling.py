@@ -33,17 +33,22 @@ class BudgetSampler:
     """Draws architectures of `space` that lie within all `budgets` (none: the whole space).
 
     Every architecture within the bounds has exactly the same probability. Several budgets are
-    counted together if that table fits in memory (`method` "exact"). Otherwise the tightest one is
-    counted, and draws outside the others are rejected (`method` "rejection").
-    Measured costs are quantised, and "within the bounds" then means within the quantised bounds,
-    which are never wider. `steps` holds the step of each budget, 0 for an exact one.
+    counted together if that table fits in memory. Otherwise the tightest one is counted, and draws
+    outside the others are rejected. Measured costs are quantised, and "within the bounds" then
+    means within the quantised bounds, which are never wider.
+
+    Attributes:
+        exact: whether all budgets are in one table, so that `count` is exact and no draw can fail.
+        count: number of architectures within the bounds; an upper limit of it if not `exact`.
+        share: `count` divided by the size of the space.
+        steps: the step of each budget's cost, in its unit; 0 if nothing was rounded.
 
     Args:
         tables: the tables of measured costs (latency).
 
     Raises:
-        InfeasibleBudgetError: no architecture lies within the budgets, or, under "rejection", none
-            was found in 200,000 draws in a row.
+        InfeasibleBudgetError: no architecture lies within the budgets, or, if not `exact`, none was
+            found in 200,000 draws in a row.
         SpaceError: a cost without a table, or a table of another space.
     """
 
@@ -62,29 +67,12 @@ class BudgetSampler:
         single = [self._count_alone(i) for i in range(len(self.budgets))]
         self._bounds = tuple(bounds for bounds, _ in single)
         joint = single[0][1] if len(single) == 1 else count_table(self._bounds, self._shape)
-        self.method = "rejection" if joint is None else "exact"
+        self.exact = joint is not None
         self._table = joint or min((table for _, table in single), key=lambda table: table.total)
-        self.require_feasible()
-
-    @property
-    def exact(self) -> bool:
-        """Whether all budgets are in one table, so that `count` is exact and no draw can fail."""
-        return self.method == "exact"
-
-    @property
-    def steps(self) -> tuple[float, ...]:
-        """The step of each budget's cost, in its unit; 0 if nothing was rounded."""
-        return tuple(bounds.step for bounds in self._bounds)
-
-    @property
-    def count(self) -> int:
-        """Number of architectures within the bounds; under "rejection", an upper limit of it."""
-        return self._table.total
-
-    @property
-    def share(self) -> float:
-        """`count` divided by the size of the space."""
-        return self.count / self.space.size
+        self.count = self._table.total
+        self.share = self.count / space.size
+        self.steps = tuple(bounds.step for bounds in self._bounds)
+        self._require_feasible()
 
     def contains(self, choices: Sequence[int] | np.ndarray) -> bool:
         """Whether one architecture lies within all bounds."""
@@ -94,7 +82,7 @@ class BudgetSampler:
         """Uniform draws with replacement: int8 [n, blocks].
 
         Raises:
-            InfeasibleBudgetError: under "rejection", 200,000 draws in a row fell outside.
+            InfeasibleBudgetError: if not `exact`, 200,000 draws in a row fell outside.
         """
         if self.exact:
             return self._table.draw(rng, n)
@@ -112,7 +100,7 @@ class BudgetSampler:
                 )
         return np.concatenate(kept)
 
-    def require_feasible(self) -> None:
+    def _require_feasible(self) -> None:
         """Raise InfeasibleBudgetError, naming the nearest feasible cost, if nothing fits."""
         if self.count == 0:
             last = len(self.budgets) - 1
@@ -189,7 +177,7 @@ class BudgetSampler:
             if child is not None and self.contains(child):
                 return child
         fitting = [parent for parent in parents if self.contains(parent)]
-        if fitting:  # only under "rejection": an exact table holds the parent
+        if fitting:  # only if not `exact`: an exact table holds the parent
             return np.array(fitting[0], dtype=np.int8)
         raise InfeasibleBudgetError(f"no child of these parents lies within {self._named()}")
 
