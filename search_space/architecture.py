@@ -1,4 +1,4 @@
-"""One architecture: a space and one choice per block; to and from the JSON that users pass around.
+"""One architecture: a space and one choice per block, its JSON, and the published networks.
 
 The JSON, format "detnas-architecture" version 1, also carries the costs (checked when read), and
 optionally the score it was chosen for and where it came from.
@@ -19,7 +19,6 @@ from msgspec import Struct
 from search_space.cost import COSTS, DEFAULT_INPUT_SIZE, InputSize, costs
 from search_space.documents import read_document, require_format, write_text
 from search_space.errors import SpaceError
-from search_space.published import PUBLISHED
 from search_space.spaces import SPACES, SearchSpace, parse_space
 from search_space.validation import convert, did_you_mean
 
@@ -138,8 +137,7 @@ class Architecture:
         """Read a JSON file.
 
         Raises:
-            SpaceError: no such file, not JSON, or not a valid architecture; the message names the
-                file.
+            SpaceError: no such file, not JSON, or as in `from_dict`; the message names the file.
         """
         return read_document(path, "no such architecture file", cls.from_dict)
 
@@ -164,6 +162,27 @@ class _Compact(Struct, frozen=True, forbid_unknown_fields=True):
     space: str | dict[str, Any]
     choices: list[int | str]
     channel_shuffle: str = CHANNEL_SHUFFLES[0]
+
+
+_SEARCHED = {
+    "detnasnet-300m-coco-fpn": ("small", "21202112331300313132"),
+    "detnasnet-300m-coco-retinanet": ("small", "23113213311133203333"),
+    "detnasnet-300m-voc-fpn": ("small", "21031303201133333331"),
+    "detnasnet-300m-voc-retinanet": ("small", "13002333233332202311"),
+    "detnasnet-1.3g-coco-fpn": ("large", "0031210203123320211320222131033313333333"),
+    "detnasnet-3.8g-coco-fpn": ("large-wide", "0031210203123320211320222131033313333333"),
+}
+_HAND_MADE = {"shufflenetv2-20": "small", "shufflenetv2-40": "large"}
+
+PUBLISHED: dict[str, tuple[str, Choices]] = {
+    **{name: (space, tuple(map(int, digits))) for name, (space, digits) in _SEARCHED.items()},
+    **{name: (space, (0,) * SPACES[space].num_blocks) for name, space in _HAND_MADE.items()},
+}
+"""The published networks: name to (space name, choices), all of the `even_odd` channel shuffle.
+
+The choices are those of the authors' released code (megvii-model/DetNAS). The 3.8G network has the
+choices of the 1.3G one in a wider space. The hand-made ShuffleNetV2 networks use 3x3 everywhere.
+"""
 
 
 def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> Architecture:
@@ -221,10 +240,8 @@ def _build(document: _Document | _Compact) -> Architecture:
 
 def _check_costs(architecture: Architecture, stated: Mapping[str, Any]) -> None:
     """Compare the computed costs with those of a file; measured ones cannot be computed again."""
-    size: InputSize = DEFAULT_INPUT_SIZE
-    if "input_size" in stated:
-        kind: Any = InputSize
-        size = convert(stated["input_size"], kind, "costs.input_size")
+    kind: Any = InputSize
+    size = convert(stated.get("input_size", DEFAULT_INPUT_SIZE), kind, "costs.input_size")
     computed = costs(architecture, size)
     for name, value in stated.items():
         if name not in computed and name not in COSTS:

@@ -25,6 +25,8 @@ from search_space.counting import CountTable, count_table, nearest_outside
 from search_space.errors import SpaceError
 from search_space.spaces import SearchSpace
 
+Genes = Sequence[int] | np.ndarray
+
 _BATCH = 10_000
 _MAX_MISSES = 200_000
 
@@ -64,7 +66,7 @@ class BudgetSampler:
             cost_table(space, budget.cost, budget.input_size, tables or ()) for budget in budgets
         )
         self._shape = (space.num_blocks, space.num_choices)
-        single = [self._count_alone(i) for i in range(len(self.budgets))]
+        single = list(map(self._count_alone, self.budgets, self.cost_tables))
         self._bounds = tuple(bounds for bounds, _ in single)
         joint = single[0][1] if len(single) == 1 else count_table(self._bounds, self._shape)
         self.exact = joint is not None
@@ -74,7 +76,7 @@ class BudgetSampler:
         self.steps = tuple(bounds.step for bounds in self._bounds)
         self._require_feasible()
 
-    def contains(self, choices: Sequence[int] | np.ndarray) -> bool:
+    def contains(self, choices: Genes) -> bool:
         """Whether one architecture lies within all bounds."""
         return bool(self._admits(np.asarray(choices)[None])[0])
 
@@ -113,11 +115,7 @@ class BudgetSampler:
             self.sample(np.random.default_rng(0), 1)
 
     def mutate(
-        self,
-        rng: np.random.Generator,
-        parent: Sequence[int] | np.ndarray,
-        probability: float,
-        attempts: int = 100,
+        self, rng: np.random.Generator, parent: Genes, probability: float, attempts: int = 100
     ) -> np.ndarray:
         """A child of which each gene is redrawn with `probability`, uniformly over all choices.
 
@@ -137,11 +135,7 @@ class BudgetSampler:
         return self._child(rng, weights, attempts, [parent])
 
     def crossover(
-        self,
-        rng: np.random.Generator,
-        a: Sequence[int] | np.ndarray,
-        b: Sequence[int] | np.ndarray,
-        attempts: int = 100,
+        self, rng: np.random.Generator, a: Genes, b: Genes, attempts: int = 100
     ) -> np.ndarray:
         """A child with each gene from either parent with probability 1/2.
 
@@ -156,11 +150,7 @@ class BudgetSampler:
         return self._child(rng, weights, attempts, [a, b])
 
     def _child(
-        self,
-        rng: np.random.Generator,
-        weights: np.ndarray,
-        attempts: int,
-        parents: Sequence[Sequence[int] | np.ndarray],
+        self, rng: np.random.Generator, weights: np.ndarray, attempts: int, parents: Sequence[Genes]
     ) -> np.ndarray:
         """An architecture within the bounds; `weights` [blocks, choices] are of its genes."""
         edges = weights.cumsum(axis=1)
@@ -187,9 +177,8 @@ class BudgetSampler:
             admitted &= bounds.admits(choices)
         return admitted
 
-    def _count_alone(self, index: int) -> tuple[IntegerBudget, CountTable]:
+    def _count_alone(self, budget: Budget, costs: CostTable) -> tuple[IntegerBudget, CountTable]:
         """One budget in integers and its table; an empty table raises InfeasibleBudgetError."""
-        budget, costs = self.budgets[index], self.cost_tables[index]
         bounds = integer_budget(budget, costs)
         table = count_table([bounds], self._shape)
         if table is None:  # too many distinct costs: count in steps

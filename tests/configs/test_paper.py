@@ -34,8 +34,8 @@ import detnas.training  # noqa: F401 - registers
 from detnas.config import load_config, unwrap_dataset
 from detnas.stages.experiment import Experiment, _input_files
 from detnas.stages.settings import SearchSettings
+from search_space.architecture import PUBLISHED
 from search_space.cost import params_table
-from search_space.published import PUBLISHED
 from search_space.sampling import BudgetSampler
 from search_space.spaces import get_space
 
