@@ -123,7 +123,7 @@ def measure_latency(
         table=tuple(map(tuple, table)),
         settings=settings,
         device=Device(chosen.type, _device_name(chosen)),
-        torch=torch.__version__,
+        torch=str(torch.__version__),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
