@@ -23,7 +23,7 @@ from mmengine.runner import Runner
 import detnas.models  # noqa: F401 - says what to install where OpenMMLab is missing
 from detnas.errors import MissingFileError, UserError, user_input
 from detnas.files import replacing
-from search_space.spaces import SearchSpace, get_space
+from search_space.spaces import parse_space
 
 _REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
 _DERIVED_KEYS = ("stage_channels", "last_channels")
@@ -140,7 +140,7 @@ def _derive_channels(config: Config, path: Path) -> None:
         return
     value = _resolver(config, path)(value)
     with user_input(f"config {path}: space"):
-        space = get_space(value) if isinstance(value, str) else SearchSpace.from_dict(value)
+        space = parse_space(value)
     config.setdefault("stage_channels", [stage.channels for stage in space.stages])
     config.setdefault("last_channels", space.last_channels)
 

@@ -1,4 +1,4 @@
-"""One architecture: a space and one choice per block; to and from the JSON that users pass around.
+"""One architecture: a space and one choice per block, its JSON, and the published networks.
 
 The JSON, format "detnas-architecture" version 1, also carries the costs (checked when read), and
 optionally the score it was chosen for and where it came from.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,8 @@ import numpy as np
 from msgspec import Struct
 
 from search_space.cost import COSTS, DEFAULT_INPUT_SIZE, InputSize, costs
-from search_space.documents import read_document, require_format
+from search_space.documents import read_document, require_format, write_text
 from search_space.errors import SpaceError
-from search_space.published import PUBLISHED
 from search_space.spaces import SPACES, SearchSpace, parse_space
 from search_space.validation import convert, did_you_mean
 
@@ -130,31 +128,18 @@ class Architecture:
             _check_costs(architecture, document.costs)
         return architecture
 
-    def save(
-        self,
-        path: str | Path,
-        score: Mapping[str, Any] | None = None,
-        provenance: Mapping[str, Any] | None = None,
-        extra_costs: Mapping[str, Any] | None = None,
-        input_size: InputSize = DEFAULT_INPUT_SIZE,
-    ) -> None:
-        """Write the JSON file, whole or not at all."""
-        path = Path(path)
-        text = json.dumps(self.to_dict(score, provenance, extra_costs, input_size), indent=2)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text + "\n")
-            Path(temporary).chmod(0o644)  # mkstemp makes it readable by its owner alone
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+    def save(self, path: str | Path, **stated: Any) -> None:
+        """Write the JSON file, whole or not at all; `stated` are the arguments of `to_dict`."""
+        write_text(path, json.dumps(self.to_dict(**stated), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Architecture:
-        """Read a JSON file; errors as in `load_document`."""
-        return cls.from_dict(load_document(path))
+        """Read a JSON file.
+
+        Raises:
+            SpaceError: no such file, not JSON, or as in `from_dict`; the message names the file.
+        """
+        return read_document(path, "no such architecture file", cls.from_dict)
 
 
 class _Document(Struct, frozen=True, forbid_unknown_fields=True):
@@ -179,18 +164,25 @@ class _Compact(Struct, frozen=True, forbid_unknown_fields=True):
     channel_shuffle: str = CHANNEL_SHUFFLES[0]
 
 
-def load_document(path: str | Path) -> dict[str, Any]:
-    """The whole checked content of an architecture file, score and provenance included.
+_SEARCHED = {
+    "detnasnet-300m-coco-fpn": ("small", "21202112331300313132"),
+    "detnasnet-300m-coco-retinanet": ("small", "23113213311133203333"),
+    "detnasnet-300m-voc-fpn": ("small", "21031303201133333331"),
+    "detnasnet-300m-voc-retinanet": ("small", "13002333233332202311"),
+    "detnasnet-1.3g-coco-fpn": ("large", "0031210203123320211320222131033313333333"),
+    "detnasnet-3.8g-coco-fpn": ("large-wide", "0031210203123320211320222131033313333333"),
+}
+_HAND_MADE = {"shufflenetv2-20": "small", "shufflenetv2-40": "large"}
 
-    Raises:
-        SpaceError: no such file, not JSON, or not a valid architecture; the message names the file.
-    """
+PUBLISHED: dict[str, tuple[str, Choices]] = {
+    **{name: (space, tuple(map(int, digits))) for name, (space, digits) in _SEARCHED.items()},
+    **{name: (space, (0,) * SPACES[space].num_blocks) for name, space in _HAND_MADE.items()},
+}
+"""The published networks: name to (space name, choices), all of the `even_odd` channel shuffle.
 
-    def checked(data: Any) -> dict[str, Any]:
-        Architecture.from_dict(data)
-        return data
-
-    return read_document(path, "no such architecture file", checked)
+The choices are those of the authors' released code (megvii-model/DetNAS). The 3.8G network has the
+choices of the 1.3G one in a wider space. The hand-made ShuffleNetV2 networks use 3x3 everywhere.
+"""
 
 
 def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> Architecture:
@@ -248,10 +240,8 @@ def _build(document: _Document | _Compact) -> Architecture:
 
 def _check_costs(architecture: Architecture, stated: Mapping[str, Any]) -> None:
     """Compare the computed costs with those of a file; measured ones cannot be computed again."""
-    size: InputSize = DEFAULT_INPUT_SIZE
-    if "input_size" in stated:
-        kind: Any = InputSize
-        size = convert(stated["input_size"], kind, "costs.input_size")
+    kind: Any = InputSize
+    size = convert(stated.get("input_size", DEFAULT_INPUT_SIZE), kind, "costs.input_size")
     computed = costs(architecture, size)
     for name, value in stated.items():
         if name not in computed and name not in COSTS:

@@ -45,17 +45,8 @@ SPLITS: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = {
 def _branch(convs: Iterable[Conv], norm: NormFactory) -> nn.Sequential:
     modules: list[nn.Module] = []
     for conv in convs:
-        modules.append(
-            nn.Conv2d(
-                conv.in_channels,
-                conv.out_channels,
-                conv.kernel,
-                conv.stride,
-                conv.kernel // 2,
-                groups=conv.groups,
-                bias=conv.bias,
-            )
-        )
+        sizes = (conv.in_channels, conv.out_channels, conv.kernel, conv.stride, conv.kernel // 2)
+        modules.append(nn.Conv2d(*sizes, groups=conv.groups, bias=conv.bias))
         modules.append(norm(conv.out_channels))
         if conv.relu:
             modules.append(nn.ReLU(inplace=True))
@@ -135,11 +126,8 @@ def inflate(source: ShuffleBlock, target: ShuffleBlock) -> None:
         source: a block of choice `search_space.choices.INFLATION_SOURCE`.
         target: a block of any choice with the same channels, stride and shuffle.
     """
-    if source.projection is not None and target.projection is not None:
-        for given, layer in zip(
-            _layers(source.projection), _layers(target.projection), strict=True
-        ):
-            _copy_centred(given, layer)
+    for given, layer in zip(_layers(source.projection), _layers(target.projection), strict=True):
+        _copy_centred(given, layer)
     trained, layers = _layers(source.main), _layers(target.main)
     origins = range(len(trained)) if target.choice.inflation is None else target.choice.inflation
     for origin, (conv, norm) in zip(origins, layers, strict=True):
@@ -155,9 +143,9 @@ def inflate(source: ShuffleBlock, target: ShuffleBlock) -> None:
 _Pair = tuple[nn.Conv2d, Any]
 
 
-def _layers(branch: nn.Sequential) -> list[_Pair]:
+def _layers(branch: nn.Sequential | None) -> list[_Pair]:
     """The convolutions of a branch, each with the batch norm after it."""
-    return [(conv, norm) for conv, norm in pairwise(branch) if isinstance(conv, nn.Conv2d)]
+    return [(conv, norm) for conv, norm in pairwise(branch or ()) if isinstance(conv, nn.Conv2d)]
 
 
 def _copy_centred(source: _Pair, target: _Pair) -> None:

@@ -92,12 +92,10 @@ class CostTable:
     def __post_init__(self) -> None:
         if len({len(row) for row in self.table}) != 1 or not self.table[0]:
             raise SpaceError(f"cost table {self.name!r} must have equally many choices per block")
-        entries = {
-            f"table[{block}][{choice}]": value
-            for block, row in enumerate(self.table)
-            for choice, value in enumerate(row)
-        }
-        for where, value in {"base": self.base, **entries}.items():
+        entries = {"base": self.base}
+        for block, row in enumerate(self.table):
+            entries |= {f"table[{block}][{choice}]": value for choice, value in enumerate(row)}
+        for where, value in entries.items():
             if not math.isfinite(value):
                 raise SpaceError(f"cost table {self.name!r}: {where} is {value}, not finite")
 
@@ -105,12 +103,6 @@ class CostTable:
     def is_integer(self) -> bool:
         """Whether every entry is an integer, so that sums and comparisons are exact."""
         return all(isinstance(value, int) for value in (self.base, *chain(*self.table)))
-
-    @cached_property
-    def _array(self) -> np.ndarray:
-        array = np.array(self.table)
-        array.setflags(write=False)
-        return array
 
     def require_fit(self, space: SearchSpace) -> None:
         """Raise SpaceError unless the table has the blocks and choices of `space`."""
@@ -130,7 +122,7 @@ class CostTable:
 
     def of_many(self, choices: np.ndarray) -> np.ndarray:
         """Costs of architectures [n, blocks] as an int64 or float64 array [n]."""
-        entries = self._array[np.arange(len(self.table)), choices]
+        entries = np.array(self.table)[np.arange(len(self.table)), choices]
         if self.is_integer:
             return self.base + entries.sum(axis=1)
         return np.array([math.fsum((self.base, *row)) for row in entries.tolist()])
@@ -194,13 +186,6 @@ def _computed(space: SearchSpace, cost: Cost, input_size: InputSize) -> CostTabl
     return CostTable(cost.name, cost.unit, size, base, rows)
 
 
-def computed_tables(
-    space: SearchSpace, input_size: InputSize = DEFAULT_INPUT_SIZE
-) -> list[CostTable]:
-    """The tables of all costs that need no measurement, for an image of `input_size`."""
-    return [_computed(space, cost, input_size) for cost in COSTS.values() if cost.of is not None]
-
-
 def macs_table(space: SearchSpace, input_size: InputSize = DEFAULT_INPUT_SIZE) -> CostTable:
     """Multiply-adds of the backbone for an image of `input_size` (channels, height, width)."""
     return cost_table(space, "macs", input_size)
@@ -223,17 +208,12 @@ def params(architecture: Architecture) -> int:
 
 def costs(architecture: Architecture, input_size: InputSize = DEFAULT_INPUT_SIZE) -> dict[str, Any]:
     """The computed part of the "costs" value of the architecture JSON."""
-    tables = computed_tables(architecture.space, input_size)
-    return {
-        **{table.name: table.of(architecture.choices) for table in tables},
-        "input_size": list(input_size),
+    computed = {
+        name: cost_table(architecture.space, name, input_size).of(architecture.choices)
+        for name, cost in COSTS.items()
+        if cost.of is not None
     }
-
-
-def supernet_params(space: SearchSpace) -> int:
-    """Parameters of the supernet's backbone: the stem and every choice of every block."""
-    table = params_table(space)
-    return int(table.base + sum(map(sum, table.table)))
+    return {**computed, "input_size": list(input_size)}
 
 
 def size_text(input_size: InputSize) -> str:

@@ -1,9 +1,12 @@
-"""Reading and checking JSON documents; each mistake is one line that names the file."""
+"""Reading, checking and writing JSON documents; each mistake is one line that names the file."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,3 +45,39 @@ def require_format(data: object, kind: str, name: str, version: int, hint: str =
         raise SpaceError(f'not a {kind} file: its "format" must be {name!r}{hint}')
     if data.get("version") != version:
         raise SpaceError(f"{kind} version {data.get('version')!r}, this program reads {version}")
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary file beside `path`, and rename it to `path` when the block succeeds.
+
+    The folder is created if missing. File and folder are flushed to the disk. If the block raises,
+    the temporary file is removed and `path` is unchanged.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        _flush(temporary)
+        temporary.replace(path)
+        _flush(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a UTF-8 text file atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

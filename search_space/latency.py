@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from search_space.architecture import ChannelShuffle
-from search_space.cost import COSTS, DEFAULT_INPUT_SIZE, CostTable, InputSize, size_text
+from search_space.cost import COSTS, DEFAULT_INPUT_SIZE, CostTable, size_text
 from search_space.documents import read_document, require_format
 from search_space.errors import SpaceError
 from search_space.spaces import SearchSpace, parse_space
@@ -68,39 +68,58 @@ class LatencySettings(Struct, frozen=True, forbid_unknown_fields=True):
         check_fields(self)
 
 
-@dataclass(frozen=True)
-class LatencyTable:
+class Device(Struct, frozen=True, forbid_unknown_fields=True):
+    """What was measured on: its type, "cpu" or "cuda", and the model of the processor or GPU."""
+
+    type: Text
+    name: Text
+
+
+class LatencyTable(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    dict=True,
+    forbid_unknown_fields=True,
+    tag_field="format",
+    tag=FORMAT,
+):
     """Measured milliseconds of stem, blocks and choices, and the conditions that they hold for.
+
+    Its fields are those of its JSON.
 
     Attributes:
         space: whose blocks were measured.
-        costs: the additive cost "latency_ms", in milliseconds for one batch.
+        base: milliseconds of the stem for one batch.
+        table: milliseconds of the choices for one batch, [blocks][choices].
         settings: what was timed.
-        device_type: "cpu" or "cuda".
-        device_name: model of the processor or the GPU.
+        device: what it was measured on.
         torch: version of torch.
         date: when it was measured, in ISO form.
 
     Raises:
-        SpaceError: costs of another name, size or shape than this space and these settings have,
-            or a negative one.
+        SpaceError: a latency that is negative or not finite, or another number of blocks or choices
+            than the space has.
     """
 
+    version: int = VERSION
     space: SearchSpace
-    costs: CostTable
+    base: Milliseconds
+    table: tuple[tuple[Milliseconds, ...], ...]
     settings: LatencySettings
-    device_type: str
-    device_name: str
-    torch: str
-    date: str
+    device: Device
+    torch: Text
+    date: Text
 
     def __post_init__(self) -> None:
-        costs = self.costs
-        if costs.name != NAME or costs.input_size != self.settings.input_size:
-            raise SpaceError(f"costs must be {NAME!r} at the input size of the settings")
-        costs.require_fit(self.space)
-        if min(costs.base, *map(min, costs.table)) < 0:
-            raise SpaceError("a latency must not be negative")
+        check_fields(self)
+        self.costs.require_fit(self.space)
+
+    @cached_property
+    def costs(self) -> CostTable:
+        """The additive cost "latency_ms", in milliseconds for one batch."""
+        size = self.settings.input_size
+        return CostTable(NAME, COSTS[NAME].unit, size, self.base, self.table)
 
     @property
     def sha256(self) -> str:
@@ -114,7 +133,7 @@ class LatencyTable:
         settings = self.settings
         threads = f", {settings.threads} thread{'s' * (settings.threads > 1)}"
         return (
-            f"{self.device_name}{threads if self.device_type == 'cpu' else ''}, "
+            f"{self.device.name}{threads if self.device.type == 'cpu' else ''}, "
             f"{settings.dtype}, {settings.memory_format}, batch of {settings.batch_size} at "
             f"{size_text(settings.input_size)}, torch {self.torch}"
         )
@@ -125,26 +144,13 @@ class LatencyTable:
         return {
             "batch_size": self.settings.batch_size,
             "input_size": list(self.settings.input_size),
-            "device": self.device_name,
+            "device": self.device.name,
             "table_sha256": self.sha256,
         }
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object."""
-        return {
-            "format": FORMAT,
-            "version": VERSION,
-            "space": self.space.to_dict(),
-            "base": self.costs.base,
-            "table": [list(row) for row in self.costs.table],
-            "settings": {
-                **msgspec.structs.asdict(self.settings),
-                "input_size": list(self.settings.input_size),
-            },
-            "device": {"type": self.device_type, "name": self.device_name},
-            "torch": self.torch,
-            "date": self.date,
-        }
+        return msgspec.json.decode(msgspec.json.encode(self))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> LatencyTable:
@@ -155,51 +161,12 @@ class LatencyTable:
         """
         hint = " (make one with `detnas measure-latency`)"
         require_format(data, "latency table", FORMAT, VERSION, hint)
-        document = convert(data, _Document)
+        table = convert(data, cls)
         for key in LatencySettings.__struct_fields__:
             if key not in data["settings"]:
                 raise SpaceError(f"key '{key}' is missing under settings; add it")
-        settings = document.settings
-        return cls(
-            parse_space(document.space),
-            latency_costs(document.base, document.table, settings.input_size),
-            settings,
-            document.device.type,
-            document.device.name,
-            document.torch,
-            document.date,
-        )
-
-
-class _Device(Struct, frozen=True, forbid_unknown_fields=True):
-    type: Text
-    name: Text
-
-
-class _Document(Struct, frozen=True, forbid_unknown_fields=True):
-    """The JSON object; a file must state all settings."""
-
-    format: str
-    version: int
-    space: dict[str, Any]
-    base: Milliseconds
-    table: list[list[Milliseconds]]
-    settings: LatencySettings
-    device: _Device
-    torch: Text
-    date: Text
-
-
-def latency_costs(
-    base: float, table: Sequence[Sequence[float]], input_size: InputSize
-) -> CostTable:
-    """The additive cost of measured milliseconds: of the stem, and [blocks][choices].
-
-    Raises:
-        SpaceError: a value that is not finite, or rows of different lengths.
-    """
-    milliseconds = tuple(tuple(map(float, row)) for row in table)
-    return CostTable(NAME, COSTS[NAME].unit, input_size, float(base), milliseconds)
+        parse_space(data["space"])  # refuses a known name with another geometry
+        return table
 
 
 def load_latency_table(path: str | Path, space: SearchSpace | None = None) -> LatencyTable:

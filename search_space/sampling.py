@@ -25,6 +25,8 @@ from search_space.counting import CountTable, count_table, nearest_outside
 from search_space.errors import SpaceError
 from search_space.spaces import SearchSpace
 
+Genes = Sequence[int] | np.ndarray
+
 _BATCH = 10_000
 _MAX_MISSES = 200_000
 
@@ -33,17 +35,22 @@ class BudgetSampler:
     """Draws architectures of `space` that lie within all `budgets` (none: the whole space).
 
     Every architecture within the bounds has exactly the same probability. Several budgets are
-    counted together if that table fits in memory (`method` "exact"). Otherwise the tightest one is
-    counted, and draws outside the others are rejected (`method` "rejection").
-    Measured costs are quantised, and "within the bounds" then means within the quantised bounds,
-    which are never wider. `steps` holds the step of each budget, 0 for an exact one.
+    counted together if that table fits in memory. Otherwise the tightest one is counted, and draws
+    outside the others are rejected. Measured costs are quantised, and "within the bounds" then
+    means within the quantised bounds, which are never wider.
+
+    Attributes:
+        exact: whether all budgets are in one table, so that `count` is exact and no draw can fail.
+        count: number of architectures within the bounds; an upper limit of it if not `exact`.
+        share: `count` divided by the size of the space.
+        steps: the step of each budget's cost, in its unit; 0 if nothing was rounded.
 
     Args:
         tables: the tables of measured costs (latency).
 
     Raises:
-        InfeasibleBudgetError: no architecture lies within the budgets, or, under "rejection", none
-            was found in 200,000 draws in a row.
+        InfeasibleBudgetError: no architecture lies within the budgets, or, if not `exact`, none was
+            found in 200,000 draws in a row.
         SpaceError: a cost without a table, or a table of another space.
     """
 
@@ -59,34 +66,17 @@ class BudgetSampler:
             cost_table(space, budget.cost, budget.input_size, tables or ()) for budget in budgets
         )
         self._shape = (space.num_blocks, space.num_choices)
-        single = [self._count_alone(i) for i in range(len(self.budgets))]
+        single = list(map(self._count_alone, self.budgets, self.cost_tables))
         self._bounds = tuple(bounds for bounds, _ in single)
         joint = single[0][1] if len(single) == 1 else count_table(self._bounds, self._shape)
-        self.method = "rejection" if joint is None else "exact"
+        self.exact = joint is not None
         self._table = joint or min((table for _, table in single), key=lambda table: table.total)
-        self.require_feasible()
+        self.count = self._table.total
+        self.share = self.count / space.size
+        self.steps = tuple(bounds.step for bounds in self._bounds)
+        self._require_feasible()
 
-    @property
-    def exact(self) -> bool:
-        """Whether all budgets are in one table, so that `count` is exact and no draw can fail."""
-        return self.method == "exact"
-
-    @property
-    def steps(self) -> tuple[float, ...]:
-        """The step of each budget's cost, in its unit; 0 if nothing was rounded."""
-        return tuple(bounds.step for bounds in self._bounds)
-
-    @property
-    def count(self) -> int:
-        """Number of architectures within the bounds; under "rejection", an upper limit of it."""
-        return self._table.total
-
-    @property
-    def share(self) -> float:
-        """`count` divided by the size of the space."""
-        return self.count / self.space.size
-
-    def contains(self, choices: Sequence[int] | np.ndarray) -> bool:
+    def contains(self, choices: Genes) -> bool:
         """Whether one architecture lies within all bounds."""
         return bool(self._admits(np.asarray(choices)[None])[0])
 
@@ -94,7 +84,7 @@ class BudgetSampler:
         """Uniform draws with replacement: int8 [n, blocks].
 
         Raises:
-            InfeasibleBudgetError: under "rejection", 200,000 draws in a row fell outside.
+            InfeasibleBudgetError: if not `exact`, 200,000 draws in a row fell outside.
         """
         if self.exact:
             return self._table.draw(rng, n)
@@ -112,7 +102,7 @@ class BudgetSampler:
                 )
         return np.concatenate(kept)
 
-    def require_feasible(self) -> None:
+    def _require_feasible(self) -> None:
         """Raise InfeasibleBudgetError, naming the nearest feasible cost, if nothing fits."""
         if self.count == 0:
             last = len(self.budgets) - 1
@@ -125,11 +115,7 @@ class BudgetSampler:
             self.sample(np.random.default_rng(0), 1)
 
     def mutate(
-        self,
-        rng: np.random.Generator,
-        parent: Sequence[int] | np.ndarray,
-        probability: float,
-        attempts: int = 100,
+        self, rng: np.random.Generator, parent: Genes, probability: float, attempts: int = 100
     ) -> np.ndarray:
         """A child of which each gene is redrawn with `probability`, uniformly over all choices.
 
@@ -149,11 +135,7 @@ class BudgetSampler:
         return self._child(rng, weights, attempts, [parent])
 
     def crossover(
-        self,
-        rng: np.random.Generator,
-        a: Sequence[int] | np.ndarray,
-        b: Sequence[int] | np.ndarray,
-        attempts: int = 100,
+        self, rng: np.random.Generator, a: Genes, b: Genes, attempts: int = 100
     ) -> np.ndarray:
         """A child with each gene from either parent with probability 1/2.
 
@@ -168,11 +150,7 @@ class BudgetSampler:
         return self._child(rng, weights, attempts, [a, b])
 
     def _child(
-        self,
-        rng: np.random.Generator,
-        weights: np.ndarray,
-        attempts: int,
-        parents: Sequence[Sequence[int] | np.ndarray],
+        self, rng: np.random.Generator, weights: np.ndarray, attempts: int, parents: Sequence[Genes]
     ) -> np.ndarray:
         """An architecture within the bounds; `weights` [blocks, choices] are of its genes."""
         edges = weights.cumsum(axis=1)
@@ -189,7 +167,7 @@ class BudgetSampler:
             if child is not None and self.contains(child):
                 return child
         fitting = [parent for parent in parents if self.contains(parent)]
-        if fitting:  # only under "rejection": an exact table holds the parent
+        if fitting:  # only if not `exact`: an exact table holds the parent
             return np.array(fitting[0], dtype=np.int8)
         raise InfeasibleBudgetError(f"no child of these parents lies within {self._named()}")
 
@@ -199,9 +177,8 @@ class BudgetSampler:
             admitted &= bounds.admits(choices)
         return admitted
 
-    def _count_alone(self, index: int) -> tuple[IntegerBudget, CountTable]:
+    def _count_alone(self, budget: Budget, costs: CostTable) -> tuple[IntegerBudget, CountTable]:
         """One budget in integers and its table; an empty table raises InfeasibleBudgetError."""
-        budget, costs = self.budgets[index], self.cost_tables[index]
         bounds = integer_budget(budget, costs)
         table = count_table([bounds], self._shape)
         if table is None:  # too many distinct costs: count in steps

@@ -7,9 +7,9 @@ table 1); `tiny` is the demo's. A space says nothing of weights, tasks or budget
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct
 
 from search_space.choices import CHOICES, BlockSpec
@@ -26,13 +26,10 @@ class Stage(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     blocks: int
 
 
-@dataclass(frozen=True)
-class SearchSpace:
+class SearchSpace(Struct, frozen=True, forbid_unknown_fields=True):
     """A stem (3x3, stride 2) with `stem` channels, the stages, and the choices of every block.
 
-    `choices` are names in `search_space.choices.CHOICES`. `last_channels` is the width of the 1x1
-    convolution before the classifier. Detection does not use that layer, so it is neither part of
-    a space's identity nor of its JSON.
+    `choices` are names in `search_space.choices.CHOICES`.
 
     Raises:
         SpaceError: a geometry that the blocks cannot have, or an unknown choice.
@@ -40,16 +37,15 @@ class SearchSpace:
 
     name: str
     stem: int
-    stages: tuple[Stage, ...]
+    stages: tuple[Annotated[Stage, Meta(extra={"form": "[channels, blocks]"})], ...]
     choices: tuple[str, ...]
-    last_channels: int = field(default=1024, compare=False)
 
     def __post_init__(self) -> None:
         if not self.name or any(mark in self.name for mark in ":, \n"):
             raise SpaceError(f"space name {self.name!r} must be one word without ':' or ','")
         where = f"space {self.name!r}"
-        if self.stem < 1 or self.last_channels < 1:
-            raise SpaceError(f"{where}: stem and last_channels must be at least 1")
+        if self.stem < 1:
+            raise SpaceError(f"{where}: stem must be at least 1")
         if not self.stages:
             raise SpaceError(f"{where} has no stages: give at least one")
         previous = self.stem
@@ -78,6 +74,11 @@ class SearchSpace:
         """Number of architectures, exactly."""
         return self.num_choices**self.num_blocks
 
+    @property
+    def last_channels(self) -> int:
+        """Channels of the 1x1 convolution before the classifier, which detection does not use."""
+        return _LAST_CHANNELS.get(self.name, 1024)
+
     def block_specs(self) -> tuple[BlockSpec, ...]:
         """The places of the blocks, in order."""
         specs: list[BlockSpec] = []
@@ -94,17 +95,7 @@ class SearchSpace:
 
     def to_dict(self) -> dict[str, Any]:
         """The "space" value of the architecture JSON."""
-        return {
-            "name": self.name,
-            "stem": self.stem,
-            "stages": [[stage.channels, stage.blocks] for stage in self.stages],
-            "choices": list(self.choices),
-        }
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SearchSpace:
-        """Read the "space" value of the architecture JSON; see `parse_space`."""
-        return parse_space(data)
+        return msgspec.json.decode(msgspec.json.encode(self))
 
 
 def _check_stage(stage: Stage, previous: int, where: str) -> None:
@@ -116,15 +107,6 @@ def _check_stage(stage: Stage, previous: int, where: str) -> None:
         raise SpaceError(
             f"{where}: {stage.channels} channels, must be more than the {previous} before"
         )
-
-
-class _Document(Struct, frozen=True, forbid_unknown_fields=True):
-    """A space in JSON and configs."""
-
-    name: str
-    stem: int
-    stages: tuple[Annotated[Stage, Meta(extra={"form": "[channels, blocks]"})], ...]
-    choices: tuple[str, ...]
 
 
 def parse_space(what: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
@@ -141,8 +123,7 @@ def parse_space(what: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
         return what
     if isinstance(what, str):
         return get_space(what)
-    document = convert(what, _Document, "space")
-    space = SearchSpace(document.name, document.stem, document.stages, document.choices)
+    space = convert(what, SearchSpace, "space")
     known = SPACES.get(space.name, space)
     if known != space:
         raise SpaceError(
@@ -162,19 +143,19 @@ def get_space(name: str) -> SearchSpace:
     return SPACES[name]
 
 
-def _space(name: str, stem: int, *stages: tuple[int, int], last_channels: int) -> SearchSpace:
-    return SearchSpace(
-        name, stem, tuple(Stage(*stage) for stage in stages), PAPER_CHOICES, last_channels
-    )
+def _space(name: str, stem: int, *stages: tuple[int, int]) -> SearchSpace:
+    return SearchSpace(name, stem, tuple(Stage(*stage) for stage in stages), PAPER_CHOICES)
 
 
 SPACES: dict[str, SearchSpace] = {
     space.name: space
     for space in (
-        _space("small", 16, (64, 4), (160, 4), (320, 8), (640, 4), last_channels=1024),
-        _space("large", 48, (96, 8), (240, 8), (480, 16), (960, 8), last_channels=1024),
-        _space("large-wide", 72, (172, 8), (432, 8), (864, 16), (1728, 8), last_channels=1728),
-        _space("tiny", 16, (32, 2), (64, 2), (128, 4), (256, 2), last_channels=256),
+        _space("small", 16, (64, 4), (160, 4), (320, 8), (640, 4)),
+        _space("large", 48, (96, 8), (240, 8), (480, 16), (960, 8)),
+        _space("large-wide", 72, (172, 8), (432, 8), (864, 16), (1728, 8)),
+        _space("tiny", 16, (32, 2), (64, 2), (128, 4), (256, 2)),
     )
 }
 """Every known space by its name."""
+
+_LAST_CHANNELS = {"large-wide": 1728, "tiny": 256}

@@ -99,22 +99,24 @@ def _explain(text: str, value: Any, kind: Any, where: str) -> str:
     return f"{where} must be {words}{bound}, not {value!r}"
 
 
-def _plain(info: Any) -> Any:
-    while isinstance(info, inspect.Metadata):
-        info = info.type
-    return info
+def _members(info: Any) -> list[Any]:
+    """The types of a union, or the one type, without their metadata."""
+    if isinstance(info, inspect.Metadata):
+        return _members(info.type)
+    if isinstance(info, inspect.UnionType):
+        return [member for each in info.types for member in _members(each)]
+    return [info]
 
 
 def _pick(info: Any, value: Any) -> Any:
     """The member of a union that a value is of, by its shape and tag."""
-    info = _plain(info)
-    members = [_plain(member) for member in getattr(info, "types", (info,))]
+    members = _members(info)
     if isinstance(value, Mapping):
         structs = [member for member in members if isinstance(member, inspect.StructType)]
         tagged = [member for member in structs if value.get(member.tag_field) == member.tag]
-        return next(iter(tagged or structs), info)
+        return next(iter(tagged or structs or members))
     lists = [m for m in members if hasattr(m, "item_type") or hasattr(m, "item_types")]
-    return lists[0] if lists and isinstance(value, list | tuple) else info
+    return lists[0] if lists and isinstance(value, list | tuple) else members[0]
 
 
 def _step(info: Any, value: Any, name: str, index: str) -> tuple[Any, Any]:
@@ -135,10 +137,8 @@ def _step(info: Any, value: Any, name: str, index: str) -> tuple[Any, Any]:
 
 def _allowed(info: Any) -> list[str]:
     """The values of literals, and the tags of structs, in a type."""
-    allowed: list[str] = []
-    info = _plain(info)
-    for member in map(_plain, getattr(info, "types", (info,))):
-        if isinstance(member, inspect.StructType):
-            allowed.append(str(member.tag))
-        allowed += [str(item) for item in getattr(member, "values", ())]
+    allowed = []
+    for member in _members(info):
+        tags = [member.tag] if isinstance(member, inspect.StructType) else []
+        allowed += [str(item) for item in (*tags, *getattr(member, "values", ()))]
     return allowed

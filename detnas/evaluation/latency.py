@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from detnas.errors import UserError
 from detnas.models.backbones import DetNASNet, DetNASSupernet
 from search_space.architecture import Architecture
-from search_space.latency import LatencySettings, LatencyTable, latency_costs
+from search_space.latency import Device, LatencySettings, LatencyTable
 from search_space.spaces import SearchSpace
 
 TIMED_PASSES = 2
@@ -118,13 +118,13 @@ def measure_latency(
                 progress(round_ + 1, settings.rounds)
     table = np.quantile(times, settings.quantile, axis=(0, 1)).tolist()
     return LatencyTable(
-        space,
-        latency_costs(float(np.quantile(stem, settings.quantile)), table, settings.input_size),
-        settings,
-        chosen.type,
-        _device_name(chosen),
-        torch.__version__,
-        datetime.now(UTC).isoformat(timespec="seconds"),
+        space=space,
+        base=float(np.quantile(stem, settings.quantile)),
+        table=tuple(map(tuple, table)),
+        settings=settings,
+        device=Device(chosen.type, _device_name(chosen)),
+        torch=str(torch.__version__),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 

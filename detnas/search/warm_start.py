@@ -9,8 +9,7 @@ from detnas.search.costs import CandidateCosts
 from detnas.search.history.file import FILE_NAME
 from detnas.search.history.reading import SearchHistory, find_history
 from detnas.search.strategies.base import require_inside
-from search_space.architecture import Choices, parse_architecture
-from search_space.published import PUBLISHED
+from search_space.architecture import PUBLISHED, Choices, parse_architecture
 from search_space.sampling import BudgetSampler
 from search_space.spaces import SearchSpace
 

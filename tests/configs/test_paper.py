@@ -34,8 +34,8 @@ import detnas.training  # noqa: F401 - registers
 from detnas.config import load_config, unwrap_dataset
 from detnas.stages.experiment import Experiment
 from detnas.stages.settings import SearchSettings
-from search_space.cost import supernet_params
-from search_space.published import PUBLISHED
+from search_space.architecture import PUBLISHED
+from search_space.cost import params_table
 from search_space.sampling import BudgetSampler
 from search_space.spaces import get_space
 
@@ -263,7 +263,8 @@ def test_searches_are_the_papers(path: Path) -> None:
 def test_supernets_are_of_the_papers_size(name: str, space: str, params: int) -> None:
     model = _build_model(_load(PAPER / f"supernet_{name}" / "pretrain.py"))
     assert sum(p.numel() for p in model.backbone.parameters()) == params
-    assert supernet_params(get_space(space)) == params
+    table = params_table(get_space(space))
+    assert table.base + sum(map(sum, table.table)) == params
 
 
 def test_published_networks_are_configured_by_name() -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from detnas.cli import main, parse
+from detnas.commands.space import summary_table
 from search_space.cost import macs_table, params_table
-from search_space.latency import LatencySettings, LatencyTable, latency_costs
+from search_space.latency import Device, LatencySettings, LatencyTable
 from search_space.sampling import Budget, BudgetSampler, enumerate_space
 from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage
-from search_space.summary import summary_table
 
 TINY = SPACES["tiny"]
 SIX = SearchSpace("six", 8, (Stage(16, 2), Stage(32, 2), Stage(64, 2)), PAPER_CHOICES)
@@ -57,7 +57,13 @@ def six(monkeypatch: pytest.MonkeyPatch) -> SearchSpace:
 def latency_file(folder: Path, space: SearchSpace, size: tuple[int, int, int]) -> Path:
     rows = np.random.default_rng(0).random((space.num_blocks, space.num_choices)).tolist()
     table = LatencyTable(
-        space, latency_costs(0.5, rows, size), LatencySettings(size), "cpu", "a CPU", "2", "today"
+        space=space,
+        base=0.5,
+        table=tuple(map(tuple, rows)),
+        settings=LatencySettings(size),
+        device=Device("cpu", "a CPU"),
+        torch="2",
+        date="today",
     )
     path = folder / "latency.json"
     path.write_text(json.dumps(table.to_dict()), encoding="utf-8")

@@ -14,7 +14,7 @@ from detnas.search.history.file import FILE_NAME
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import Evaluation
 from search_space.architecture import Architecture, choices_to_text
-from search_space.latency import LatencySettings, LatencyTable, latency_costs
+from search_space.latency import Device, LatencySettings, LatencyTable
 from search_space.spaces import get_space
 
 CONFIG = Path(__file__).parents[1] / "miniature/retinanet/search.py"
@@ -28,13 +28,13 @@ def latency_file(folder: Path) -> Path:
     settings = LatencySettings(input_size=(3, 64, 64))
     rows = np.random.default_rng(0).random((TINY.num_blocks, TINY.num_choices)).tolist()
     table = LatencyTable(
-        TINY,
-        latency_costs(1.0, rows, settings.input_size),
-        settings,
-        "cpu",
-        "a made-up CPU",
-        "2.11.0",
-        "2026-11-24",
+        space=TINY,
+        base=1.0,
+        table=tuple(map(tuple, rows)),
+        settings=settings,
+        device=Device("cpu", "a made-up CPU"),
+        torch="2.11.0",
+        date="2026-11-24",
     )
     (folder / "latency.json").write_text(json.dumps(table.to_dict()))
     return folder / "latency.json"

@@ -36,12 +36,12 @@ def test_block_specs_of_small() -> None:
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=lambda space: space.name)
 def test_json_of_known_space(space: SearchSpace) -> None:
-    assert SearchSpace.from_dict(space.to_dict()) is space
+    assert parse_space(space.to_dict()) is space
 
 
 def test_json_of_custom_space() -> None:
     space = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), PAPER_CHOICES[:2])
-    assert SearchSpace.from_dict(space.to_dict()) == space
+    assert parse_space(space.to_dict()) == space
 
 
 def test_a_space_is_parsed_from_every_form() -> None:
@@ -58,7 +58,7 @@ def test_a_space_is_parsed_from_every_form() -> None:
 def test_known_name_with_another_geometry_is_refused() -> None:
     data = SPACES["small"].to_dict() | {"stem": 24}
     with pytest.raises(ValueError, match="'small' is known with another geometry"):
-        SearchSpace.from_dict(data)
+        parse_space(data)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_known_name_with_another_geometry_is_refused() -> None:
 def test_bad_space_json_is_refused(changes: dict[str, object], message: str) -> None:
     data = SPACES["small"].to_dict() | {"name": "mine"} | changes
     with pytest.raises(ValueError, match=message):
-        SearchSpace.from_dict(data)
+        parse_space(data)
 
 
 def test_unknown_name_lists_the_names_and_the_closest() -> None:

@@ -24,7 +24,7 @@ from detnas.search.history.records import (
 )
 from search_space.architecture import Architecture
 from search_space.budget import Budget
-from search_space.spaces import SearchSpace
+from search_space.spaces import SearchSpace, parse_space
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class SearchHistory:
     def space(self) -> SearchSpace:
         """The space that was searched."""
         with user_input(str(self.path)):
-            return SearchSpace.from_dict(self._recorded("space"))
+            return parse_space(self._recorded("space"))
 
     @property
     def channel_shuffle(self) -> str:

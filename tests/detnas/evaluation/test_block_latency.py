@@ -40,8 +40,8 @@ def test_a_table_is_complete(dtype: str, memory_format: str) -> None:
     assert table.costs.base > 0
     assert np.shape(table.costs.table) == (2, 4)
     assert min(map(min, table.costs.table)) > 0
-    assert table.device_type == "cpu"
-    assert table.device_name
+    assert table.device.type == "cpu"
+    assert table.device.name
     assert table.torch == torch.__version__
     assert LatencyTable.from_dict(table.to_dict()) == table
 
@@ -136,7 +136,7 @@ def test_the_command_writes_a_table(tmp_path: Path, capsys: pytest.CaptureFixtur
     printed = capsys.readouterr()
     table = load_latency_table(path)
     assert table.settings == LatencySettings((3, 32, 64), batch_size=2, rounds=1, seed=3)
-    assert table.device_name in printed.out
+    assert table.device.name in printed.out
     assert str(path) in printed.out
     assert "round 1/1" in printed.err
     assert [file.name for file in path.parent.iterdir()] == ["latency.json"]

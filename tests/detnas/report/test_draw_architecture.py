@@ -17,8 +17,9 @@ from detnas.report.style import (
     readable_cost,
     readable_score,
 )
-from search_space import CHOICES, Architecture, SearchSpace, Stage, parse_architecture
-from search_space.spaces import PAPER_CHOICES
+from search_space.architecture import Architecture, parse_architecture
+from search_space.choices import CHOICES
+from search_space.spaces import PAPER_CHOICES, SearchSpace, Stage
 
 NETWORKS = {
     "10 blocks": "tiny:2,1,2,0,3,3,1,0,2,2",

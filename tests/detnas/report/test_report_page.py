@@ -16,7 +16,9 @@ from PIL import Image
 from detnas.report.page import write_report
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.writer import History
-from search_space import Architecture, get_space, macs_table, params_table
+from search_space.architecture import Architecture
+from search_space.cost import macs_table, params_table
+from search_space.spaces import get_space
 
 TINY = get_space("tiny")
 SETTINGS: dict[str, Any] = {

@@ -13,8 +13,7 @@ from detnas.search.history.file import FILE_NAME
 from detnas.search.history.records import best_of
 from detnas.search.history.writer import History
 from detnas.search.warm_start import read_start
-from search_space.architecture import Architecture, Choices, choices_to_text
-from search_space.published import PUBLISHED
+from search_space.architecture import PUBLISHED, Architecture, Choices, choices_to_text
 from search_space.sampling import BudgetSampler
 from search_space.spaces import SearchSpace, get_space
 
