@@ -9,7 +9,7 @@ from contextlib import suppress
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import FAILED, RANDOM
 from detnas.search.progress import Progress
-from search_space.cost import macs, params
+from search_space.architecture import macs, params
 
 
 def duration(seconds: float) -> str:

@@ -16,7 +16,14 @@ from typing import Any, Literal, get_args
 import numpy as np
 from msgspec import Struct
 
-from search_space.cost import COSTS, DEFAULT_INPUT_SIZE, InputSize, costs
+from search_space.cost import (
+    COSTS,
+    DEFAULT_INPUT_SIZE,
+    InputSize,
+    computed_tables,
+    macs_table,
+    params_table,
+)
 from search_space.documents import read_document, require_format, write_text
 from search_space.errors import SpaceError
 from search_space.spaces import SPACES, SearchSpace, parse_space
@@ -249,3 +256,20 @@ def _check_costs(architecture: Architecture, stated: Mapping[str, Any]) -> None:
             raise SpaceError(f"unknown key {name!r} under costs; {hint}")
         if name != "input_size" and value != computed.get(name, value):
             raise SpaceError(f"the file says {value} {name}, its choices have {computed[name]}")
+
+
+def macs(architecture: Architecture, input_size: InputSize = DEFAULT_INPUT_SIZE) -> int:
+    """Multiply-adds of the backbone, exactly."""
+    return int(macs_table(architecture.space, input_size).of(architecture.choices))
+
+
+def params(architecture: Architecture) -> int:
+    """Parameters of the backbone, exactly."""
+    return int(params_table(architecture.space).of(architecture.choices))
+
+
+def costs(architecture: Architecture, input_size: InputSize = DEFAULT_INPUT_SIZE) -> dict[str, Any]:
+    """The computed part of the "costs" value of the architecture JSON."""
+    tables = computed_tables(architecture.space, input_size)
+    computed = {table.name: table.of(architecture.choices) for table in tables}
+    return {**computed, "input_size": list(input_size)}

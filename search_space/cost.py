@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from msgspec import Meta
@@ -23,9 +23,6 @@ from search_space.choices import CHOICES, Conv, stem_conv
 from search_space.errors import SpaceError
 from search_space.spaces import SearchSpace
 from search_space.validation import did_you_mean
-
-if TYPE_CHECKING:
-    from search_space.architecture import Architecture
 
 InputSize = Annotated[tuple[int, int, int], Meta(extra={"form": "[channels, height, width]"})]
 DEFAULT_INPUT_SIZE: InputSize = (3, 224, 224)
@@ -196,24 +193,11 @@ def params_table(space: SearchSpace) -> CostTable:
     return cost_table(space, "params")
 
 
-def macs(architecture: Architecture, input_size: InputSize = DEFAULT_INPUT_SIZE) -> int:
-    """Multiply-adds of the backbone, exactly."""
-    return int(macs_table(architecture.space, input_size).of(architecture.choices))
-
-
-def params(architecture: Architecture) -> int:
-    """Parameters of the backbone, exactly."""
-    return int(params_table(architecture.space).of(architecture.choices))
-
-
-def costs(architecture: Architecture, input_size: InputSize = DEFAULT_INPUT_SIZE) -> dict[str, Any]:
-    """The computed part of the "costs" value of the architecture JSON."""
-    computed = {
-        name: cost_table(architecture.space, name, input_size).of(architecture.choices)
-        for name, cost in COSTS.items()
-        if cost.of is not None
-    }
-    return {**computed, "input_size": list(input_size)}
+def computed_tables(
+    space: SearchSpace, input_size: InputSize = DEFAULT_INPUT_SIZE
+) -> list[CostTable]:
+    """The tables of all costs that need no measurement, for an image of `input_size`."""
+    return [_computed(space, cost, input_size) for cost in COSTS.values() if cost.of is not None]
 
 
 def size_text(input_size: InputSize) -> str:

@@ -5,8 +5,8 @@ import json
 
 from detnas.commands import options as shared
 from detnas.errors import user_input
+from search_space.architecture import costs as architecture_costs
 from search_space.architecture import parse_architecture
-from search_space.cost import costs as architecture_costs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -21,9 +21,9 @@ from detnas.report.style import (
     save_figure,
     themed,
 )
-from search_space.architecture import Architecture
+from search_space.architecture import Architecture, macs, params
 from search_space.choices import CHOICES, Choice
-from search_space.cost import DEFAULT_INPUT_SIZE, InputSize, macs, params
+from search_space.cost import DEFAULT_INPUT_SIZE, InputSize
 from search_space.spaces import SearchSpace
 
 # The layout is in inches, with y pointing down.

@@ -14,7 +14,7 @@ from detnas.search.results import BEST_FILE
 from detnas.stages.base import Stage
 from detnas.stages.test import METRICS_FILE
 from detnas.training.hooks import FINAL_WEIGHTS
-from search_space.cost import macs, params
+from search_space.architecture import macs, params
 
 SUMMARY_FILE = "summary.json"
 

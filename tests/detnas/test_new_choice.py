@@ -13,9 +13,8 @@ from detnas.models.checkpoints import slice_subnet
 from detnas.report.architecture import draw_architecture
 from detnas.report.page import write_report
 from detnas.search.history.writer import History
-from search_space.architecture import Architecture, parse_architecture
+from search_space.architecture import Architecture, costs, macs, parse_architecture
 from search_space.choices import CHOICES, shufflenet
-from search_space.cost import costs, macs
 from search_space.sampling import Budget, BudgetSampler
 from search_space.spaces import SearchSpace, Stage
 

@@ -11,8 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_space.architecture import CHANNEL_SHUFFLES, PUBLISHED, Architecture, parse_architecture
-from search_space.cost import macs, params
+from search_space.architecture import (
+    CHANNEL_SHUFFLES,
+    PUBLISHED,
+    Architecture,
+    macs,
+    params,
+    parse_architecture,
+)
 from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage
 
 CUSTOM = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), PAPER_CHOICES[1:])

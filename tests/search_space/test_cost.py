@@ -12,16 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search_space.architecture import Architecture
+from search_space.architecture import Architecture, costs, macs, params
 from search_space.cost import (
     COSTS,
     Cost,
     CostTable,
     cost_table,
-    costs,
-    macs,
     macs_table,
-    params,
     params_table,
 )
 from search_space.sampling import Budget, BudgetSampler
