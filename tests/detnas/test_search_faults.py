@@ -162,7 +162,7 @@ def test_9_two_machines_are_stopped_and_resume_to_the_same_trajectory(
     assert [machine.returncode for machine in machines] == [130, 0]
     assert f"results are in {tmp_path / FILE_NAME}; resume with the same" in output
     machines = start_two_machines([*arguments, "--resume"])
-    outputs = [machine.communicate(timeout=200)[0] for machine in machines]
+    outputs = [machine.communicate(timeout=400)[0] for machine in machines]
     assert [machine.returncode for machine in machines] == [0, 0], outputs[0][-3000:]
     assert trajectory(tmp_path) == whole
     assert outputs[0].count("written: ") == 1

@@ -84,27 +84,38 @@ def end_of(process: "subprocess.Popen[str]") -> str:
     return error
 
 
-def workers_of(path: Path) -> set[str]:
-    return {e.worker for e in rows_of(path) if e.worker}
+def run_until(count: int, executor: Any, workers: list[str]) -> None:
+    """Evaluate until so many workers have taken part, whose names are kept."""
+    deadline = time.monotonic() + 200
+    while len(set(workers)) < count:
+        assert time.monotonic() < deadline
+        executor.run(JOBS, lambda _, worker: workers.append(worker), lambda _: None)
 
 
 def test_a_killed_node_and_one_that_joins_late(
-    cluster: Any, tmp_path: Path, whole: list[tuple[object, ...]]
+    cluster: Any,
+    tmp_path: Path,
+    whole: list[tuple[object, ...]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    path = tmp_path / "history.db"
-    node = cluster.add_node(num_cpus=1)
-    running = search_on(cluster, path, "--seconds", "0.3")
-    wait_for_results(path, 3)
-    first = workers_of(path)
-    cluster.remove_node(node, allow_graceful=False)
-    late = cluster.add_node(num_cpus=1)
-    error = end_of(running)
-    assert trajectory(rows_of(path)) == whole
-    assert len(first | workers_of(path)) >= 2
-    assert "was lost" in error
-    assert error.count("is ready, ") >= 3, "the node that joined evaluated, too"
-    wait_for_end(pids(rows_of(path)))
-    cluster.remove_node(late)
+    node, late = cluster.add_node(num_cpus=1), []
+    workers: list[str] = []
+
+    def on_progress(progress: Any) -> None:
+        if progress.done == 5:
+            cluster.remove_node(node, allow_graceful=False)
+            late.append(cluster.add_node(num_cpus=1))
+
+    make = MakeToy(0.2, unlucky_sum=7)
+    with ray_executor(make, address=cluster.address, timeout=60.0) as executor:
+        run_until(2, executor, workers)
+        toy_search(tmp_path / "ray.db", executor=executor, baseline=3, progress=on_progress)
+        run_until(3, executor, workers)
+    rows = rows_of(tmp_path / "ray.db")
+    assert trajectory(rows) == whole
+    assert len({e.worker for e in rows if e.worker} & set(workers)) >= 2
+    assert "was lost" in caplog.text
+    cluster.remove_node(late[0])
 
 
 def test_nodes_join_and_leave_between_generations(cluster: Any) -> None:
@@ -129,22 +140,27 @@ def test_nodes_join_and_leave_between_generations(cluster: Any) -> None:
 
 
 def test_4_workers_that_end_or_stop_are_replaced(
-    cluster: Any, tmp_path: Path, whole: list[tuple[object, ...]]
+    cluster: Any,
+    tmp_path: Path,
+    whole: list[tuple[object, ...]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    path = tmp_path / "history.db"
-    node = cluster.add_node(num_cpus=1)
-    running = search_on(cluster, path, "--seconds", "0.3", "--timeout", "3")
-    wait_for_results(path, 4)
-    os.kill(min(pids(rows_of(path))), signal.SIGKILL)
-    wait_for_results(path, 8)
-    stopped = {int(e.worker.split(":")[1]) for e in rows_of(path) if e.status == "running"}  # type: ignore[union-attr]
-    os.kill(min(stopped), signal.SIGSTOP)
-    error = end_of(running)
-    assert "was lost: " in error
-    assert "hangs and is ended" in error
+    path = tmp_path / "ray.db"
+    signals = {4: signal.SIGKILL, 8: signal.SIGSTOP}
+
+    def on_progress(progress: Any) -> None:
+        if progress.done in signals:
+            latest = max(rows_of(path), key=lambda e: e.started or 0.0)
+            os.kill(int((latest.worker or "").split(":")[1]), signals[progress.done])
+
+    make = MakeToy(0.05, unlucky_sum=7)
+    with ray_executor(make, address=cluster.address, timeout=5.0) as executor:
+        toy_search(path, executor=executor, baseline=3, progress=on_progress)
     assert trajectory(rows_of(path)) == whole
+    assert len(pids(rows_of(path))) == 3
+    assert "was lost: " in caplog.text
+    assert "hangs and is ended" in caplog.text
     wait_for_end(pids(rows_of(path)))
-    cluster.remove_node(node)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
