@@ -164,15 +164,16 @@ def read_coco_set(ann_files: Sequence[Path], prefixes: Sequence[str]) -> CocoSet
         positions = np.array([list(names).index(key) for key in file.categories])
         source.boxes["category"] = positions[source.boxes["category"]]
         sources.append(source)
+        del file  # its ids take memory while the next file is read
     return CocoSet(tuple(sources), tuple(names.values()), tuple(_notes(ann_files, sources)))
 
 
 def _check_same(first: Path, ours: Mapping[Id, str], other: Path, theirs: Mapping[Id, str]) -> None:
     for key in (*ours, *theirs):
         if ours.get(key) != theirs.get(key):
-            one, two = (repr(x[key]) if key in x else "absent" for x in (theirs, ours))
+            here, there = (repr(of[key]) if key in of else "absent" for of in (theirs, ours))
             raise UserError(
-                f"category {key} is {one} in {other} and {two} in {first}; all files must have "
+                f"category {key} is {here} in {other} and {there} in {first}; all files must have "
                 "the same categories"
             )
 
