@@ -1,4 +1,4 @@
-"""Atomic writing of files and folders, and hashes of files."""
+"""Atomic writing of files, and their hashes."""
 
 import hashlib
 import os
@@ -6,8 +6,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from detnas.errors import UserError
 
 
 @contextmanager
@@ -44,28 +42,6 @@ def write_text(path: Path | str, text: str) -> None:
     """Write a UTF-8 text file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`, and rename it to `path` when the block succeeds.
-
-    When the block raises, the temporary folder is removed.
-
-    Raises:
-        UserError: before the block, if `path` exists and is not an empty folder.
-    """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path} exists and is not an empty folder; remove it or name another")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
-        # Only the owner can read a temporary folder; a folder inside it has the usual permissions.
-        folder = Path(temporary) / path.name
-        folder.mkdir()
-        yield folder
-        if path.exists():
-            path.rmdir()
-        folder.rename(path)
 
 
 def file_sha256(path: Path | str) -> str:

@@ -10,7 +10,6 @@ Every read passes its own position, so threads and forked workers can share one 
 
 import hashlib
 import os
-import posixpath
 import re
 import struct
 import zipfile
@@ -19,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -36,31 +35,19 @@ _COMPRESSED_STARTS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature; lengths of the name and of the extra field
 
 
-class Place(NamedTuple):
-    """An archive and a name in it, without outer slashes; an empty name is the archive's root."""
-
-    archive: Path
-    name: str
-
-    @property
-    def path(self) -> Path:
-        """A path as if the archive were a folder: it identifies a member but cannot be opened."""
-        return self.archive / self.name
-
-
 def is_archive(root: Path | str) -> bool:
     """Whether a root is the address of a folder in an archive: "zip://..." or "tar://..."."""
     return str(root).startswith(("zip://", "tar://"))
 
 
-def locate(address: str) -> Place:
-    """Parse an address.
+def locate(address: str) -> tuple[Path, str]:
+    """The archive of an address, and the name in it; an empty name is the archive's root.
 
     Raises:
         UserError: it names no archive of its scheme, or a compressed tar.
     """
     if found := _ADDRESS.fullmatch(address):
-        return Place(_path(found[2]), clean_name(found[3] or ""))
+        return _path(found[2]), clean_name(found[3] or "")
     if not is_archive(address):
         raise UserError(f"{address} is not an archive address; write zip://data/images.zip/train")
     scheme, rest = address.split("://", 1)
@@ -77,8 +64,8 @@ def _path(archive: str) -> Path:
 
 
 def local_path(root: Path | str) -> Path:
-    """The path of a folder, or the `Place.path` of a folder in an archive."""
-    return locate(str(root)).path if is_archive(root) else Path(root)
+    """A path as if archives were folders: it identifies a folder but may not be opened."""
+    return Path(*locate(str(root))) if is_archive(root) else Path(root)
 
 
 class Archive:
@@ -117,30 +104,27 @@ class Archive:
         return content
 
     def class_folders(self, folder: str) -> dict[Path, list[Path]]:
-        """All files below each subfolder of a folder, as paths like `Place.path`, sorted.
+        """All files below each subfolder of a folder, as `local_path` has them.
 
         Raises:
             MissingFileError: the archive has no such folder.
         """
         if not self.index.is_folder(folder):
-            top = [repr(name) for name in self._subfolders("")]
+            top = sorted(repr(name) for name, is_folder in self.index.walk() if is_folder)
             listed = ", ".join(top[:5]) + (", ..." if len(top) > 5 else "")
             raise MissingFileError(
                 f"archive {self.path} holds no folder {folder!r}; its folders are "
                 f"{listed or 'none'}: correct `data_root`"
             )
         root = self.path / folder
-        return {
-            root / child: [
-                root / child / name
-                for name, is_folder in self.index.walk(posixpath.join(folder, child), True)
-                if not is_folder
-            ]
-            for child in self._subfolders(folder)
-        }
-
-    def _subfolders(self, folder: str) -> list[str]:
-        return sorted(name for name, is_folder in self.index.walk(folder) if is_folder)
+        classes: dict[str, list[Path]] = {}
+        for name, is_folder in self.index.walk(folder, recursive=True):
+            child, inside, _ = name.partition("/")
+            if not is_folder and inside:
+                classes[child].append(root / name)
+            elif is_folder and not inside:
+                classes[child] = []
+        return {root / child: files for child, files in sorted(classes.items())}
 
     def _bytes(self, name: str, offset: int, size: int) -> bytes:
         content = os.pread(self._file.fileno(), size, offset)

@@ -17,8 +17,9 @@ from typing import TypeVar
 
 from detnas.data.archives import is_archive, locate, open_archive
 from detnas.errors import MissingFileError, UserError
+from detnas.files import file_sha256
 
-Key = TypeVar("Key", Path, bytes)
+Key = TypeVar("Key", Path, str)
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".webp"})
 
@@ -68,8 +69,8 @@ def _class_folders(root: Path) -> dict[Path, Iterable[Path]]:
 
 
 def _archived_classes(root: str) -> Mapping[Path, Iterable[Path]]:
-    place = locate(root)
-    return open_archive(place.archive).class_folders(place.name)
+    archive, folder = locate(root)
+    return open_archive(archive).class_folders(folder)
 
 
 def check_disjoint(splits: Sequence[Split], by_content: bool = True) -> None:
@@ -128,7 +129,7 @@ def _resolved(split: Split) -> dict[Path, Path]:
     return images
 
 
-def _digests(by_path: Sequence[Mapping[Path, Path]]) -> list[dict[bytes, Path]]:
+def _digests(by_path: Sequence[Mapping[Path, Path]]) -> list[dict[str, Path]]:
     """For each split, the images whose size occurs in another split, by digest of their content."""
     sizes = [{path: path.stat().st_size for path in images} for images in by_path]
     shared: set[int] = set()
@@ -140,15 +141,14 @@ def _digests(by_path: Sequence[Mapping[Path, Path]]) -> list[dict[bytes, Path]]:
     ]
 
 
-def _digest(path: Path) -> bytes:
+def _digest(path: Path) -> str:
     state = path.stat()
     return _digest_of(path, state.st_size, state.st_mtime_ns)
 
 
 @cache  # an experiment checks the same images before each stage
-def _digest_of(path: Path, size: int, modified_ns: int) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+def _digest_of(path: Path, size: int, modified_ns: int) -> str:
+    return file_sha256(path)
 
 
 def _refuse_shared(splits: Sequence[Split], keyed: Sequence[Mapping[Key, Path]]) -> None:

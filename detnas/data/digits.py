@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from detnas.data.backgrounds import Array
+from detnas.data.folders import new_folder
 from detnas.data.scenes import SCENE_SIZE, Picture, PlacedDigit, draw_crop, draw_scene
 from detnas.errors import UserError
-from detnas.files import new_folder
 
 DIGITS = tuple(str(value) for value in range(10))
 CATEGORIES = [{"id": value + 1, "name": name} for value, name in enumerate(DIGITS)]

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from detnas.data.folders import new_folder
 from detnas.errors import UserError
-from detnas.files import new_folder
 
 CATEGORIES = ("RBC", "WBC", "Platelets")
 SPLITS = {"train": "train", "search": "val", "val": "test"}  # ours: theirs

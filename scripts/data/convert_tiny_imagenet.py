@@ -17,8 +17,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from detnas.data.folders import new_folder
 from detnas.errors import UserError
-from detnas.files import new_folder
 
 
 def check_source(source: Path) -> None:
