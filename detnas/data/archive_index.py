@@ -13,7 +13,7 @@ import tarfile
 import time
 import zipfile
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +87,11 @@ class ArchiveIndex:
         return bisect_left(range(len(self.members)), name, start, key=self._name)
 
 
+def clean_name(name: str) -> str:
+    """A name in an archive without outer slashes and without "." and ".." components."""
+    return posixpath.normpath(f"/{name}").lstrip("/")
+
+
 def scan_zip(path: Path) -> ArchiveIndex:
     """Read the central directory of a zip.
 
@@ -98,7 +103,8 @@ def scan_zip(path: Path) -> ArchiveIndex:
     try:
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
-                _refuse_unreadable(path, info)
+                if fault := _zip_fault(info):
+                    raise UserError(f"{path}: {info.filename} is {fault}")
                 deflated = info.compress_type == zipfile.ZIP_DEFLATED
                 member = (info.header_offset, info.file_size, info.compress_size, info.CRC)
                 _add(members, info.filename, info.is_dir(), (*member, deflated))
@@ -107,19 +113,15 @@ def scan_zip(path: Path) -> ArchiveIndex:
     return _index(members)
 
 
-def _refuse_unreadable(path: Path, info: zipfile.ZipInfo) -> None:
+def _zip_fault(info: zipfile.ZipInfo) -> str:
+    """Why a member cannot be read in place, and the mend; empty if it can."""
     if info.flag_bits & 1:
-        raise UserError(f"{path}: {info.filename} is encrypted; recreate the archive without")
+        return "encrypted; recreate the archive without"
     if stat.S_ISLNK(info.external_attr >> 16):
-        raise UserError(
-            f"{path}: {info.filename} is a symbolic link; recreate the archive with links "
-            "followed (zip -r without -y)"
-        )
+        return "a symbolic link; recreate the archive with links followed (zip -r without -y)"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise UserError(
-            f"{path}: {info.filename} is compressed by method {info.compress_type}; recreate "
-            "the archive (zip -0 -r)"
-        )
+        return f"compressed by method {info.compress_type}; recreate the archive (zip -0 -r)"
+    return ""
 
 
 def scan_tar(path: Path) -> ArchiveIndex:
@@ -130,13 +132,13 @@ def scan_tar(path: Path) -> ArchiveIndex:
             files.
     """
     members: dict[bytes, Member] = {}
-    progress = _Progress(path)
+    progress = _progress(path)
     try:
         with tarfile.open(path, "r:") as tar:
             while (info := tar.next()) is not None:
                 tar.members.clear()  # type: ignore[attr-defined] # tarfile keeps all headers
                 _add_tar_member(path, members, info)
-                progress.at(info.offset)
+                progress(info.offset)
             end = tar.offset
     except tarfile.TarError as error:
         raise UserError(
@@ -154,7 +156,7 @@ def _add_tar_member(path: Path, members: dict[bytes, Member], info: tarfile.TarI
             f"{path}: {info.name} is a {kind}; recreate the archive (tar --dereference -cf)"
         )
     if info.islnk():
-        linked = members.get(_encoded(_clean(info.linkname)))
+        linked = members.get(_encoded(clean_name(info.linkname)))
         if linked is None:
             raise UserError(
                 f"{path}: {info.name} links to {info.linkname}, which the archive does not hold "
@@ -178,7 +180,7 @@ def _check_end(path: Path, end: int) -> None:
 
 def _add(members: dict[bytes, Member], name: str, is_folder: bool, member: Member) -> None:
     """Add a member; of two with one name the later one counts, as when unpacking."""
-    clean = _clean(name)
+    clean = clean_name(name)
     if clean:
         members[_prefix(clean) if is_folder else _encoded(clean)] = member
 
@@ -190,10 +192,6 @@ def _index(members: Mapping[bytes, Member]) -> ArchiveIndex:
         bounds=np.cumsum([0, *map(len, names)], dtype=np.int64),
         members=np.array([members[name] for name in names], MEMBER),
     )
-
-
-def _clean(name: str) -> str:
-    return posixpath.normpath(f"/{name}").lstrip("/")
 
 
 def _prefix(folder: str) -> bytes:
@@ -208,23 +206,22 @@ def _decoded(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-class _Progress:
+def _progress(path: Path) -> Callable[[int], None]:
     """Prints from time to time how much of a file has been read."""
+    size, start = path.stat().st_size, time.monotonic()
+    due = start + PROGRESS_SECONDS
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._size = path.stat().st_size
-        self._start = time.monotonic()
-        self._due = self._start + PROGRESS_SECONDS
-
-    def at(self, offset: int) -> None:
+    def at(offset: int) -> None:
+        nonlocal due
         now = time.monotonic()
-        if now < self._due or not offset:
+        if now < due or not offset:
             return
-        self._due = now + PROGRESS_SECONDS
-        left = (now - self._start) * (self._size - offset) / offset
+        due = now + PROGRESS_SECONDS
+        left = (now - start) * (size - offset) / offset
         print(
-            f"    index of {self._path}  {offset / self._size:.0%}  {left:.0f} s left",
+            f"    index of {path}  {offset / size:.0%}  {left:.0f} s left",
             file=sys.stderr,
             flush=True,
         )
+
+    return at

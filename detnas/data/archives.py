@@ -10,71 +10,52 @@ Every read passes its own position, so threads and forked workers can share one 
 
 import hashlib
 import os
-import posixpath
 import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
-from detnas.data.archive_index import ArchiveIndex, scan_tar, scan_zip
+from detnas.data.archive_index import ArchiveIndex, clean_name, scan_tar, scan_zip
 from detnas.errors import MissingFileError, UserError
 from detnas.files import replacing
 
 SCHEMES = ("zip", "tar")
 
 _INDEX_VERSION = 1
-_ADDRESS = re.compile(r"(zip|tar)://(.*)", re.DOTALL)
-_ARCHIVE = {
-    scheme: re.compile(rf"(.+?\.{scheme})(?:/(.*))?", re.DOTALL | re.IGNORECASE)
-    for scheme in SCHEMES
-}
-_COMPRESSED_TAR = re.compile(r"\.(tar\.\w+|tgz|tbz2?|txz|tzst)(?=/|$)", re.IGNORECASE)
+_ADDRESS = re.compile(r"(zip|tar)://(.+?\.(?i:\1))(?:/(.*))?", re.DOTALL)
+_COMPRESSED_TAR = re.compile(r"tar://.*\.(tar\.\w+|tgz|tbz2?|txz|tzst)(/|$)", re.IGNORECASE)
 _COMPRESSED_STARTS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature; lengths of the name and of the extra field
 
 
-class Place(NamedTuple):
-    """An archive and a name in it, without outer slashes; an empty name is the archive's root."""
-
-    archive: Path
-    name: str
-
-    @property
-    def path(self) -> Path:
-        """A path as if the archive were a folder: it identifies a member but cannot be opened."""
-        return self.archive / self.name
-
-
 def is_archive(root: Path | str) -> bool:
     """Whether a root is the address of a folder in an archive: "zip://..." or "tar://..."."""
-    return _ADDRESS.match(str(root)) is not None
+    return str(root).startswith(("zip://", "tar://"))
 
 
-def locate(address: str) -> Place:
-    """Parse an address.
+def locate(address: str) -> tuple[Path, str]:
+    """The archive of an address, and the name in it; an empty name is the archive's root.
 
     Raises:
         UserError: it names no archive of its scheme, or a compressed tar.
     """
-    parts = _ADDRESS.fullmatch(address)
-    if parts is None:
+    if found := _ADDRESS.fullmatch(address):
+        return _path(found[2]), clean_name(found[3] or "")
+    if not is_archive(address):
         raise UserError(f"{address} is not an archive address; write zip://data/images.zip/train")
-    scheme, rest = parts.groups()
-    found = _ARCHIVE[scheme].fullmatch(rest)
-    if found is None:
-        if scheme == "tar" and _COMPRESSED_TAR.search(rest):
-            raise UserError(_compressed(rest))
-        raise UserError(
-            f"{address} names no .{scheme} file; write {scheme}://<archive>.{scheme}/<folder>"
-        )
-    inner = posixpath.normpath(f"/{found[2] or ''}").lstrip("/")
-    return Place(_path(found[1]), inner)
+    scheme, rest = address.split("://", 1)
+    if _COMPRESSED_TAR.match(address):
+        raise UserError(_compressed(rest))
+    raise UserError(
+        f"{address} names no .{scheme} file; write {scheme}://<archive>.{scheme}/<folder>"
+    )
 
 
 @lru_cache(maxsize=64)
@@ -83,8 +64,8 @@ def _path(archive: str) -> Path:
 
 
 def local_path(root: Path | str) -> Path:
-    """The path of a folder, or the `Place.path` of a folder in an archive."""
-    return locate(str(root)).path if is_archive(root) else Path(root)
+    """A path as if archives were folders: it identifies a folder but may not be opened."""
+    return Path(*locate(str(root))) if is_archive(root) else Path(root)
 
 
 class Archive:
@@ -123,28 +104,27 @@ class Archive:
         return content
 
     def class_folders(self, folder: str) -> dict[Path, list[Path]]:
-        """All files below each subfolder of a folder, as paths like `Place.path`, sorted.
+        """All files below each subfolder of a folder, as `local_path` has them.
 
         Raises:
             MissingFileError: the archive has no such folder.
         """
         if not self.index.is_folder(folder):
-            top = sorted(name for name, is_folder in self.index.walk() if is_folder)
-            listed = ", ".join(map(repr, top[:5])) + (", ..." if len(top) > 5 else "")
+            top = sorted(repr(name) for name, is_folder in self.index.walk() if is_folder)
+            listed = ", ".join(top[:5]) + (", ..." if len(top) > 5 else "")
             raise MissingFileError(
                 f"archive {self.path} holds no folder {folder!r}; its folders are "
                 f"{listed or 'none'}: correct `data_root`"
             )
         root = self.path / folder
-        return {
-            root / child: [
-                root / child / name
-                for name, is_folder in self.index.walk(posixpath.join(folder, child), True)
-                if not is_folder
-            ]
-            for child, in_folder in sorted(self.index.walk(folder))
-            if in_folder
-        }
+        classes: dict[str, list[Path]] = {}
+        for name, is_folder in self.index.walk(folder, recursive=True):
+            child, inside, _ = name.partition("/")
+            if not is_folder and inside:
+                classes[child].append(root / name)
+            elif is_folder and not inside:
+                classes[child] = []
+        return {root / child: files for child, files in sorted(classes.items())}
 
     def _bytes(self, name: str, offset: int, size: int) -> bytes:
         content = os.pread(self._file.fileno(), size, offset)
@@ -175,12 +155,10 @@ def _open(path: Path, size: int, modified_ns: int) -> Archive:
     if path.is_dir():
         raise UserError(f"{path} is a folder; write its path without zip:// or tar://")
     stamp = (_INDEX_VERSION, size, modified_ns)
-    for file in _index_files(path):
-        index = _load_index(file, stamp)
-        if index is not None:
-            return Archive(path, index)
-    index = _scan(path)
-    _save_index(path, index, stamp)
+    index = next(filter(None, (_load_index(file, stamp) for file in _index_files(path))), None)
+    if index is None:
+        index = _scan(path)
+        _save_index(path, index, stamp)
     return Archive(path, index)
 
 
@@ -222,17 +200,13 @@ def _load_index(file: Path, stamp: tuple[int, ...]) -> ArchiveIndex | None:
 
 def _save_index(archive: Path, index: ArchiveIndex, stamp: tuple[int, ...]) -> None:
     """Save the index in the first place that can be written; without it, the next start is slow."""
-    names = np.frombuffer(index.names, np.uint8)
+    content: dict[str, Any] = {
+        "stamp": np.array(stamp, np.int64),
+        "names": np.frombuffer(index.names, np.uint8),
+        "bounds": index.bounds,
+        "members": index.members,
+    }
     for file in _index_files(archive):
-        try:
-            with replacing(file) as temporary:
-                np.savez(
-                    temporary,
-                    stamp=np.array(stamp, np.int64),
-                    names=names,
-                    bounds=index.bounds,
-                    members=index.members,
-                )
+        with suppress(OSError), replacing(file) as temporary:
+            np.savez(temporary, **content)
             return
-        except OSError:
-            continue

@@ -4,8 +4,6 @@ A background is a pattern in [0, 1] that blends two colours. Their luminance dif
 a digit of another luminance stands out everywhere. Colours are float RGB in [0, 1].
 """
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 from numpy.random import Generator
@@ -94,16 +92,7 @@ def _cells(rng: Generator, size: int) -> Array:
     return (distance / distance.max()).astype(np.float32)
 
 
-PATTERNS: tuple[Callable[[Generator, int], Array], ...] = (
-    _linear,
-    _radial,
-    _clouds,
-    _weave,
-    _stripes,
-    _checks,
-    _blobs,
-    _cells,
-)
+PATTERNS = (_linear, _radial, _clouds, _weave, _stripes, _checks, _blobs, _cells)
 
 
 def draw_background(rng: Generator, size: int) -> Array:

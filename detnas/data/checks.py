@@ -1,4 +1,6 @@
-"""Checks of datasets before any work: images exist, classes are known, splits do not overlap.
+"""Checks of datasets before any work: class folders have images, and splits do not overlap.
+
+`detnas.data.coco` and `detnas.data.voc` check annotation files.
 
 A search on training images, or a test on images of the search split, gives good scores that mean
 nothing. Images are compared by path and by content, never by id: every annotation file has its own
@@ -14,10 +16,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from detnas.data.archives import is_archive, locate, open_archive
-from detnas.data.coco import read_coco
 from detnas.errors import MissingFileError, UserError
+from detnas.files import file_sha256
 
-Key = TypeVar("Key", Path, bytes)
+Key = TypeVar("Key", Path, str)
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".webp"})
 
@@ -32,23 +34,6 @@ class Split:
 
     name: str
     images: tuple[Path, ...]
-
-
-def coco_split(name: str, ann_file: Path, image_root: Path) -> Split:
-    """The images of an annotation file, under `image_root`.
-
-    Raises:
-        MissingFileError: an image does not exist.
-        UserError: as `read_coco`.
-    """
-    images = tuple(image_root / file_name for file_name in read_coco(ann_file).file_names)
-    missing = [image for image in images if not image.is_file()]
-    if missing:
-        raise MissingFileError(
-            f"{ann_file} names {len(missing)} of {len(images)} images that do not exist, "
-            f"the first {missing[0]}; correct `data_prefix` or add the images"
-        )
-    return Split(name, images)
 
 
 def folder_split(name: str, root: Path | str) -> Split:
@@ -84,33 +69,8 @@ def _class_folders(root: Path) -> dict[Path, Iterable[Path]]:
 
 
 def _archived_classes(root: str) -> Mapping[Path, Iterable[Path]]:
-    place = locate(root)
-    return open_archive(place.archive).class_folders(place.name)
-
-
-def check_categories(expected: Sequence[str], ann_file: Path) -> None:
-    """Check the classes of a dataset's metainfo against those of its annotation file.
-
-    OpenMMLab silently drops a class that the file lacks, and shifts the labels after it.
-
-    Raises:
-        UserError: the file lacks a class, or has the classes in another order.
-    """
-    if isinstance(expected, str):
-        raise UserError(f"classes is the string {expected!r}; write a tuple: ({expected!r},)")
-    present = read_coco(ann_file).categories
-    unknown = [name for name in expected if name not in present]
-    if unknown:
-        raise UserError(
-            f"{ann_file} has no category {quoted(unknown)}; it has {quoted(present)}: "
-            "correct `metainfo.classes`"
-        )
-    ordered = [name for name in present if name in expected]
-    if ordered != list(expected):
-        raise UserError(
-            f"`metainfo.classes` lists {quoted(expected)}, but {ann_file} has {quoted(ordered)}: "
-            "OpenMMLab numbers classes in the file's order; list them in that order"
-        )
+    archive, folder = locate(root)
+    return open_archive(archive).class_folders(folder)
 
 
 def check_disjoint(splits: Sequence[Split], by_content: bool = True) -> None:
@@ -138,9 +98,25 @@ def sizes_digest(split: Split) -> str:
     return digest.hexdigest()
 
 
+def refuse_missing(ann_file: Path, what: str, files: Sequence[Path], mend: str) -> None:
+    """Raise MissingFileError if some of the files that an annotation file names do not exist."""
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise MissingFileError(
+            f"{ann_file} names {len(missing)} of {len(files)} {what} that do not exist, "
+            f"the first {missing[0]}; {mend}"
+        )
+
+
+def refuse_string(classes: Sequence[str]) -> None:
+    """Raise UserError if a string is given for a sequence of class names."""
+    if isinstance(classes, str):
+        raise UserError(f"classes is the string {classes!r}; write a tuple: ({classes!r},)")
+
+
 def quoted(names: Sequence[str]) -> str:
     """The names in quotes, joined by commas, for messages."""
-    return ", ".join(repr(name) for name in names)
+    return ", ".join(map(repr, names))
 
 
 def _resolved(split: Split) -> dict[Path, Path]:
@@ -153,7 +129,7 @@ def _resolved(split: Split) -> dict[Path, Path]:
     return images
 
 
-def _digests(by_path: Sequence[Mapping[Path, Path]]) -> list[dict[bytes, Path]]:
+def _digests(by_path: Sequence[Mapping[Path, Path]]) -> list[dict[str, Path]]:
     """For each split, the images whose size occurs in another split, by digest of their content."""
     sizes = [{path: path.stat().st_size for path in images} for images in by_path]
     shared: set[int] = set()
@@ -165,15 +141,14 @@ def _digests(by_path: Sequence[Mapping[Path, Path]]) -> list[dict[bytes, Path]]:
     ]
 
 
-def _digest(path: Path) -> bytes:
+def _digest(path: Path) -> str:
     state = path.stat()
     return _digest_of(path, state.st_size, state.st_mtime_ns)
 
 
 @cache  # an experiment checks the same images before each stage
-def _digest_of(path: Path, size: int, modified_ns: int) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+def _digest_of(path: Path, size: int, modified_ns: int) -> str:
+    return file_sha256(path)
 
 
 def _refuse_shared(splits: Sequence[Split], keyed: Sequence[Mapping[Key, Path]]) -> None:

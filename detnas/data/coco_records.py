@@ -7,10 +7,9 @@ are never decoded.
 
 import codecs
 import json
-import re
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -21,19 +20,21 @@ Id = int | float | str
 ABSENT = Raw(b"")
 
 _CHUNK = 1 << 20
-_MEND = "`ann_file` must be a COCO annotation file with images, annotations and categories"
 _SECTIONS = ("images", "annotations", "categories")
+_MEND = "`ann_file` must be a COCO annotation file with images, annotations and categories"
+_MISSING: list[Raw] = []
 
 
-Section = Annotated[list[Raw], msgspec.Meta(min_length=1)]
+def _section() -> Any:
+    return msgspec.field(default_factory=lambda: _MISSING)
 
 
 class CocoRecords(msgspec.Struct, frozen=True):
     """The undecoded sections of an annotation file; `info` and `licenses` may be ABSENT."""
 
-    images: Section
-    annotations: Section
-    categories: Section
+    images: list[Raw] = _section()
+    annotations: list[Raw] = _section()
+    categories: list[Raw] = _section()
     info: Raw = ABSENT
     licenses: Raw = ABSENT
 
@@ -61,8 +62,13 @@ class AnnotationRecord(msgspec.Struct, frozen=True):
     iscrowd: Any = 0
 
 
+class NumberedAnnotation(AnnotationRecord, frozen=True, kw_only=True):
+    """An annotation that must have an id."""
+
+    id: Id
+
+
 Record = TypeVar("Record", bound=msgspec.Struct)
-Annotation = TypeVar("Annotation", bound=AnnotationRecord)
 
 
 def load_records(ann_file: Path, allow_nan: bool = False) -> CocoRecords:
@@ -79,27 +85,18 @@ def load_records(ann_file: Path, allow_nan: bool = False) -> CocoRecords:
     data = ann_file.read_bytes()
     try:
         _check_utf8(data)
-        try:
-            return msgspec.json.decode(data, type=CocoRecords)
-        except msgspec.ValidationError:
-            raise
-        except msgspec.DecodeError:
-            if not allow_nan or (b"NaN" not in data and b"Infinity" not in data):
-                raise
-            return msgspec.json.decode(msgspec.json.encode(json.loads(data)), type=CocoRecords)
+        content = _decode(data, allow_nan)
     except msgspec.ValidationError as error:
-        raise UserError(f"{ann_file}{_section_fault(str(error))}; {_MEND}") from error
+        section = next((name for name in _SECTIONS if f"`$.{name}`" in str(error)), None)
+        fault = f": {section!r} is not a list" if section else f" is not a JSON object ({error})"
+        raise UserError(f"{ann_file}{fault}; {_MEND}") from error
     except ValueError as error:
         raise UserError(f"{ann_file} is not JSON ({error}); {_MEND}") from error
-
-
-def _section_fault(error: str) -> str:
-    """What msgspec's message says about a section of the file."""
-    match = re.search(rf"`(?:\$\.)?({'|'.join(_SECTIONS)})`", error)
-    if match is None:
-        return f" is not a JSON object ({error})"
-    missing, empty = "missing required" in error, "length" in error
-    return f": {match[1]!r} is {'missing' if missing else 'empty' if empty else 'not a list'}"
+    for section in _SECTIONS:
+        if not (records := getattr(content, section)):
+            fault = "is missing" if records is _MISSING else "is empty"
+            raise UserError(f"{ann_file}: {section!r} {fault}; {_MEND}")
+    return content
 
 
 def _check_utf8(data: bytes) -> None:
@@ -112,6 +109,17 @@ def _check_utf8(data: bytes) -> None:
             decoder.decode(data[start : start + _CHUNK])
         except UnicodeDecodeError as error:
             raise UserError(f"invalid UTF-8 around byte {start + error.start}") from error
+
+
+def _decode(data: bytes, allow_nan: bool) -> CocoRecords:
+    try:
+        return msgspec.json.decode(data, type=CocoRecords)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        if not allow_nan or (b"NaN" not in data and b"Infinity" not in data):
+            raise
+    return msgspec.json.decode(msgspec.json.encode(json.loads(data)), type=CocoRecords)
 
 
 def decoded(
@@ -143,38 +151,3 @@ def _fault(record: Raw, kind: type[msgspec.Struct], error: msgspec.DecodeError) 
         box = " ".join(bytes(present["bbox"]).decode().split())
         return f"has bbox {box}, which is not four finite numbers; correct or remove it"
     return f"is invalid ({error}); correct it"
-
-
-def unique_ids(ann_file: Path, section: str, records: Iterable[Any]) -> dict[Id, int]:
-    """Position of each record by its `id`; UserError if an id occurs twice."""
-    positions: dict[Id, int] = {}
-    for index, record in enumerate(records):
-        if record.id in positions:
-            raise UserError(
-                f"{ann_file}: id {record.id} occurs twice in {section!r}; renumber them"
-            )
-        positions[record.id] = index
-    return positions
-
-
-def decoded_annotations(
-    ann_file: Path,
-    records: Sequence[Raw],
-    kind: type[Annotation],
-    image_ids: Container[Id],
-    category_ids: Container[Id],
-) -> Iterator[Annotation]:
-    """Decode annotations as `decoded` does, and check that their images and categories exist.
-
-    Raises:
-        UserError: as `decoded`, or an annotation refers to an unknown image or category.
-    """
-    for index, annotation in enumerate(decoded(ann_file, "annotations", records, kind)):
-        fault = ""
-        if annotation.image_id not in image_ids:
-            fault = f"has image_id {annotation.image_id}, which is not in 'images'"
-        elif annotation.category_id not in category_ids:
-            fault = f"has category_id {annotation.category_id}, which is not in 'categories'"
-        if fault:
-            raise UserError(f"{ann_file}: annotations[{index}] {fault}; correct or remove it")
-        yield annotation

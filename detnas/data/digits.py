@@ -15,6 +15,7 @@ file to the next, so `trainsearch` is train and search joined.
 
 import json
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,10 @@ def write_digits(root: Path, seed: int = 0, counts: DigitCounts = DEFAULT_COUNTS
     Raises:
         UserError: a count is below 1 (10 for crops: one of each digit), or root has other content.
     """
-    _check_counts(counts)
+    for name, number in asdict(counts).items():
+        least = 10 if name.endswith("crops") else 1
+        if number < least:
+            raise UserError(f"{name} is {number}; it must be at least {least}")
     manifest = {**_FORMAT, "seed": seed, "counts": asdict(counts)}
     if _is_written(root, manifest):
         return
@@ -101,13 +105,6 @@ def write_digits(root: Path, seed: int = 0, counts: DigitCounts = DEFAULT_COUNTS
         scenes = (counts.train_scenes, counts.search_scenes, counts.val_scenes)
         _write_detection(folder / "detection", digits, dict(zip(SPLITS, scenes, strict=True)), seed)
         _write_json(folder / "manifest.json", manifest)
-
-
-def _check_counts(counts: DigitCounts) -> None:
-    for name, count in asdict(counts).items():
-        least = 10 if name.endswith("crops") else 1
-        if count < least:
-            raise UserError(f"{name} is {count}; it must be at least {least}")
 
 
 def _is_written(root: Path, manifest: dict[str, Any]) -> bool:
@@ -144,29 +141,30 @@ def _write_detection(
 ) -> None:
     """Write the scenes of every split and the four annotation files."""
     (folder / "annotations").mkdir(parents=True)
-    records: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
-    image_id = annotation_id = 1
-    for split in SPLITS:
+    images: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+    annotations: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+    image_ids, annotation_ids = count(1), count(1)
+    for split, part in digits.items():
         (folder / "images" / split).mkdir(parents=True)
-        images, annotations = [], []
         for index in range(numbers[split]):
-            part = digits[split]
             scene = draw_scene(_stream(seed, split, index), part.images, part.values)
-            name = f"{split}/{index:05d}.jpg"
+            name, image_id = f"{split}/{index:05d}.jpg", next(image_ids)
             _write_picture(folder / "images" / name, scene.picture)
             size = {"width": SCENE_SIZE, "height": SCENE_SIZE}
-            images.append({"id": image_id, "file_name": name, **size})
-            for digit in scene.digits:
-                annotations.append(_annotation(digit, annotation_id, image_id))
-                annotation_id += 1
-            image_id += 1
-        records[split] = images, annotations
-    train, search = records["train"], records["search"]
-    records["trainsearch"] = train[0] + search[0], train[1] + search[1]
-    for split, (images, annotations) in records.items():
-        content = {"images": images, "annotations": annotations, "categories": CATEGORIES}
-        info = {"description": f"DetNAS demo digits, {split}"}
-        _write_json(folder / "annotations" / f"instances_{split}.json", {"info": info, **content})
+            images[split].append({"id": image_id, "file_name": name, **size})
+            annotations[split] += [
+                _annotation(digit, next(annotation_ids), image_id) for digit in scene.digits
+            ]
+    for records in (images, annotations):
+        records["trainsearch"] = records["train"] + records["search"]
+    for split in images:
+        content = {
+            "info": {"description": f"DetNAS demo digits, {split}"},
+            "images": images[split],
+            "annotations": annotations[split],
+            "categories": CATEGORIES,
+        }
+        _write_json(folder / "annotations" / f"instances_{split}.json", content)
 
 
 def _annotation(digit: PlacedDigit, annotation_id: int, image_id: int) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from detnas.data.backgrounds import LUMA, Array, colour_of, draw_background
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+Box = tuple[int, int, int, int]  # x, y, width, height in pixels
 
 CROP_SIZE = 48
 CROP_HEIGHTS = (24.0, 42.0)
@@ -39,8 +40,8 @@ class PlacedDigit:
     mask: Mask
 
     @property
-    def box(self) -> tuple[int, int, int, int]:
-        """The tight box of the visible ink: x, y, width, height in pixels."""
+    def box(self) -> Box:
+        """The tight box of the visible ink."""
         rows, columns = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
         x, y = int(columns[0]), int(rows[0])
         return x, y, int(columns[-1]) - x + 1, int(rows[-1]) - y + 1
@@ -108,16 +109,14 @@ def draw_crop(rng: Generator, digit: Array) -> Picture:
     return _to_picture(canvas)
 
 
-def _cover(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
-    """The share of the smaller of two boxes (x, y, width, height) that the other covers."""
+def _cover(a: Box, b: Box) -> float:
+    """The share of the smaller of two boxes that the other covers."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     return max(width, 0) * max(height, 0) / min(a[2] * a[3], b[2] * b[3])
 
 
-def _place(
-    rng: Generator, digit: Array, height: float, taken: list[tuple[int, int, int, int]]
-) -> tuple[Array, int, int]:
+def _place(rng: Generator, digit: Array, height: float, taken: list[Box]) -> tuple[Array, int, int]:
     """A glyph and a free position for it; the glyph is made smaller until it fits."""
     turn = rng.uniform(-MAX_TURN, MAX_TURN)
     while True:
@@ -148,7 +147,7 @@ def draw_scene(rng: Generator, digits: Array, values: NDArray[np.int64]) -> Scen
 
     canvas = draw_background(rng, SCENE_SIZE)
     owner = np.full((SCENE_SIZE, SCENE_SIZE), -1)
-    taken: list[tuple[int, int, int, int]] = []
+    taken: list[Box] = []
     for order, (index, height) in enumerate(zip(chosen, heights, strict=True)):
         glyph, x, y = _place(rng, digits[index], float(height), taken)
         rows, columns = glyph.shape

@@ -5,13 +5,13 @@ Annotations/ID.xml and JPEGImages/ID.jpg.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from detnas.data.checks import Split, quoted
+from detnas.data.checks import Split, quoted, refuse_missing, refuse_string
 from detnas.errors import MissingFileError, UserError
 
 IMAGES, ANNOTATIONS = "JPEGImages", "Annotations"
@@ -64,37 +64,27 @@ def _line_fault(line: str) -> str:
     )
 
 
-def voc_split(
-    name: str,
-    ann_file: Path,
-    root: Path,
-    img_subdir: str = IMAGES,
-    ann_subdir: str = ANNOTATIONS,
-) -> Split:
-    """The images of a list, under `root`: `data_root` joined with `sub_data_root`.
+def checked_voc_list(ann_file: Path, root: Path) -> tuple[str, ...]:
+    """The image ids of a list, as `read_voc_list`; their images and XML files exist under `root`.
 
     Raises:
         MissingFileError: an image or its XML file does not exist.
         UserError: as `read_voc_list`.
     """
     ids = read_voc_list(ann_file)
-    images = tuple(root / img_subdir / f"{image_id}.jpg" for image_id in ids)
-    _refuse_missing(ann_file, "images", images)
-    _refuse_missing(ann_file, "annotations", _xml_files(root / ann_subdir, ids))
-    return Split(name, images)
+    for what, folder, suffix in (("images", IMAGES, "jpg"), ("annotations", ANNOTATIONS, "xml")):
+        files = [root / folder / f"{image_id}.{suffix}" for image_id in ids]
+        refuse_missing(ann_file, what, files, "correct the list or add them")
+    return ids
 
 
-def _xml_files(folder: Path, ids: Sequence[str]) -> list[Path]:
-    return [folder / f"{image_id}.xml" for image_id in ids]
+def voc_split(name: str, ann_file: Path, root: Path) -> Split:
+    """The images of a list, under `root`: `data_root` joined with `sub_data_root`.
 
-
-def _refuse_missing(ann_file: Path, what: str, files: Sequence[Path]) -> None:
-    missing = [file for file in files if not file.is_file()]
-    if missing:
-        raise MissingFileError(
-            f"{ann_file} names {len(missing)} of {len(files)} {what} that do not exist, "
-            f"the first {missing[0]}; correct the list or add them"
-        )
+    Errors as `checked_voc_list`.
+    """
+    ids = checked_voc_list(ann_file, root)
+    return Split(name, tuple(root / IMAGES / f"{image_id}.jpg" for image_id in ids))
 
 
 def read_voc_objects(xml: Path) -> tuple[VocObject, ...]:
@@ -135,29 +125,20 @@ def _is_finite(text: str | None) -> bool:
         return False
 
 
-def read_voc_annotations(
-    ids: Sequence[str], root: Path, ann_subdir: str = ANNOTATIONS
-) -> Iterator[tuple[Path, tuple[VocObject, ...]]]:
-    """Yield the XML file of each image id and its objects; errors as `read_voc_objects`."""
-    for xml in _xml_files(root / ann_subdir, ids):
-        yield xml, read_voc_objects(xml)
-
-
-def voc_classes(ann_file: Path, root: Path, ann_subdir: str = ANNOTATIONS) -> dict[str, Path]:
+def voc_classes(ann_file: Path, root: Path) -> dict[str, Path]:
     """The classes in the images of a list, each with the first XML file that has it.
 
     Errors as `read_voc_list` and `read_voc_objects`.
     """
     first: dict[str, Path] = {}
-    for xml, objects in read_voc_annotations(read_voc_list(ann_file), root, ann_subdir):
-        for item in objects:
+    for image_id in read_voc_list(ann_file):
+        xml = root / ANNOTATIONS / f"{image_id}.xml"
+        for item in read_voc_objects(xml):
             first.setdefault(item.name, xml)
     return first
 
 
-def check_voc_classes(
-    expected: Sequence[str], ann_file: Path, root: Path, ann_subdir: str = ANNOTATIONS
-) -> None:
+def check_voc_classes(expected: Sequence[str], ann_file: Path, root: Path) -> None:
     """Check that all objects in the images of a list have an expected class.
 
     OpenMMLab silently drops objects of other classes. An expected class may have no objects.
@@ -165,9 +146,8 @@ def check_voc_classes(
     Raises:
         UserError: an object has another class.
     """
-    if isinstance(expected, str):
-        raise UserError(f"classes is the string {expected!r}; write a tuple: ({expected!r},)")
-    present = voc_classes(ann_file, root, ann_subdir)
+    refuse_string(expected)
+    present = voc_classes(ann_file, root)
     unknown = [name for name in present if name not in expected]
     if unknown:
         raise UserError(

@@ -82,9 +82,5 @@ class ArchiveBackend(BaseStorageBackend):
         if not index.is_folder(folder):
             raise MissingFileError(f"archive {archive} holds no folder {folder!r}")
         for name, is_folder in index.walk(folder, recursive):
-            if is_folder:
-                wanted = list_dir
-            else:
-                wanted = list_file and (suffix is None or name.endswith(suffix))
-            if wanted:
+            if list_dir if is_folder else list_file and name.endswith(suffix or ""):
                 yield name

@@ -17,7 +17,9 @@ import argparse
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -32,16 +34,7 @@ LICENSE = {
     "name": "MIT",
     "url": "https://github.com/Shenggan/BCCD_Dataset/blob/master/LICENSE",
 }
-
-
-@dataclass(frozen=True)
-class ImageLabels:
-    """The annotation of an image: file name, size in pixels, boxes (category, x, y, w, h)."""
-
-    file_name: str
-    width: int
-    height: int
-    boxes: tuple[tuple[str, float, float, float, float], ...]
+Box = tuple[str, float, float, float, float]  # category, x, y, width, height in pixels
 
 
 @dataclass
@@ -77,16 +70,15 @@ def check_source(source: Path) -> Path:
     return root
 
 
-def read_labels(root: Path, stem: str) -> ImageLabels:
-    """Read the XML of an image; UserError if it is missing, not VOC, or has another category."""
+def read_labels(root: Path, stem: str) -> tuple[dict[str, int], list[Box]]:
+    """The size and the boxes of an image; UserError if its XML is missing, invalid or not BCCD."""
     path = root / "Annotations" / f"{stem}.xml"
     try:
         tree = ElementTree.parse(path).getroot()
-        boxes = tuple(_read_box(node) for node in tree.iter("object"))
-        width, height = (int(_text(tree, f"size/{side}")) for side in ("width", "height"))
+        size = {side: int(_text(tree, f"size/{side}")) for side in ("width", "height")}
+        return size, [_read_box(node) for node in tree.iter("object")]
     except (OSError, ElementTree.ParseError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}); download SOURCE again") from error
-    return ImageLabels(f"{stem}.jpg", width, height, boxes)
 
 
 def _text(node: ElementTree.Element, path: str) -> str:
@@ -96,7 +88,7 @@ def _text(node: ElementTree.Element, path: str) -> str:
     return text
 
 
-def _read_box(node: ElementTree.Element) -> tuple[str, float, float, float, float]:
+def _read_box(node: ElementTree.Element) -> Box:
     name = _text(node, "name")
     if name not in CATEGORIES:
         raise ValueError(f"category {name!r} is not one of {', '.join(CATEGORIES)}")
@@ -106,27 +98,18 @@ def _read_box(node: ElementTree.Element) -> tuple[str, float, float, float, floa
     return name, left, top, right - left, bottom - top
 
 
-def add_image(records: Records, labels: ImageLabels, image_id: int, first_id: int) -> int:
-    """Append an image and its boxes, with ids from `first_id`; return how many boxes were added."""
-    size = {"width": labels.width, "height": labels.height}
-    records.images.append({"id": image_id, "file_name": labels.file_name, **size, "license": 1})
-    added = 0
-    for name, x, y, width, height in labels.boxes:
+def box_records(file_name: str, boxes: list[Box]) -> Iterator[dict[str, Any]]:
+    """The COCO records of an image's boxes, without ids; boxes without an area are dropped."""
+    for name, x, y, width, height in boxes:
         if width <= 0 or height <= 0:
-            print(f"dropped a box without area ({name}) in {labels.file_name}")
+            print(f"dropped a box without area ({name}) in {file_name}")
             continue
-        records.annotations.append(
-            {
-                "id": first_id + added,
-                "image_id": image_id,
-                "category_id": CATEGORIES.index(name) + 1,
-                "bbox": [x, y, width, height],
-                "area": width * height,
-                "iscrowd": 0,
-            }
-        )
-        added += 1
-    return added
+        yield {
+            "category_id": CATEGORIES.index(name) + 1,
+            "bbox": [x, y, width, height],
+            "area": width * height,
+            "iscrowd": 0,
+        }
 
 
 def convert(source: Path, dest: Path) -> None:
@@ -136,17 +119,21 @@ def convert(source: Path, dest: Path) -> None:
         (folder / "images").mkdir()
         (folder / "annotations").mkdir()
         splits = {name: Records() for name in SPLITS}
-        image_id = box_id = 1
+        image_ids, box_ids = count(1), count(1)
         for name, theirs in SPLITS.items():
             stems = (root / "ImageSets" / "Main" / f"{theirs}.txt").read_text().split()
             for stem in sorted(stems):
-                labels = read_labels(root, stem)
-                image = root / "JPEGImages" / labels.file_name
+                size, boxes = read_labels(root, stem)
+                image = root / "JPEGImages" / f"{stem}.jpg"
                 if not image.is_file():
                     raise UserError(f"{image} does not exist; download SOURCE again")
-                shutil.copyfile(image, folder / "images" / labels.file_name)
-                box_id += add_image(splits[name], labels, image_id, box_id)
-                image_id += 1
+                shutil.copyfile(image, folder / "images" / image.name)
+                ids = {"id": next(image_ids), "file_name": image.name}
+                splits[name].images.append({**ids, **size, "license": 1})
+                splits[name].annotations += [
+                    {"id": next(box_ids), "image_id": ids["id"], **record}
+                    for record in box_records(image.name, boxes)
+                ]
         splits["trainsearch"] = splits["train"] + splits["search"]
         for name, records in splits.items():
             path = folder / "annotations" / f"instances_{name}.json"

@@ -1,39 +1,132 @@
-"""Reads and checks the COCO annotation files of a split as one set of images."""
+"""Reads COCO annotation files as one set of images, and writes parts of it.
+
+Records are copied byte for byte, whatever their keys. If ids of several files collide, or a prefix
+is given, the values of `id`, `image_id` and `file_name` are replaced; other values keep their
+bytes.
+"""
 
 import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain, compress
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
+from msgspec import Raw
 
-from detnas.data.coco_records import (
-    AnnotationRecord,
-    CategoryRecord,
-    CocoRecords,
-    Id,
-    ImageRecord,
-    decoded,
-    decoded_annotations,
-    load_records,
-    unique_ids,
-)
-from detnas.data.split.coco_set import CocoSet, CocoSource
-from detnas.data.split.report import BOX, Boxes
+from detnas.data.boxes import Boxes, Mask
+from detnas.data.coco import read_coco_file
+from detnas.data.coco_records import ABSENT, CocoRecords, Id
 from detnas.errors import UserError
 
-
-class _NumberedAnnotation(AnnotationRecord, frozen=True, kw_only=True):
-    id: Id
+GROUP = "instances"
 
 
-@dataclass
-class _Seen:
-    """Ids in the files read so far, and the file that lists each image name."""
+@dataclass(frozen=True)
+class CocoSource:
+    """One annotation file and the changes to its records.
 
-    image_ids: set[Id] = field(default_factory=set)
-    annotation_ids: set[Id] = field(default_factory=set)
-    file_of_name: dict[str, Path] = field(default_factory=dict)
+    Attributes:
+        records: its undecoded records.
+        file_names: new file names of the images, if they are changed.
+        boxes: its boxes, with images numbered from `start`.
+        start: how many images the files before it have.
+        first_image, first_annotation: the new id of the first image or annotation, if they are
+            renumbered; the following ones count up.
+    """
+
+    records: CocoRecords
+    file_names: tuple[str, ...] | None
+    boxes: Boxes
+    start: int
+    first_image: int | None
+    first_annotation: int | None
+
+    def images(self) -> Iterator[Raw | bytes]:
+        """The records of the images as they are to be written."""
+        for index, record in enumerate(self.records.images):
+            changes: dict[str, Any] = {}
+            if self.first_image is not None:
+                changes["id"] = self.first_image + index
+            if self.file_names:
+                changes["file_name"] = self.file_names[index]
+            yield _changed(record, changes)
+
+    def annotations(self) -> Iterator[Raw | bytes]:
+        """The records of the annotations as they are to be written."""
+        image_of: list[int] = []
+        if self.first_image is not None:
+            image_of = (self.boxes["image"] - self.start + self.first_image).tolist()
+        for index, record in enumerate(self.records.annotations):
+            changes = {}
+            if self.first_annotation is not None:
+                changes["id"] = self.first_annotation + index
+            if image_of:
+                changes["image_id"] = image_of[index]
+            yield _changed(record, changes)
+
+
+def _changed(record: Raw, changes: Mapping[str, Any]) -> Raw | bytes:
+    """The record with some values changed; the other values keep their bytes."""
+    if not changes:
+        return record
+    values = msgspec.json.decode(record, type=dict[str, Raw])
+    return msgspec.json.encode({**values, **changes})
+
+
+@dataclass(frozen=True)
+class CocoSet:
+    """The images of one or several annotation files, in order.
+
+    Attributes:
+        sources: the files.
+        classes: names, in the first file's order.
+        notes: which ids were renumbered, one line each.
+    """
+
+    sources: tuple[CocoSource, ...]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
+    set_aside = "crowd"
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of images in the only group of output files."""
+        return {GROUP: sum(len(source.records.images) for source in self.sources)}
+
+    @property
+    def boxes(self) -> Boxes:
+        """The boxes of all files, with images numbered across files."""
+        return np.concatenate([source.boxes for source in self.sources])
+
+    def content(self, group: str, chosen: Mask) -> Iterator[Raw | bytes]:
+        """Yield the pieces of a file with the chosen images and their annotations."""
+        first = self.sources[0].records
+        yield b"{\n"
+        for key, value in (("info", first.info), ("licenses", first.licenses)):
+            if value != ABSENT:
+                yield b'"%b": %b,\n' % (key.encode(), bytes(value))
+        images = chain.from_iterable(source.images() for source in self.sources)
+        yield from _list("images", compress(images, chosen.tolist()))
+        yield b",\n"
+        annotations = chain.from_iterable(source.annotations() for source in self.sources)
+        yield from _list("annotations", compress(annotations, chosen[self.boxes["image"]].tolist()))
+        yield b",\n"
+        yield from _list("categories", first.categories)
+        yield b"\n}\n"
+
+
+def _list(key: str, records: Iterable[Raw | bytes]) -> Iterator[Raw | bytes]:
+    """A key and its list of records, one per line."""
+    yield b'"%b": [' % key.encode()
+    separator = b"\n"
+    for record in records:
+        yield separator
+        yield record
+        separator = b",\n"
+    yield b"\n]"
 
 
 def read_coco_set(ann_files: Sequence[Path], prefixes: Sequence[str]) -> CocoSet:
@@ -46,74 +139,43 @@ def read_coco_set(ann_files: Sequence[Path], prefixes: Sequence[str]) -> CocoSet
     If ids of a file occur in an earlier file, they are replaced by numbers above all ids in use.
 
     Raises:
-        UserError: as `read_coco`; annotation ids are missing or repeated; the files have different
-            categories; or two images have the same file name.
+        UserError: as `read_coco_file`; the files have different categories; or two images have the
+            same file name.
     """
-    seen = _Seen()
+    image_ids: set[Id] = set()
+    annotation_ids: set[Id] = set()
+    file_of_name: dict[str, Path] = {}
     names: dict[Id, str] = {}
     sources: list[CocoSource] = []
     for ann_file, prefix in zip(ann_files, prefixes, strict=True):
-        records = load_records(ann_file)
-        theirs = _categories(ann_file, records)
-        names = names or theirs
-        _check_same(ann_files[0], names, ann_file, theirs)
-        sources.append(_read_source(ann_file, records, prefix, tuple(names), seen))
-    return CocoSet(
-        tuple(sources),
-        classes=tuple(names.values()),
-        boxes=_joined(sources),
-        renumbered=tuple(_renumbered(ann_files, sources)),
-    )
-
-
-def _categories(ann_file: Path, records: CocoRecords) -> dict[Id, str]:
-    categories = list(decoded(ann_file, "categories", records.categories, CategoryRecord))
-    unique_ids(ann_file, "categories", categories)
-    return {category.id: str(category.name) for category in categories}
+        file = read_coco_file(ann_file, to_copy=True)
+        names = names or file.categories
+        _check_same(ann_files[0], names, ann_file, file.categories)
+        source = CocoSource(
+            file.records,
+            file_names=tuple(prefix + name for name in file.file_names) if prefix else None,
+            boxes=file.boxes,
+            start=len(file_of_name),
+            first_image=_claim_ids(image_ids, file.image_ids.keys()),
+            first_annotation=_claim_ids(annotation_ids, file.annotation_ids),
+        )
+        _add_names(ann_file, source.file_names or file.file_names, file_of_name)
+        source.boxes["image"] += source.start
+        positions = np.array([list(names).index(key) for key in file.categories])
+        source.boxes["category"] = positions[source.boxes["category"]]
+        sources.append(source)
+        del file  # its ids take memory while the next file is read
+    return CocoSet(tuple(sources), tuple(names.values()), tuple(_notes(ann_files, sources)))
 
 
 def _check_same(first: Path, ours: Mapping[Id, str], other: Path, theirs: Mapping[Id, str]) -> None:
     for key in (*ours, *theirs):
         if ours.get(key) != theirs.get(key):
+            here, there = (repr(of[key]) if key in of else "absent" for of in (theirs, ours))
             raise UserError(
-                f"category {key} is {_named(theirs, key)} in {other} and {_named(ours, key)} in "
-                f"{first}; all files must have the same categories"
+                f"category {key} is {here} in {other} and {there} in {first}; all files must have "
+                "the same categories"
             )
-
-
-def _named(names: Mapping[Id, str], key: Id) -> str:
-    return repr(names[key]) if key in names else "absent"
-
-
-def _read_source(
-    ann_file: Path, records: CocoRecords, prefix: str, category_ids: Sequence[Id], seen: _Seen
-) -> CocoSource:
-    """Read one file, and add its ids and file names to `seen`."""
-    images = list(decoded(ann_file, "images", records.images, ImageRecord))
-    image_of = unique_ids(ann_file, "images", images)
-    _add_names(ann_file, (prefix + image.file_name for image in images), seen.file_of_name)
-    category_of = {key: index for index, key in enumerate(category_ids)}
-    annotation_ids: set[Id] = set()
-
-    def rows() -> Iterator[tuple[int, int, bool]]:
-        for annotation in decoded_annotations(
-            ann_file, records.annotations, _NumberedAnnotation, image_of, category_of
-        ):
-            if annotation.id in annotation_ids:
-                raise UserError(
-                    f"{ann_file}: id {annotation.id} occurs twice in 'annotations'; renumber them"
-                )
-            annotation_ids.add(annotation.id)
-            image, category = image_of[annotation.image_id], category_of[annotation.category_id]
-            yield image, category, bool(annotation.iscrowd)
-
-    return CocoSource(
-        records,
-        boxes=np.fromiter(rows(), BOX, count=len(records.annotations)),
-        prefix=prefix,
-        first_image=_claim_ids(seen.image_ids, image_of.keys()),
-        first_annotation=_claim_ids(seen.annotation_ids, annotation_ids),
-    )
 
 
 def _add_names(ann_file: Path, names: Iterable[str], file_of_name: dict[str, Path]) -> None:
@@ -139,16 +201,7 @@ def _claim_ids(used: set[Id], ids: Collection[Id]) -> int | None:
     return first
 
 
-def _joined(sources: Sequence[CocoSource]) -> Boxes:
-    """The boxes of all files, with images numbered across files."""
-    boxes = np.concatenate([source.boxes for source in sources])
-    counts = [len(source.records.images) for source in sources]
-    starts = np.cumsum([0, *counts[:-1]])
-    boxes["image"] += np.repeat(starts, [len(source.boxes) for source in sources])
-    return boxes
-
-
-def _renumbered(ann_files: Sequence[Path], sources: Sequence[CocoSource]) -> Iterator[str]:
+def _notes(ann_files: Sequence[Path], sources: Sequence[CocoSource]) -> Iterator[str]:
     for ann_file, source in zip(ann_files, sources, strict=True):
         for what, first in (("image", source.first_image), ("box", source.first_annotation)):
             if first is not None:

@@ -7,22 +7,24 @@ seed and the number of images, and each part keeps the order of the input, so th
 seed give the same bytes.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-from detnas.data.split.coco import read_coco_set
-from detnas.data.split.coco_set import FILES, CocoSet
-from detnas.data.split.report import Mask, SplitReport, count_classes
-from detnas.data.split.voc import VocSet, read_voc_set, voc_files
+from detnas.data.boxes import Mask, count_classes
+from detnas.data.split.coco import GROUP, CocoSet, read_coco_set
+from detnas.data.split.report import SplitReport
+from detnas.data.split.voc import VocSet, read_voc_set, voc_roots
 from detnas.errors import MissingFileError, UserError
 from detnas.files import replacing
 
+PARTS = ("search", "train", "trainsearch")
+
 # The number of this random stream, seeded by (seed, stream); `detnas.data.digits` has 0 to 5.
 _STREAM = 6
+_BUFFER = 1 << 20
 
 
 def split(
@@ -50,22 +52,27 @@ def split(
     """
     suffix = _suffix(annotations)
     _check_options(suffix, len(annotations), take, seed, prefixes)
-    _check_inputs(annotations)
-    names = tuple(FILES) if suffix == ".json" else voc_files(annotations)
-    outputs = {name: output / name for name in names}
-    _check_outputs(annotations, output, outputs.values())
-    data = _read(suffix, annotations, prefixes)
-    search = draw(data.images, take, seed)
-    with _new_files(outputs) as paths:
-        data.write(search, paths)
+    for path in annotations:
+        if not path.is_file():
+            raise MissingFileError(f"annotation file {path} does not exist; correct its path")
+    roots = voc_roots(annotations) if suffix == ".txt" else {}
+    groups = [root.name for root in roots] or [GROUP]
+    files = [output / f"{group}_{part}{suffix}" for group in groups for part in PARTS]
+    _check_outputs(annotations, output, files)
+    data: CocoSet | VocSet
+    if roots:
+        data = read_voc_set(roots)
+    else:
+        every = prefixes if len(prefixes) > 1 else [*prefixes, ""][:1] * len(annotations)
+        data = read_coco_set(annotations, every)
+    search = draw(sum(data.sizes.values()), take, seed)
+    parts = dict(zip(files, _parts(data.sizes, search), strict=True))
+    _write(data, parts)
+    empty = [file.name for file, (_, chosen) in parts.items() if not chosen.any()]
+    warnings = [f"warning: {name} is empty; leave it out of the config" for name in empty]
+    *classes, total = count_classes(data.classes, data.boxes, search)
     return SplitReport(
-        seed=seed,
-        train_images=data.images - take,
-        search_images=take,
-        classes=count_classes(data.classes, data.boxes, search),
-        set_aside=data.set_aside,
-        files=tuple(outputs.values()),
-        notes=data.notes(search),
+        seed, tuple(classes), total, data.set_aside, tuple(files), (*data.notes, *warnings)
     )
 
 
@@ -108,12 +115,6 @@ def _check_options(suffix: str, files: int, take: int, seed: int, prefixes: Sequ
         )
 
 
-def _check_inputs(annotations: Sequence[Path]) -> None:
-    for path in annotations:
-        if not path.is_file():
-            raise MissingFileError(f"annotation file {path} does not exist; correct its path")
-
-
 def _check_outputs(annotations: Sequence[Path], output: Path, outputs: Iterable[Path]) -> None:
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is not a folder; name another with -o")
@@ -124,28 +125,23 @@ def _check_outputs(annotations: Sequence[Path], output: Path, outputs: Iterable[
             raise UserError(f"{file} exists; remove it or name another folder with -o")
 
 
-def _read(suffix: str, annotations: Sequence[Path], prefixes: Sequence[str]) -> CocoSet | VocSet:
-    if suffix == ".txt":
-        return read_voc_set(annotations)
-    if len(prefixes) < len(annotations):
-        prefixes = [*prefixes, ""][:1] * len(annotations)
-    return read_coco_set(annotations, prefixes)
+def _parts(sizes: Mapping[str, int], search: Mask) -> Iterator[tuple[str, Mask]]:
+    """The group of each file, and which of the group's images it has."""
+    ends = np.cumsum(list(sizes.values()))
+    for group, chosen in zip(sizes, np.split(search, ends[:-1]), strict=True):
+        masks = {"search": chosen, "train": ~chosen, "trainsearch": np.ones_like(chosen)}
+        yield from ((group, masks[part]) for part in PARTS)
 
 
-@contextmanager
-def _new_files(outputs: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
-    """Yield temporary names, and rename the files to `outputs` when all are on the disk.
-
-    If the block raises or the disk is full, no file remains.
-    """
+def _write(data: CocoSet | VocSet, parts: Mapping[Path, tuple[str, Mask]]) -> None:
+    """Write all files under temporary names, then rename them; after an error no file remains."""
     try:
         with ExitStack() as stack:
-            paths = {key: stack.enter_context(replacing(path)) for key, path in outputs.items()}
-            yield paths
-            for path in paths.values():
-                with path.open("rb+") as file:
-                    os.fsync(file.fileno())
+            for path, (group, chosen) in parts.items():
+                temporary = stack.enter_context(replacing(path))
+                with temporary.open("wb", buffering=_BUFFER) as file:
+                    file.writelines(data.content(group, chosen))
     except BaseException:
-        for path in outputs.values():
+        for path in parts:
             path.unlink(missing_ok=True)
         raise

@@ -1,4 +1,4 @@
-"""Reads and checks the PASCAL VOC image lists of a split as one set, and writes its parts.
+"""Reads PASCAL VOC image lists as one set of images, and writes parts of it.
 
 A list is at ROOT/ImageSets/Main/NAME.txt. The output files are named after ROOT, such as VOC2007.
 Lists of the same root are joined.
@@ -11,17 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from detnas.data.split.report import BOX, Boxes, Mask
-from detnas.data.voc import (
-    ANNOTATIONS,
-    VocObject,
-    read_voc_annotations,
-    read_voc_list,
-    voc_split,
-)
+from detnas.data.boxes import BOX, Boxes, Mask
+from detnas.data.voc import ANNOTATIONS, checked_voc_list, read_voc_objects
 from detnas.errors import UserError
-
-_PARTS = ("search", "train", "trainsearch")
 
 
 @dataclass(frozen=True)
@@ -37,45 +29,22 @@ class VocSet:
     years: Mapping[str, tuple[str, ...]]
     classes: tuple[str, ...]
     boxes: Boxes
-    set_aside: str = "difficult"
+    set_aside = "difficult"
+    notes = ()
 
     @property
-    def images(self) -> int:
-        """How many images there are."""
-        return sum(map(len, self.years.values()))
+    def sizes(self) -> dict[str, int]:
+        """Number of images in each group of output files."""
+        return {year: len(ids) for year, ids in self.years.items()}
 
-    def notes(self, search: Mask) -> tuple[str, ...]:
-        """Remarks for the report, one line each."""
-        empty = [name for name, ids in self._parts(search) if not ids]
-        return tuple(f"warning: {name} is empty; leave it out of the config" for name in empty)
-
-    def write(self, search: Mask, paths: Mapping[str, Path]) -> None:
-        """Write all parts.
-
-        Args:
-            search: (images,), which images are in the search part.
-            paths: the path of each name in `voc_files`.
-        """
-        for name, ids in self._parts(search):
-            text = "".join(f"{image_id}\n" for image_id in ids)
-            paths[name].write_text(text, encoding="utf-8")
-
-    def _parts(self, search: Mask) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """The name of every file to write, and its ids."""
-        start = 0
-        for year, ids in self.years.items():
-            mask = search[start : start + len(ids)]
-            start += len(ids)
-            for part, chosen in zip(_PARTS, (mask, ~mask, np.ones_like(mask)), strict=True):
-                yield f"{year}_{part}.txt", tuple(compress(ids, chosen.tolist()))
+    def content(self, year: str, chosen: Mask) -> Iterator[bytes]:
+        """Yield the lines of a list with the chosen images of a year."""
+        for image_id in compress(self.years[year], chosen.tolist()):
+            yield f"{image_id}\n".encode()
 
 
-def voc_files(lists: Sequence[Path]) -> tuple[str, ...]:
-    """Names of the files that a split of these lists writes; UserError for a misplaced list."""
-    return tuple(f"{root.name}_{part}.txt" for root in _by_root(lists) for part in _PARTS)
-
-
-def _by_root(lists: Sequence[Path]) -> dict[Path, list[Path]]:
+def voc_roots(lists: Sequence[Path]) -> dict[Path, list[Path]]:
+    """The lists of each root; UserError for a misplaced list, or for two roots of one name."""
     roots: dict[Path, list[Path]] = {}
     for path in lists:
         parents = path.absolute().parents
@@ -95,38 +64,38 @@ def _by_root(lists: Sequence[Path]) -> dict[Path, list[Path]]:
     return roots
 
 
-def read_voc_set(lists: Sequence[Path]) -> VocSet:
-    """Read one or several lists as one set.
+def read_voc_set(roots: Mapping[Path, Sequence[Path]]) -> VocSet:
+    """Read the lists of each root as one set.
 
     Raises:
-        MissingFileError: a list, an image or an XML file does not exist.
-        UserError: a list is misplaced, an image is in two lists, or an error of `read_voc_list` or
+        MissingFileError: an image or an XML file does not exist.
+        UserError: an image is in two lists of a root, or an error of `read_voc_list` or
             `read_voc_objects`.
     """
-    years: dict[str, tuple[str, ...]] = {}
-    objects: list[tuple[VocObject, ...]] = []
-    for root, of_root in _by_root(lists).items():
-        ids: dict[str, Path] = {}
-        for path in of_root:
-            voc_split("split", path, root)
-            for image_id in read_voc_list(path):
-                if image_id in ids:
-                    raise UserError(
-                        f"{path}: image {image_id} is also in {ids[image_id]}; remove one"
-                    )
-                ids[image_id] = path
-        years[root.name] = tuple(ids)
-        objects += [found for _, found in read_voc_annotations(tuple(ids), root)]
+    years = {root.name: _joined(root, lists) for root, lists in roots.items()}
+    objects = [
+        read_voc_objects(root / ANNOTATIONS / f"{image_id}.xml")
+        for root in roots
+        for image_id in years[root.name]
+    ]
     classes = sorted({item.name for found in objects for item in found})
-    return VocSet(years, tuple(classes), _boxes(objects, classes))
-
-
-def _boxes(objects: Sequence[Sequence[VocObject]], classes: Sequence[str]) -> Boxes:
     position = {name: index for index, name in enumerate(classes)}
+    rows = (
+        (image, position[item.name], item.difficult)
+        for image, found in enumerate(objects)
+        for item in found
+    )
+    return VocSet(years, tuple(classes), np.fromiter(rows, BOX))
 
-    def rows() -> Iterator[tuple[int, int, bool]]:
-        for image, found in enumerate(objects):
-            for item in found:
-                yield image, position[item.name], item.difficult
 
-    return np.fromiter(rows(), BOX)
+def _joined(root: Path, lists: Sequence[Path]) -> tuple[str, ...]:
+    """The image ids of all lists of a root; UserError for an image in two lists."""
+    list_of: dict[str, Path] = {}
+    for path in lists:
+        for image_id in checked_voc_list(path, root):
+            if image_id in list_of:
+                raise UserError(
+                    f"{path}: image {image_id} is also in {list_of[image_id]}; remove one"
+                )
+            list_of[image_id] = path
+    return tuple(list_of)

@@ -9,7 +9,8 @@ from mmengine.registry import DATASETS
 
 from detnas.config import unwrap_dataset
 from detnas.data.archives import is_archive, local_path
-from detnas.data.checks import Split, check_categories, check_disjoint, coco_split, folder_split
+from detnas.data.checks import Split, check_disjoint, folder_split
+from detnas.data.coco import check_categories, coco_split
 from detnas.data.voc import check_voc_classes, voc_split
 from detnas.errors import UserError
 

@@ -85,7 +85,7 @@ def test_classes_and_images_are_those_of_the_folder(make: Make, name: str, tmp_p
     st.sets(
         st.lists(st.text("a0./-b", min_size=1, max_size=2), min_size=1, max_size=3)
         .map("/".join)
-        .map(lambda name: archive_index._clean(name))
+        .map(lambda name: archive_index.clean_name(name))
         .filter(bool),
         max_size=12,
     )

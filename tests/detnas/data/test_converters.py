@@ -7,7 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from detnas.data.checks import check_categories, check_disjoint, coco_split, folder_split
+from detnas.data.checks import check_disjoint, folder_split
+from detnas.data.coco import check_categories, coco_split
 
 SCRIPTS = Path(__file__).parents[3] / "scripts" / "data"
 

@@ -15,7 +15,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from detnas.data.backgrounds import LUMA, PATTERNS, colour_of, draw_background
-from detnas.data.checks import check_disjoint, coco_split, folder_split
+from detnas.data.checks import check_disjoint, folder_split
+from detnas.data.coco import coco_split
 from detnas.data.digits import DIGITS, DigitCounts, source_splits, write_digits
 from detnas.data.scenes import MAX_COVER, SCENE_SIZE, draw_scene, lay_ink
 

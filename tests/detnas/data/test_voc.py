@@ -189,9 +189,9 @@ def test_lists_of_two_years_are_split_together(devkit: Path, tmp_path: Path) -> 
 
     cat, dog = report.classes
     assert (cat.name, dog.name) == ("cat", "dog")
-    assert dog.search.boxes == dog.search.images == 9
-    assert cat.search.boxes == cat.search.ignored == len(ids["VOC2007_search"])
-    assert cat.train.boxes + cat.search.boxes == 12
+    assert dog.boxes.search == dog.images.search == 9
+    assert cat.boxes.search == cat.ignored.search == len(ids["VOC2007_search"])
+    assert sum(cat.boxes) == 12
     assert report.set_aside == "difficult"
 
 
