@@ -20,11 +20,9 @@ from detnas.errors import UserError
 from detnas.evaluation.batch_norm import recalibrate
 from detnas.evaluation.batches import CachedBatches, calibration_loader, scored_loader
 from detnas.evaluation.settings import EvaluatorSettings
-from detnas.models.backbones import MEMORY_FORMATS
+from detnas.models.base import MEMORY_FORMATS
 from detnas.models.checkpoints import load_weights
 from detnas.models.precision import keep_boxes_in_fp32
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def build_model(config: Config, weights: Path | str) -> Any:
@@ -88,8 +86,18 @@ class CandidateEvaluator:
         self._model.to(memory_format=memory_format)
         self._model.backbone.memory_format = memory_format
         with quiet_stdout():
-            self._calibration, self._scored, self._size, self._metrics = self._data(config, seed)
-
+            calibration, self.calibration_images = calibration_loader(
+                config.train_dataloader,
+                config.val_dataloader,
+                settings.calibration_images,
+                settings.calibration_batch_size,
+                seed,
+            )
+            scored = scored_loader(config.val_dataloader, seed)
+            self._metrics = build_metrics(config.val_evaluator, scored.dataset)
+        self._calibration = CachedBatches(calibration, settings.cache_mb)
+        self._scored = CachedBatches(scored, settings.cache_mb)
+        self._size = len(scored.dataset)  # type: ignore[arg-type]
         self.notes: list[str] = []
         if self.calibration_images < settings.calibration_images:
             self.notes.append(
@@ -97,34 +105,13 @@ class CandidateEvaluator:
                 f"batch norm (requested: {settings.calibration_images})"
             )
 
-    def _data(
-        self, config: Config, seed: int
-    ) -> tuple[CachedBatches, CachedBatches, int, Evaluator]:
-        settings = self._settings
-        loader, self.calibration_images = calibration_loader(
-            config.train_dataloader,
-            config.val_dataloader,
-            settings.calibration_images,
-            settings.calibration_batch_size,
-            seed,
-        )
-        scored = scored_loader(config.val_dataloader, seed)
-        dataset: Any = scored.dataset
-        metrics = build_metrics(config.val_evaluator, dataset)
-        return (
-            CachedBatches(loader, settings.cache_mb),
-            CachedBatches(scored, settings.cache_mb),
-            len(dataset),
-            metrics,
-        )
-
     def __call__(self, choices: Sequence[int]) -> dict[str, float]:
         """The metrics of one architecture, by full names such as "coco/bbox_mAP"."""
         if self._settings.threads is not None:
             torch.set_num_threads(self._settings.threads)
         self._model.backbone.set_path(choices)
         device = next(self._model.parameters()).device.type
-        dtype = DTYPES[self._settings.dtype]
+        dtype = getattr(torch, self._settings.dtype)
         with torch.autocast(device, dtype, enabled=dtype != torch.float32):
             try:
                 recalibrate(self._model, self._calibration)
