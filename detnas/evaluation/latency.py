@@ -89,15 +89,15 @@ def measure_latency(
     """
     chosen = require_device(device)
     rng = np.random.default_rng(settings.seed)
-    blocks, choices = np.arange(space.num_blocks), space.num_choices
-    stem = np.empty((settings.rounds, TIMED_PASSES, choices))
-    times = np.empty((settings.rounds, TIMED_PASSES, space.num_blocks, choices))
+    blocks, choices = np.arange(space.num_blocks), np.arange(space.num_choices)
+    stem = np.empty((settings.rounds, TIMED_PASSES, len(choices)))
+    times = np.empty((settings.rounds, TIMED_PASSES, len(blocks), len(choices)))
     with _images(settings, chosen) as images:
         net = DetNASSupernet(space, settings.channel_shuffle, **_options(space, settings))
         _prepare(net, settings, images)
         for round_ in range(settings.rounds):
             # Each block has a permutation of its choices, so the paths cover every choice once.
-            paths = rng.permuted(np.tile(np.arange(choices), (len(blocks), 1)), axis=1).T
+            paths = rng.permuted(np.tile(choices, (len(blocks), 1)), axis=1).T
             for number, path in enumerate(paths):
                 net.set_path(path.tolist())
                 net(images)

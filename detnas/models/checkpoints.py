@@ -160,10 +160,7 @@ def _check_identity(
 ) -> None:
     for key in ("space", "channel_shuffle"):
         if identity[key] != own[key]:
-            theirs, ours = (
-                value["name"] if isinstance(value, Mapping) else value
-                for value in (identity[key], own[key])
-            )
+            theirs, ours = (v["name"] if key == "space" else v for v in (identity[key], own[key]))
             name = key.replace("_", " ")
             raise UserError(
                 f"checkpoint {source} is of {name} '{theirs}', but the backbone of {name} "

@@ -22,18 +22,13 @@ PathPolicy = Callable[[int], tuple[PathChoices, ...]]
 """Returns the paths whose gradients are summed in an iteration, counted from 0.
 
 They are a function of (seed, iteration) alone, so all ranks agree on them without communication,
-and a resumed run continues with the same paths.
+and a resumed run continues with the same paths. The functions that make a policy take the space of
+the supernet and the seed of the run.
 """
 
 
 def uniform_paths(space: SearchSpace, seed: int, budgets: Sequence[Budget] = ()) -> PathPolicy:
-    """One path per step, drawn uniformly within the budgets (DetNAS, section 3.2).
-
-    Args:
-        space: of the supernet.
-        seed: of the run.
-        budgets: bounds on costs; empty means the whole space.
-    """
+    """One path per step, drawn uniformly within all budgets (DetNAS, section 3.2)."""
     sampler = BudgetSampler(space, budgets)
     return lambda step: (_draw(sampler, _generator(seed, step)),)
 
@@ -54,8 +49,6 @@ def uniform_bin_paths(
     edges belong to a bin. Paths of rare costs are trained more often than with `uniform_paths`.
 
     Args:
-        space: of the supernet.
-        seed: of the run.
         lower: the lowest bin's lower edge.
         upper: the highest bin's upper edge.
         bins: how many bins of equal width.
@@ -91,10 +84,6 @@ def strictly_fair_paths(space: SearchSpace, seed: int) -> PathPolicy:
     FairNAS (1907.01845, algorithm 1): every block has a random permutation of its choices, the i-th
     path takes the i-th choice of each block, and the gradients of all paths are summed before the
     optimiser's step. Layers that all paths share (stem, neck, head) get the sum of their gradients.
-
-    Args:
-        space: of the supernet.
-        seed: of the run.
     """
     choices = np.tile(np.arange(space.num_choices), (space.num_blocks, 1))
 

@@ -196,7 +196,7 @@ def test_strictly_fair_steps_sum_the_gradients_of_all_paths() -> None:
     before = copy.deepcopy(model.state_dict())
     model.train_step({"inputs": images}, wrapper)
 
-    for path in strictly_fair_paths(TINY, 5).paths(0):
+    for path in strictly_fair_paths(TINY, 5)(0):
         reference.backbone.set_path(path)
         reference(images)["loss"].backward()
     for (name, parameter), own in zip(
