@@ -80,12 +80,8 @@ def _set_ranks_from_slurm() -> None:
         first, count = SLURM_PORTS
         os.environ["MASTER_PORT"] = str(first + step % count)
     if "MASTER_ADDR" not in os.environ:
-        hosts = subprocess.run(
-            ["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        command = ["scontrol", "show", "hostnames", os.environ["SLURM_STEP_NODELIST"]]
+        hosts = subprocess.run(command, capture_output=True, text=True, check=True)
         os.environ["MASTER_ADDR"] = hosts.stdout.splitlines()[0]
 
 
@@ -96,16 +92,12 @@ def on_rank_0(work: Callable[[], Result]) -> Result:
         Exception: in rank 0, whatever `work` raises.
         SystemExit: in the other ranks, if `work` raised; rank 0 reports the error.
     """
-    outcome: list[Any] = [None, False]
-    failure: Exception | None = None
-    if get_rank() == 0:
-        try:
+    outcome: list[Any] = [None, True]  # the result, and whether rank 0 failed
+    try:
+        if get_rank() == 0:
             outcome = [work(), False]
-        except Exception as error:
-            outcome, failure = [None, True], error
-    broadcast_object_list(outcome)
-    if failure is not None:
-        raise failure
+    finally:
+        broadcast_object_list(outcome)
     if outcome[1]:
         raise SystemExit(1)
     return outcome[0]

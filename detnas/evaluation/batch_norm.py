@@ -5,7 +5,7 @@ The running statistics of a supernet mix all paths, so scores that use them do n
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -23,27 +23,23 @@ class _Statistics:
     """Averages mean and unbiased variance of every batch norm in use, weighted by images."""
 
     def __init__(self) -> None:
-        self.images = 0
-        self.used: set[_BatchNorm] = set()
-        self._weights: dict[_BatchNorm, int] = {}
+        self._images = 0  # in the current batch
+        self.weights: dict[_BatchNorm, int] = {}  # images so far of each batch norm in use
         self._calls = 0
         self._calls_of_first_batch: int | None = None
 
     def begin_batch(self, images: int) -> None:
-        self.images = images
-        if self._calls and self._calls_of_first_batch is None:
-            self._calls_of_first_batch = self._calls
+        self._images = images
+        self._calls_of_first_batch = self._calls_of_first_batch or self._calls or None
         self._calls = 0
 
     def before(self, module: _BatchNorm, _: Any) -> None:
-        if module not in self._weights:
+        if module not in self.weights:
             module.reset_running_stats()
         # With this momentum the running average is the average over all batches so far, weighted
         # by their number of images.
-        weight = self._weights.get(module, 0) + self.images
-        self._weights[module] = weight
-        module.momentum = self.images / weight
-        self.used.add(module)
+        self.weights[module] = self.weights.get(module, 0) + self._images
+        module.momentum = self._images / self.weights[module]
 
     def after(self, *_: Any) -> None:
         self._calls += 1
@@ -90,18 +86,14 @@ def recalibrate(model: Any, batches: Iterable[Mapping[str, Any]]) -> int:
     Raises:
         UserError: there is no batch.
     """
-    empty = True
+    batch = None
     with _gathering(model) as statistics:
         for batch in batches:
-            empty = False
             statistics.begin_batch(len(batch["inputs"]))
-            data = model.data_preprocessor(batch, False)
-            try:
-                model(**data, mode="tensor")
-            except _LastBatchNormReached:
-                continue
-            if not statistics.used:
+            with suppress(_LastBatchNormReached):
+                model(**model.data_preprocessor(batch, False), mode="tensor")
+            if not statistics.weights:
                 return 0
-    if empty:
+    if batch is None:
         raise UserError("batch-norm recalibration got no batch: the training split is empty")
-    return len(statistics.used)
+    return len(statistics.weights)

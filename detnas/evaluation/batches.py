@@ -1,7 +1,7 @@
 """Data loaders of an evaluator: the calibration images, the scored split, and their cache."""
 
 from collections.abc import Iterator, Mapping
-from copy import copy, deepcopy
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,7 @@ class CachedBatches:
         batches: list[dict[str, Any]] = []
         size = 0
         for batch in self._loader:
-            size += _tensor_bytes(batch["inputs"])
+            size += sum(tensor.nbytes for tensor in batch["inputs"])
             if size <= self._limit:
                 batches.append(self._cacheable(batch))
             else:
@@ -93,17 +93,13 @@ class CachedBatches:
             return batch
         inputs = batch["inputs"]
         kept = inputs.clone() if isinstance(inputs, torch.Tensor) else [i.clone() for i in inputs]
-        return {**batch, "inputs": kept, "data_samples": deepcopy(batch["data_samples"])}
-
-
-def _tensor_bytes(inputs: Any) -> int:
-    tensors = [inputs] if isinstance(inputs, torch.Tensor) else inputs
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return _fresh(batch) | {"inputs": kept}
 
 
 def _fresh(batch: dict[str, Any]) -> dict[str, Any]:
-    fresh = copy(batch)
-    fresh["data_samples"] = deepcopy(batch["data_samples"])
-    if isinstance(batch["inputs"], list):
-        fresh["inputs"] = list(batch["inputs"])
-    return fresh
+    inputs = batch["inputs"]
+    return {
+        **batch,
+        "inputs": list(inputs) if isinstance(inputs, list) else inputs,
+        "data_samples": deepcopy(batch["data_samples"]),
+    }

@@ -1,30 +1,34 @@
-"""The candidate evaluator: sets the path, recalibrates batch norm, and returns the metrics."""
+"""Runs trained models: metrics of candidates and checkpoints, and detections for pictures.
+
+The candidate evaluator sets the path, recalibrates batch norm, and returns the metrics.
+"""
 
 import io
 import numbers
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, redirect_stdout
 from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import DATASETS, MODELS, init_default_scope
 
+from detnas.config import unwrap_dataset
 from detnas.errors import UserError
 from detnas.evaluation.batch_norm import recalibrate
 from detnas.evaluation.batches import CachedBatches, calibration_loader, scored_loader
 from detnas.evaluation.settings import EvaluatorSettings
-from detnas.models.backbones import MEMORY_FORMATS
+from detnas.models.base import MEMORY_FORMATS
 from detnas.models.checkpoints import load_weights
 from detnas.models.precision import keep_boxes_in_fp32
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def build_model(config: Config, weights: Path | str) -> Any:
@@ -96,11 +100,10 @@ class CandidateEvaluator:
                 seed,
             )
             scored = scored_loader(config.val_dataloader, seed)
-            dataset: Any = scored.dataset
-            self._metrics = build_metrics(config.val_evaluator, dataset)
-        self._size = len(dataset)
+            self._metrics = build_metrics(config.val_evaluator, scored.dataset)
         self._calibration = CachedBatches(calibration, settings.cache_mb)
         self._scored = CachedBatches(scored, settings.cache_mb)
+        self._size = len(scored.dataset)  # type: ignore[arg-type]
         self.notes: list[str] = []
         if self.calibration_images < settings.calibration_images:
             self.notes.append(
@@ -114,7 +117,7 @@ class CandidateEvaluator:
             torch.set_num_threads(self._settings.threads)
         self._model.backbone.set_path(choices)
         device = next(self._model.parameters()).device.type
-        dtype = DTYPES[self._settings.dtype]
+        dtype = getattr(torch, self._settings.dtype)
         with torch.autocast(device, dtype, enabled=dtype != torch.float32):
             try:
                 recalibrate(self._model, self._calibration)
@@ -144,3 +147,52 @@ def score(model: Any, batches: Any, metrics: Evaluator, size: int) -> dict[str, 
     with quiet_stdout():
         results: Mapping[str, Any] = metrics.evaluate(size)
     return {key: float(value) for key, value in results.items() if isinstance(value, numbers.Real)}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Detections and ground truth of an image, in pixels of the image file.
+
+    Boxes are (n, 4) as x1, y1, x2, y2; labels are indices into the classes of `predict`.
+    """
+
+    image: Path
+    boxes: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+    truth_boxes: np.ndarray
+    truth_labels: np.ndarray
+
+
+@torch.no_grad()
+def predict(
+    config: Config, checkpoint: Path | str, images: int = 12
+) -> tuple[list[Prediction], tuple[str, ...]]:
+    """Run a checkpoint on evenly spaced images of `test_dataloader`.
+
+    Returns:
+        The predictions, and the names of the classes.
+    """
+    quiet_logger()
+    model = build_model(config, checkpoint)
+    with quiet_stdout():
+        dataset = DATASETS.build(unwrap_dataset(config.test_dataloader["dataset"])[0])
+        dataset.full_init()
+    predictions = []
+    for index in np.linspace(0, len(dataset) - 1, min(images, len(dataset))).astype(int):
+        item = dataset[int(index)]
+        batch = {key: [value] for key, value in item.items()}
+        sample = model.val_step(batch)[0]
+        found = sample.pred_instances.cpu()
+        truth = dataset.get_data_info(int(index))["instances"]
+        predictions.append(
+            Prediction(
+                Path(sample.img_path),
+                found.bboxes.numpy(),
+                found.labels.numpy(),
+                found.scores.numpy(),
+                np.array([t["bbox"] for t in truth], float).reshape(-1, 4),
+                np.array([t["bbox_label"] for t in truth], int),
+            )
+        )
+    return predictions, tuple(dataset.metainfo["classes"])

@@ -17,8 +17,9 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from torch import Tensor, nn
 
 from detnas.errors import UserError
 from detnas.models.backbones import DetNASNet, DetNASSupernet
+from detnas.models.base import Backbone
 from search_space.architecture import Architecture
 from search_space.latency import Device, LatencySettings, LatencyTable
 from search_space.spaces import SearchSpace
@@ -38,7 +40,7 @@ ProgressCallback = Callable[[int, int], None]
 
 
 class Clock:
-    """Records time stamps on a device; `milliseconds` returns the times between them.
+    """Waits until a device is idle, and records time stamps on it from then on.
 
     Time stamps on a GPU are CUDA events, as its work is asynchronous.
     """
@@ -46,10 +48,6 @@ class Clock:
     def __init__(self, device: torch.device) -> None:
         self._on_gpu = device.type == "cuda"
         self._marks: list[Any] = []
-
-    def start(self) -> None:
-        """Drop all time stamps, wait until the device is idle, and record the first one."""
-        self._marks = []
         if self._on_gpu:
             torch.cuda.synchronize()
         self.mark()
@@ -67,13 +65,14 @@ class Clock:
         """The time from each time stamp to the next."""
         if self._on_gpu:
             torch.cuda.synchronize()
-        pairs = zip(self._marks, self._marks[1:], strict=False)
-        return [a.elapsed_time(b) if self._on_gpu else 1e3 * (b - a) for a, b in pairs]
+        return [
+            a.elapsed_time(b) if self._on_gpu else 1e3 * (b - a) for a, b in pairwise(self._marks)
+        ]
 
 
 def measure_latency(
     space: SearchSpace,
-    settings: LatencySettings | None = None,
+    settings: LatencySettings,
     device: str = "cpu",
     progress: ProgressCallback | None = None,
 ) -> LatencyTable:
@@ -88,30 +87,22 @@ def measure_latency(
     Raises:
         UserError: there is no such device, or it does not support the dtype.
     """
-    settings = settings or LatencySettings()
     chosen = require_device(device)
-    blocks, choices = np.arange(space.num_blocks), space.num_choices
     rng = np.random.default_rng(settings.seed)
-    times = np.empty((settings.rounds, TIMED_PASSES, space.num_blocks, choices))
-    stem = np.empty((settings.rounds, TIMED_PASSES, choices))
-    with _inference(settings, chosen):
-        net = DetNASSupernet(
-            space,
-            settings.channel_shuffle,
-            out_indices=range(len(space.stages)),
-            memory_format=settings.memory_format,
-        )
-        images = _images(settings, chosen)
-        _prepare(net, settings, chosen, images)
-        clock = Clock(chosen)
+    blocks, choices = np.arange(space.num_blocks), np.arange(space.num_choices)
+    stem = np.empty((settings.rounds, TIMED_PASSES, len(choices)))
+    times = np.empty((settings.rounds, TIMED_PASSES, len(blocks), len(choices)))
+    with _images(settings, chosen) as images:
+        net = DetNASSupernet(space, settings.channel_shuffle, **_options(space, settings))
+        _prepare(net, settings, images)
         for round_ in range(settings.rounds):
             # Each block has a permutation of its choices, so the paths cover every choice once.
-            paths = rng.permuted(np.tile(np.arange(choices), (len(blocks), 1)), axis=1).T
+            paths = rng.permuted(np.tile(choices, (len(blocks), 1)), axis=1).T
             for number, path in enumerate(paths):
                 net.set_path(path.tolist())
                 net(images)
                 for timed in range(TIMED_PASSES):
-                    first, *others = _times_of_parts(net, images, clock)
+                    first, *others = _times_of_parts(net, images)
                     stem[round_, timed, number] = first
                     times[round_, timed, blocks, path] = others
             if progress is not None:
@@ -130,7 +121,7 @@ def measure_latency(
 
 def measure_backbones(
     architectures: Sequence[Architecture],
-    settings: LatencySettings | None = None,
+    settings: LatencySettings,
     device: str = "cpu",
     progress: ProgressCallback | None = None,
 ) -> np.ndarray:
@@ -140,27 +131,18 @@ def measure_backbones(
     networks are in memory at once. Networks use the channel shuffle of their architecture, not that
     of the settings. Arguments and errors are those of `measure_latency`.
     """
-    settings = settings or LatencySettings()
     chosen = require_device(device)
     rng = np.random.default_rng(settings.seed)
     times = np.empty((settings.rounds, TIMED_PASSES, len(architectures)))
-    with _inference(settings, chosen):
-        images, clock = _images(settings, chosen), Clock(chosen)
-        nets = [
-            DetNASNet(
-                architecture,
-                out_indices=range(len(architecture.space.stages)),
-                memory_format=settings.memory_format,
-            )
-            for architecture in architectures
-        ]
+    with _images(settings, chosen) as images:
+        nets = [DetNASNet(one, **_options(one.space, settings)) for one in architectures]
         for net in nets:
-            _prepare(net, settings, chosen, images)
+            _prepare(net, settings, images)
         for round_ in range(settings.rounds):
             for index in rng.permutation(len(nets)):
                 nets[index](images)
                 for timed in range(TIMED_PASSES):
-                    clock.start()
+                    clock = Clock(chosen)
                     nets[index](images)
                     clock.mark()
                     times[round_, timed, index] = clock.milliseconds()[0]
@@ -184,11 +166,11 @@ def require_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _times_of_parts(net: DetNASSupernet, images: Tensor, clock: Clock) -> list[float]:
+def _times_of_parts(net: DetNASSupernet, images: Tensor) -> list[float]:
     """Milliseconds of the stem and of each block on the path, run as in `forward`."""
     outputs: dict[int, Tensor] = {}
     parts = list(zip(net.space.block_specs(), net.active_blocks(), strict=True))
-    clock.start()
+    clock = Clock(images.device)
     x = net.stem(images.contiguous(memory_format=net.memory_format))
     clock.mark()
     for spec, block in parts:
@@ -199,21 +181,26 @@ def _times_of_parts(net: DetNASSupernet, images: Tensor, clock: Clock) -> list[f
 
 
 @contextmanager
-def _inference(settings: LatencySettings, device: torch.device) -> Iterator[None]:
-    """Inference mode on this device, with the settings' number of threads inside the block."""
+def _images(settings: LatencySettings, device: torch.device) -> Iterator[Tensor]:
+    """Yield a batch of images on the device, in inference mode with the number of threads set."""
     _keep_freed_memory()
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
+    on_device = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
     try:
-        with torch.inference_mode(), torch.random.fork_rng(devices=[]):
+        with torch.inference_mode(), torch.random.fork_rng(devices=[]), on_device:
             torch.manual_seed(settings.seed)
-            if device.type == "cuda":
-                with torch.cuda.device(device):
-                    yield
-            else:
-                yield
+            images = torch.randn(settings.batch_size, *settings.input_size)
+            yield images.to(device, getattr(torch, settings.dtype))
     finally:
         torch.set_num_threads(threads)
+
+
+def _options(space: SearchSpace, settings: LatencySettings) -> dict[str, Any]:
+    return {
+        "out_indices": range(len(space.stages)),
+        "memory_format": settings.memory_format,
+    }
 
 
 def _keep_freed_memory() -> None:
@@ -225,37 +212,29 @@ def _keep_freed_memory() -> None:
             mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def _images(settings: LatencySettings, device: torch.device) -> Tensor:
-    images = torch.randn(settings.batch_size, *settings.input_size)
-    return images.to(device, getattr(torch, settings.dtype))
-
-
-def _prepare(
-    net: DetNASSupernet | DetNASNet, settings: LatencySettings, device: torch.device, images: Tensor
-) -> None:
+def _prepare(net: Backbone, settings: LatencySettings, images: Tensor) -> None:
     """Initialise weights, set device and dtype, and run one pass to see that it works."""
     net.init_weights()
     for module in net.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             # Activations of untrained networks underflow in float16; this keeps them near 0.1.
             nn.init.constant_(module.bias, 0.1)
-    net.to(device, getattr(torch, settings.dtype)).eval()
+    net.to(images.device, images.dtype).eval()
     try:
         net(images)
     except (RuntimeError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
+        height, width = settings.input_size[1:]
         raise UserError(
-            f"{settings.dtype} with a batch of {settings.batch_size} at "
-            f"{settings.input_size[1]}x{settings.input_size[2]} does not run on {device}: {reason}"
+            f"{settings.dtype} with a batch of {settings.batch_size} at {height}x{width} does not "
+            f"run on {images.device}: {reason}"
         ) from error
 
 
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names and names[0] else platform.processor() or platform.machine()
+    return next(filter(None, names), platform.processor() or platform.machine())

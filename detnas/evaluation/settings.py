@@ -1,4 +1,4 @@
-"""The section `search.evaluator` of a config: how one candidate is scored. Imports no torch."""
+"""The section `search.evaluator` of a config: how one candidate is scored."""
 
 from typing import Annotated, Literal
 

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,8 @@ from detnas.errors import UserError
 from detnas.export.authors_names import BACKBONE_KEY, OTHER_LAYERS, Layer, parse_name
 from detnas.files import file_sha256, replacing
 from detnas.models.backbones import DetNASNet, DetNASSupernet
-from detnas.models.checkpoints import check_keys, read_checkpoint
+from detnas.models.base import Backbone
+from detnas.models.checkpoints import check_tensors, read_checkpoint
 from detnas.models.necks import LastConvPool
 from search_space.architecture import Architecture
 from search_space.spaces import SearchSpace
@@ -40,22 +40,6 @@ class ImportResult:
     classifier: bool
     left_out: tuple[str, ...]
     counters_added: int
-
-
-@dataclass(frozen=True)
-class _Network:
-    """The network to import into.
-
-    Attributes:
-        places: the names of its blocks in the authors' layout, from "1a".
-        tensors: its keys with tensors on the meta device, for their shapes.
-    """
-
-    space: SearchSpace
-    architecture: Architecture | None
-    places: tuple[str, ...]
-    identity: dict[str, Any]
-    tensors: dict[str, Tensor]
 
 
 def import_weights(
@@ -88,43 +72,34 @@ def import_weights(
     network = _network(architecture, supernet, channel_shuffle)
     official, left_out = _backbone_part(_read(source), source)
     layers = {key: parse_name(key) for key in official}
-    parsed = [layer for layer in layers.values() if layer is not None]
-    _check_kind(parsed, network, source)
-    _check_stages(parsed, network, source)
-    _check_choices(parsed, network, source)
-    names = {key: _our_key(key, layer, network) for key, layer in layers.items()}
-    tensors = {ours: official[key] for key, ours in names.items() if ours is not None}
-    classifier = any(not key.startswith("backbone.") for key in tensors)
-    wanted = network.tensors | (_classifier(network.space, official) if classifier else {})
+    _check_network(list(filter(None, layers.values())), network, source)
+    names = _our_names(layers, network)
+    tensors = {ours: official[key] for ours, key in names.items()}
+    wanted = {f"backbone.{key}": tensor for key, tensor in network.state_dict().items()}
+    classifier = any(key.startswith(("neck.", "head.")) for key in tensors)
+    if classifier:
+        wanted |= _classifier(network.space, official)
     counters = [key for key in wanted if key.endswith(".num_batches_tracked")]
     if any(key in tensors for key in counters):
         counters = []
     # torch does the same with files older than these counters.
     tensors |= {key: torch.zeros((), dtype=torch.int64) for key in counters}
-    _check_tensors(tensors, wanted, names, source)
+    check_tensors(tensors, wanted, source, names)
     _save(output, source, network, {key: tensors[key] for key in wanted})
     return ImportResult(len(wanted), classifier, left_out, len(counters))
 
 
 def _network(
     architecture: Architecture | None, supernet: SearchSpace | None, channel_shuffle: str
-) -> _Network:
-    backbone: DetNASNet | DetNASSupernet
+) -> Backbone:
+    """The network to import into, on the meta device."""
     with torch.device("meta"):
         if architecture is not None and supernet is None:
-            backbone = DetNASNet(architecture, channel_shuffle=channel_shuffle)
-        elif supernet is not None and architecture is None:
-            backbone = DetNASSupernet(supernet, channel_shuffle=channel_shuffle)
-        else:
-            given = "neither" if architecture is None else "both"
-            raise UserError(f"name either an architecture or the space of a supernet, not {given}")
-    places = tuple(
-        f"{number}{chr(ord('a') + position)}"
-        for number, stage in enumerate(backbone.space.stages, start=1)
-        for position in range(stage.blocks)
-    )
-    tensors = {f"backbone.{key}": tensor for key, tensor in backbone.state_dict().items()}
-    return _Network(backbone.space, architecture, places, backbone.identity(), tensors)
+            return DetNASNet(architecture, channel_shuffle=channel_shuffle)
+        if supernet is not None and architecture is None:
+            return DetNASSupernet(supernet, channel_shuffle=channel_shuffle)
+    given = "neither" if architecture is None else "both"
+    raise UserError(f"name either an architecture or the space of a supernet, not {given}")
 
 
 def _classifier(space: SearchSpace, official: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -177,12 +152,25 @@ def _backbone_part(
     return inside, outside
 
 
-def _our_key(key: str, layer: Layer | None, network: _Network) -> str | None:
+def _our_names(layers: Mapping[str, Layer | None], network: Backbone) -> dict[str, str]:
+    """The keys of the file by our names; unknown ones are marked, to equal none of ours."""
+    places = [
+        f"{number}{chr(ord('a') + position)}"
+        for number, stage in enumerate(network.space.stages, start=1)
+        for position in range(stage.blocks)
+    ]
+    return {
+        _our_key(key, layer, network, places) or f"unknown {key}": key
+        for key, layer in layers.items()
+    }
+
+
+def _our_key(key: str, layer: Layer | None, network: Backbone, places: list[str]) -> str | None:
     """Our name of a tensor; None if the authors' name is unknown or not of this network."""
     if layer is None:
         module, _, tensor = key.rpartition(".")
         return f"{OTHER_LAYERS[module]}.{tensor}" if module in OTHER_LAYERS else None
-    if network.places[layer.block : layer.block + 1] != (layer.place,):
+    if places[layer.block : layer.block + 1] != [layer.place]:
         return None
     if layer.name is not None and layer.name != _choice_name(layer, network):
         return None
@@ -190,9 +178,9 @@ def _our_key(key: str, layer: Layer | None, network: _Network) -> str | None:
     return f"backbone.blocks.{block}.{layer.inner}"
 
 
-def _choice_name(layer: Layer, network: _Network) -> str | None:
+def _choice_name(layer: Layer, network: Backbone) -> str | None:
     """The network's choice at the position of the layer."""
-    if network.architecture is not None:
+    if isinstance(network, DetNASNet):
         return network.architecture.choice_names[layer.block]
     choices = network.space.choices
     if layer.choice is None or layer.choice >= len(choices):
@@ -200,21 +188,19 @@ def _choice_name(layer: Layer, network: _Network) -> str | None:
     return choices[layer.choice]
 
 
-def _check_kind(layers: Sequence[Layer], network: _Network, source: Path | str) -> None:
-    holds_supernet = {layer.choice is not None for layer in layers}
-    if network.architecture is None and holds_supernet == {False}:
+def _check_network(layers: Sequence[Layer], network: Backbone, source: Path | str) -> None:
+    """Check that the names of the file's tensors are of the network to import into."""
+    single, kinds = isinstance(network, DetNASNet), {layer.choice is None for layer in layers}
+    if not single and kinds == {True}:
         raise UserError(
             f"checkpoint {source} is of a single network, not a supernet: name its architecture "
             "instead of a space"
         )
-    if network.architecture is not None and holds_supernet == {True}:
+    if single and kinds == {False}:
         raise UserError(
             f"checkpoint {source} is of a supernet, not a single network: import it as a supernet; "
             "a DetNASNet loads its slice of the imported file"
         )
-
-
-def _check_stages(layers: Sequence[Layer], network: _Network, source: Path | str) -> None:
     found = Counter(place[:-1] for place in {layer.place for layer in layers})
     stages = [found[number] for number in sorted(found, key=int)]
     wanted = [stage.blocks for stage in network.space.stages]
@@ -223,49 +209,32 @@ def _check_stages(layers: Sequence[Layer], network: _Network, source: Path | str
             f"checkpoint {source} has stages of {stages} blocks, space '{network.space.name}' of "
             f"{wanted}: name the space it was trained in"
         )
+    if isinstance(network, DetNASNet):
+        _check_choices(layers, network.architecture, source)
 
 
-def _check_choices(layers: Sequence[Layer], network: _Network, source: Path | str) -> None:
-    """Check that a single network's tensor names have the choices of the architecture."""
-    if network.architecture is None:
-        return
+def _check_choices(layers: Sequence[Layer], architecture: Architecture, source: Path | str) -> None:
     named = {layer.block: layer.name for layer in layers if layer.name is not None}
-    for block, wanted in enumerate(network.architecture.choice_names):
+    space = architecture.space
+    for block, wanted in enumerate(architecture.choice_names):
         if named.get(block, wanted) != wanted:
-            numbers = {name: str(number) for number, name in enumerate(network.space.choices)}
+            numbers = {name: str(number) for number, name in enumerate(space.choices)}
             choices = ",".join(numbers.get(named[i], named[i]) for i in sorted(named))
             raise UserError(
                 f"checkpoint {source} is of another architecture: its block {block} is "
-                f"{named[block]}, not {wanted}; it is '{network.space.name}:{choices}'"
-            )
-
-
-def _check_tensors(
-    tensors: Mapping[str, Tensor],
-    wanted: Mapping[str, Tensor],
-    names: Mapping[str, str | None],
-    source: Path | str,
-) -> None:
-    surplus = [key for key, ours in names.items() if ours not in wanted]
-    check_keys(source, "network", wanted, tensors, surplus)
-    for key, ours in names.items():
-        shape, needed = tuple(tensors[str(ours)].shape), tuple(wanted[str(ours)].shape)
-        if shape != needed:
-            raise UserError(
-                f"checkpoint {source} does not fit the network: {key} is {shape}, {ours} is "
-                f"{needed}; was it trained in another space?"
+                f"{named[block]}, not {wanted}; it is '{space.name}:{choices}'"
             )
 
 
 def _save(
-    output: Path | str, source: Path | str, network: _Network, tensors: Mapping[str, Tensor]
+    output: Path | str, source: Path | str, network: Backbone, tensors: Mapping[str, Tensor]
 ) -> None:
     state_dict = {
         key: value.detach().float() if value.is_floating_point() else value
         for key, value in tensors.items()
     }
     meta = {
-        "detnas": network.identity,
+        "detnas": network.identity(),
         "imported_from": Path(source).name,
         "source_sha256": file_sha256(source),
     }

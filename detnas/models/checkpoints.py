@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,16 +26,11 @@ _BLOCK_KEY = re.compile(r"^blocks\.(\d+)\.(\d+)\.(main|projection)\.")
 
 
 class Backbone(Protocol):
-    """A backbone of DetNAS: `DetNASSupernet` or `DetNASNet`."""
+    """A backbone of DetNAS: `DetNASSupernet` or `DetNASNet`, which import this module."""
 
-    def identity(self) -> dict[str, Any]:
-        """Kind, space, channel shuffle and choices, as checkpoints record them."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Like nn.Module.state_dict."""
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any:
-        """Like nn.Module.load_state_dict."""
+    def identity(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
 
 
 def unwrapped(model: Any) -> Any:
@@ -103,13 +98,13 @@ def load_openmmlab_safely() -> None:
 
     By default mmengine falls back to full unpickling of local files, and unpickles downloads.
     """
+
+    def read_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+        return read_checkpoint(Path(filename).expanduser(), map_location or "cpu")
+
     loader = mmengine_checkpoint.CheckpointLoader
-    loader.register_scheme(prefixes="", loader=_read_local, force=True)
+    loader.register_scheme(prefixes="", loader=read_local, force=True)
     mmengine_checkpoint.load_url = partial(mmengine_checkpoint.load_url, weights_only=True)
-
-
-def _read_local(filename: str, map_location: Any = None) -> dict[str, Any]:
-    return read_checkpoint(Path(filename).expanduser(), map_location or "cpu")
 
 
 def slice_subnet(
@@ -131,89 +126,92 @@ def slice_subnet(
 
 
 def fit_backbone(
-    backbone: Backbone, checkpoint: Mapping[str, Any], source: Path | str, prefix: str
+    backbone: Backbone, checkpoint: Mapping[str, Any], source: Path | str, prefix: str = "backbone."
 ) -> dict[str, Tensor]:
-    """Check a checkpoint against a backbone, and slice it if it holds a supernet and must.
+    """Check a checkpoint against a backbone, and slice it if only the checkpoint is a supernet's.
 
     Args:
         backbone: the backbone to load the weights into.
         checkpoint: from `read_checkpoint`.
         source: the checkpoint's name in messages.
-        prefix: the prefix of the backbone's keys, such as "backbone.".
+        prefix: the prefix of the backbone's keys.
     Returns:
         The state dict that fits the backbone, with all other keys kept.
     Raises:
         UserError: the checkpoint is of another space, channel shuffle or architecture, or its keys
             or shapes do not fit; the message names the first of them.
     """
-    identity = checkpoint["meta"].get("detnas")
     own = backbone.identity()
-    if identity is not None:
-        _check_identity(identity, own, source)
+    if "detnas" in checkpoint["meta"]:
+        _check_identity(checkpoint["meta"]["detnas"], own, source)
     state_dict = {re.sub(r"^module\.", "", k): v for k, v in checkpoint["state_dict"].items()}
-    holds_supernet = any(
-        _BLOCK_KEY.match(key.removeprefix(prefix)) for key in state_dict if key.startswith(prefix)
-    )
-    if holds_supernet and own["kind"] == "subnet":
+    if own["kind"] == "subnet" and any(map(_BLOCK_KEY.match, _inside(state_dict, prefix))):
         state_dict = slice_subnet(state_dict, own["choices"], prefix)
-    _check_tensors(backbone, state_dict, source, prefix)
+    check_tensors(_inside(state_dict, prefix), backbone.state_dict(), source)
     return state_dict
 
 
-def _check_identity(identity: Mapping[str, Any], own: Mapping[str, Any], source: Any) -> None:
-    for key, name in (("space", "space"), ("channel_shuffle", "channel shuffle")):
+def _inside(state_dict: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
+
+
+def _check_identity(
+    identity: Mapping[str, Any], own: Mapping[str, Any], source: Path | str
+) -> None:
+    for key in ("space", "channel_shuffle"):
         if identity[key] != own[key]:
-            theirs, ours = (
-                value["name"] if isinstance(value, Mapping) else value
-                for value in (identity[key], own[key])
-            )
+            theirs, ours = (v["name"] if key == "space" else v for v in (identity[key], own[key]))
+            name = key.replace("_", " ")
             raise UserError(
                 f"checkpoint {source} is of {name} '{theirs}', but the backbone of {name} "
                 f"'{ours}': set the backbone's `{key}` to '{theirs}', or name another checkpoint"
             )
-    if identity["kind"] == "subnet" and own["kind"] == "supernet":
+    if identity["kind"] == "supernet":
+        return
+    if own["kind"] == "supernet":
         raise UserError(
             f"checkpoint {source} is of one architecture, but the backbone is a supernet: name a "
             "supernet's checkpoint"
         )
-    if identity["kind"] == "subnet" and list(identity["choices"]) != list(own["choices"]):
+    if list(identity["choices"]) != list(own["choices"]):
         raise UserError(
             f"checkpoint {source} is of another architecture ({identity['choices']}) than the "
             f"backbone ({own['choices']}): name its checkpoint, or a supernet's"
         )
 
 
-def _check_tensors(
-    backbone: Backbone, state_dict: Mapping[str, Tensor], source: Any, prefix: str
-) -> None:
-    wanted = backbone.state_dict()
-    given = {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
-    surplus = [key for key in given if key not in wanted]
-    check_keys(source, "backbone", wanted, given, surplus)
-    for key, value in wanted.items():
-        if given[key].shape != value.shape:
-            raise UserError(
-                f"checkpoint {source} does not fit the backbone: {key} is "
-                f"{tuple(given[key].shape)}, not {tuple(value.shape)}; was it trained with another "
-                "space?"
-            )
-
-
-def check_keys(
+def check_tensors(
+    given: Mapping[str, Tensor],
+    wanted: Mapping[str, Tensor],
     source: Path | str,
-    target: str,
-    wanted: Collection[str],
-    given: Collection[str],
-    surplus: Sequence[str],
+    names: Mapping[str, str] | None = None,
 ) -> None:
-    """Raise UserError if a checkpoint lacks keys of `target`, or has the keys `surplus`."""
+    """Check that a checkpoint has exactly the wanted tensors, in their shapes.
+
+    Args:
+        given: the tensors of the checkpoint.
+        wanted: the tensors of the network.
+        source: the checkpoint's name in messages.
+        names: the names in the file of the tensors that have another name there.
+    Raises:
+        UserError: they differ; the message names the first difference.
+    """
+    names = names or {}
     missing = [key for key in wanted if key not in given]
+    surplus = [names.get(key, key) for key in given if key not in wanted]
     if missing or surplus:
         raise UserError(
-            f"checkpoint {source} does not fit the {target}: {len(missing)} of its {len(wanted)} "
+            f"checkpoint {source} does not fit the network: {len(missing)} of its {len(wanted)} "
             f"tensors are missing (first {missing[:1]}), {len(surplus)} of the file's are "
-            f"unexpected (first {surplus[:1]}); was it trained with another space?"
+            f"unexpected (first {surplus[:1]}); was it trained in another space?"
         )
+    for key, tensor in wanted.items():
+        found, needed = tuple(given[key].shape), tuple(tensor.shape)
+        if found != needed:
+            raise UserError(
+                f"checkpoint {source} does not fit the network: {names.get(key, key)} is "
+                f"{found}, the network's {key} is {needed}; was it trained in another space?"
+            )
 
 
 def load_backbone_weights(backbone: Backbone, path: Path, prefix: str = "backbone.") -> None:
@@ -223,27 +221,24 @@ def load_backbone_weights(backbone: Backbone, path: Path, prefix: str = "backbon
         UserError: as `read_checkpoint` and `fit_backbone`.
     """
     state_dict = fit_backbone(backbone, read_checkpoint(path), path, prefix)
-    backbone.load_state_dict(
-        {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
-    )
+    backbone.load_state_dict(_inside(state_dict, prefix))
     print_log(f"backbone weights loaded from {path}", logger="current")
 
 
-def load_weights(model: Any, path: Path | str) -> dict[str, Any]:
-    """Load a checkpoint into a whole model, and return the checkpoint; every tensor must fit.
+def load_weights(model: Any, path: Path | str) -> None:
+    """Load a checkpoint into a whole model; every tensor must fit.
 
     Raises:
         UserError: as `read_checkpoint` and `fit_backbone`; or a tensor of neck or head is missing
             or has another shape.
     """
     checkpoint = read_checkpoint(path)
-    state_dict = dict(checkpoint["state_dict"])
+    state_dict = checkpoint["state_dict"]
     backbone = own_backbone(model)
     if backbone is not None:
-        state_dict = fit_backbone(backbone, checkpoint, path, "backbone.")
+        state_dict = fit_backbone(backbone, checkpoint, path)
     try:
         model.load_state_dict(state_dict)
     except RuntimeError as error:
         details = " ".join(line.strip() for line in str(error).splitlines()[1:3])
         raise UserError(f"checkpoint {path} does not fit the model: {details[:300]}") from None
-    return checkpoint

@@ -10,7 +10,7 @@ import importlib.util
 import sys
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -92,46 +92,15 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
     return torch.ops.torchvision.nms(boxes.float(), scores.float(), iou_threshold)
 
 
-class RoIAlignOptions(TypedDict):
-    """The options of mmcv's RoIAlign; `pool_mode` 0 is max and 1 is average pooling."""
-
-    aligned_height: int
-    aligned_width: int
-    spatial_scale: float
-    sampling_ratio: int
-    pool_mode: int
-    aligned: bool
-
-
-def _check_pooling(operator: str, options: RoIAlignOptions) -> None:
-    if options["pool_mode"] != 1:
-        _refuse_option(operator, "max pooling (pool_mode='max')")
-
-
 def roi_align_forward(
-    input: Tensor,
-    rois: Tensor,
-    output: Tensor,
-    argmax_y: Tensor,
-    argmax_x: Tensor,
-    **options: Unpack[RoIAlignOptions],
+    input: Tensor, rois: Tensor, output: Tensor, argmax_y: Tensor, argmax_x: Tensor, **options: Any
 ) -> None:
     """Average RoIAlign of `input` (N, C, H, W) at `rois` (R, 5) into `output` (R, C, h, w).
 
     Computed in fp32 and cast back to the input's dtype. Max pooling is not supported.
     """
-    _check_pooling("roi_align_forward", options)
-    output.copy_(
-        torch.ops.torchvision.roi_align(
-            input.float(),
-            rois.float(),
-            options["spatial_scale"],
-            options["aligned_height"],
-            options["aligned_width"],
-            options["sampling_ratio"],
-            options["aligned"],
-        )
-    )
+    pooling = _pooling("roi_align_forward", **options)
+    output.copy_(torch.ops.torchvision.roi_align(input.float(), rois.float(), **pooling))
 
 
 def roi_align_backward(
@@ -140,22 +109,22 @@ def roi_align_backward(
     argmax_y: Tensor,
     argmax_x: Tensor,
     grad_input: Tensor,
-    **options: Unpack[RoIAlignOptions],
+    **options: Any,
 ) -> None:
     """Gradient of `roi_align_forward` with respect to its input, written into `grad_input`."""
-    _check_pooling("roi_align_backward", options)
-    grad_input.copy_(
-        torch.ops.torchvision._roi_align_backward(
-            grad_output.float(),
-            rois.float(),
-            options["spatial_scale"],
-            options["aligned_height"],
-            options["aligned_width"],
-            *grad_input.shape,
-            options["sampling_ratio"],
-            options["aligned"],
-        )
-    )
+    pooling = _pooling("roi_align_backward", **options)
+    pooling |= zip(("batch_size", "channels", "height", "width"), grad_input.shape, strict=True)
+    backward = torch.ops.torchvision._roi_align_backward
+    grad_input.copy_(backward(grad_output.float(), rois.float(), **pooling))
+
+
+def _pooling(
+    operator: str, *, pool_mode: int, aligned_height: int, aligned_width: int, **others: Any
+) -> dict[str, Any]:
+    """torchvision's arguments from those of mmcv; the others have the same names in both."""
+    if pool_mode != 1:
+        _refuse_option(operator, "max pooling (pool_mode='max')")
+    return {"pooled_height": aligned_height, "pooled_width": aligned_width, **others}
 
 
 def _focal_parts(logits: Tensor, target: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

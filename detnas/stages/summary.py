@@ -70,7 +70,7 @@ def illustrate(work_dir: Path, test: Stage | None) -> None:
         print(f"no pictures: {error.name} is missing (detnas[report] has it)", file=sys.stderr)
         return
     if test is not None and "num_classes" not in test.config.model.get("head", {}):
-        from detnas.evaluation.predict import predict
+        from detnas.evaluation.evaluator import predict
 
         weights = work_dir / "retrain" / FINAL_WEIGHTS
         predictions, classes = predict(test.config, weights, images=8)

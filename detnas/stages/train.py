@@ -23,7 +23,7 @@ from detnas.stages.base import Stage
 from detnas.stages.checks import build_backbone, check_backbone, check_pretrained, check_splits
 from detnas.training.hooks import FINAL_WEIGHTS
 from detnas.training.optimisers import with_precision
-from detnas.training.path_hook import PathSamplingHook
+from detnas.training.paths import PathSamplingHook
 from detnas.training.runner import DetNASRunner
 
 SPLITS = {"train_dataloader": "train", "val_dataloader": "val", "test_dataloader": "test"}

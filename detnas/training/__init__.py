@@ -3,6 +3,4 @@
 Importing this package registers samplers, datasets, hooks and the archive backend with mmengine.
 """
 
-from detnas.training import archive_backend, hooks, optimisers, path_hook, seeding
-
-__all__ = ["archive_backend", "hooks", "optimisers", "path_hook", "seeding"]
+from detnas.training import archive_backend, hooks, optimisers, paths, seeding  # noqa: F401

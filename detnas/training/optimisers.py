@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 from mmengine.device import get_device
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
-from torch import Tensor, nn
+from torch import nn
 
 from detnas.errors import UserError
 from detnas.models.checkpoints import unwrapped
@@ -18,12 +18,12 @@ PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @OPTIM_WRAPPERS.register_module()
-class AutocastOptimWrapper(OptimWrapper):
-    """An optimiser wrapper with autocast, and with dynamic loss scaling for fp16.
+class AutocastOptimWrapper(AmpOptimWrapper):
+    """mmengine's AmpOptimWrapper for any device; it scales the loss for fp16 alone.
 
-    The config's key `amp` selects it instead of OptimWrapper. mmengine's AmpOptimWrapper needs
-    CUDA, and also scales the loss of bf16, which has the range of fp32. Weights, boxes and losses
-    stay in fp32: see `keep_boxes_in_fp32`.
+    The config's key `amp` selects it instead of OptimWrapper. AmpOptimWrapper needs CUDA, and also
+    scales the loss of bf16, which has the range of fp32. A step whose gradients overflow in fp16 is
+    skipped. Weights, boxes and losses stay in fp32: see `keep_boxes_in_fp32`.
 
     Args:
         precision: "bf16" or "fp16".
@@ -31,10 +31,11 @@ class AutocastOptimWrapper(OptimWrapper):
     """
 
     def __init__(self, precision: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        OptimWrapper.__init__(self, **kwargs)  # that of AmpOptimWrapper fails without CUDA
         self._device = get_device()
-        self._dtype = PRECISIONS[precision]
-        self._scaler = torch.amp.GradScaler(self._device, enabled=precision == "fp16")
+        self.cast_dtype = PRECISIONS[precision]
+        self.loss_scaler = torch.amp.GradScaler(self._device, enabled=precision == "fp16")
+        self._scale_update_param = None  # the scale is dynamic
         self._hooked = False
 
     @contextmanager
@@ -43,31 +44,14 @@ class AutocastOptimWrapper(OptimWrapper):
         if not self._hooked:
             keep_boxes_in_fp32(model)
             self._hooked = True
-        with super().optim_context(model), torch.autocast(self._device, self._dtype):
+        autocast = torch.autocast(self._device, self.cast_dtype)
+        with OptimWrapper.optim_context(self, model), autocast:
             yield
 
-    def backward(self, loss: Tensor, **kwargs: Any) -> None:
-        """Backpropagate the scaled loss."""
-        self._scaler.scale(loss).backward(**kwargs)
-        self._inner_count += 1
-
-    def step(self, **kwargs: Any) -> None:
-        """Step on the unscaled, clipped gradients; skipped if fp16 overflowed."""
-        if self.clip_grad_kwargs:
-            self._scaler.unscale_(self.optimizer)
-            self._clip_grad()
-        self._scaler.step(self.optimizer, **kwargs)
-        self._scaler.update()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The states of the optimiser and of the loss scale."""
-        return super().state_dict() | {"loss_scaler": self._scaler.state_dict()}
-
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state from `state_dict`; it may lack a loss scale."""
-        scale = state_dict.pop("loss_scaler", None)
-        if scale:
-            self._scaler.load_state_dict(scale)
+        """Load a state from `state_dict`; that of another precision has no loss scale."""
+        if not state_dict.get("loss_scaler"):
+            state_dict.pop("loss_scaler", None)
         super().load_state_dict(state_dict)
 
 

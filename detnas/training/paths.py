@@ -1,126 +1,212 @@
-"""Path policies: which paths of the supernet an iteration trains.
+"""Which paths of the supernet an iteration trains: path policies, and the hook that uses them."""
 
-A policy is a function of (seed, step) alone, so all ranks agree on the paths of a step without
-communication, and a resumed run continues with the same paths.
-"""
-
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from itertools import pairwise
-from typing import Protocol
+from typing import Any
 
 import numpy as np
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 
 from detnas.errors import UserError
+from detnas.models.checkpoints import unwrapped
 from detnas.training.seeding import PATH
+from search_space.architecture import Choices
 from search_space.sampling import Budget, BudgetSampler, InfeasibleBudgetError
 from search_space.spaces import SearchSpace
 
-PathChoices = tuple[int, ...]  # the choice of each block
+PathPolicy = Callable[[int], tuple[Choices, ...]]
+"""Returns the paths whose gradients are summed in an iteration, counted from 0.
+
+They are a function of (seed, iteration) alone, so all ranks agree on them without communication,
+and a resumed run continues with the same paths. The functions that make a policy take the space of
+the supernet and the seed of the run.
+"""
 
 
-class PathPolicy(Protocol):
-    """Chooses the paths of every step."""
-
-    def paths(self, step: int) -> tuple[PathChoices, ...]:
-        """The paths whose gradients are summed in iteration `step`, counted from 0."""
-
-
-class UniformPaths:
-    """One path per step, drawn uniformly within the budgets (DetNAS, section 3.2).
-
-    Args:
-        space: of the supernet.
-        seed: of the run.
-        budgets: bounds on costs; empty means the whole space.
-    """
-
-    def __init__(self, space: SearchSpace, seed: int, budgets: Sequence[Budget] = ()) -> None:
-        self._sampler = BudgetSampler(space, budgets)
-        self._seed = seed
-
-    def paths(self, step: int) -> tuple[PathChoices, ...]:
-        """See `PathPolicy.paths`."""
-        rng = np.random.default_rng([self._seed, PATH, step])
-        return (tuple(self._sampler.sample(rng, 1)[0].tolist()),)
+def uniform_paths(space: SearchSpace, seed: int, budgets: Sequence[Budget] = ()) -> PathPolicy:
+    """One path per step, drawn uniformly within all budgets (DetNAS, section 3.2)."""
+    sampler = BudgetSampler(space, budgets)
+    return lambda step: (_draw(sampler, _generator(seed, step)),)
 
 
-class UniformBinPaths:
+def uniform_bin_paths(
+    space: SearchSpace,
+    seed: int,
+    lower: float,
+    upper: float,
+    bins: int,
+    cost: str = "macs",
+    input_size: tuple[int, int, int] = (3, 224, 224),
+) -> PathPolicy:
     """One path per step: a bin of the cost drawn uniformly, then a path uniformly within the bin.
 
     The authors' code does this in pretraining, by rejection sampling over seven bins of 10M
     multiply-adds; here paths within a bin have exactly equal probability. As in their code, both
-    edges belong to a bin. Paths of rare costs are trained more often than with `UniformPaths`.
+    edges belong to a bin. Paths of rare costs are trained more often than with `uniform_paths`.
 
     Args:
-        space: of the supernet.
-        seed: of the run.
-        cost: "macs" or "params".
         lower: the lowest bin's lower edge.
         upper: the highest bin's upper edge.
         bins: how many bins of equal width.
+        cost: "macs" or "params".
         input_size: (channels, height, width) for the multiply-adds.
     Raises:
         UserError: there are no bins, or the edges are in the wrong order.
         InfeasibleBudgetError: a bin has no architecture.
     """
+    if bins < 1 or not lower < upper:
+        raise UserError(
+            f"path bins need bins >= 1 and lower < upper, not {bins} from {lower} to {upper}"
+        )
+    edges = [lower + (upper - lower) * i / bins for i in range(bins + 1)]
+    try:
+        samplers = [
+            BudgetSampler(space, [Budget(cost, low, high, input_size)])
+            for low, high in pairwise(edges)
+        ]
+    except InfeasibleBudgetError as error:
+        raise InfeasibleBudgetError(f"a path bin is empty: {error}") from None
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        seed: int,
-        lower: float,
-        upper: float,
-        bins: int,
-        cost: str = "macs",
-        input_size: tuple[int, int, int] = (3, 224, 224),
-    ) -> None:
-        if bins < 1 or not lower < upper:
-            raise UserError(
-                f"path bins need bins >= 1 and lower < upper, not {bins} from {lower} to {upper}"
-            )
-        edges = [lower + (upper - lower) * i / bins for i in range(bins + 1)]
-        self._samplers = []
-        for low, high in pairwise(edges):
-            try:
-                sampler = BudgetSampler(space, [Budget(cost, low, high, input_size)])
-            except InfeasibleBudgetError as error:
-                raise InfeasibleBudgetError(f"a path bin is empty: {error}") from None
-            self._samplers.append(sampler)
-        self._seed = seed
+    def paths(step: int) -> tuple[Choices, ...]:
+        rng = _generator(seed, step)
+        return (_draw(samplers[rng.integers(bins)], rng),)
 
-    def paths(self, step: int) -> tuple[PathChoices, ...]:
-        """See `PathPolicy.paths`."""
-        rng = np.random.default_rng([self._seed, PATH, step])
-        sampler = self._samplers[rng.integers(len(self._samplers))]
-        return (tuple(sampler.sample(rng, 1)[0].tolist()),)
+    return paths
 
 
-class StrictlyFairPaths:
+def strictly_fair_paths(space: SearchSpace, seed: int) -> PathPolicy:
     """Several paths per step, which together use each choice of each block exactly once.
 
     FairNAS (1907.01845, algorithm 1): every block has a random permutation of its choices, the i-th
     path takes the i-th choice of each block, and the gradients of all paths are summed before the
     optimiser's step. Layers that all paths share (stem, neck, head) get the sum of their gradients.
-
-    Args:
-        space: of the supernet.
-        seed: of the run.
     """
+    choices = np.tile(np.arange(space.num_choices), (space.num_blocks, 1))
 
-    def __init__(self, space: SearchSpace, seed: int) -> None:
-        self._shape = (space.num_blocks, space.num_choices)
-        self._seed = seed
-
-    def paths(self, step: int) -> tuple[PathChoices, ...]:
-        """See `PathPolicy.paths`."""
-        rng = np.random.default_rng([self._seed, PATH, step])
-        blocks, choices = self._shape
-        permutations = rng.permuted(np.tile(np.arange(choices), (blocks, 1)), axis=1)
+    def paths(step: int) -> tuple[Choices, ...]:
+        permutations = _generator(seed, step).permuted(choices, axis=1)
         return tuple(map(tuple, permutations.T.tolist()))
 
+    return paths
 
-POLICIES: dict[str, type] = {
-    "uniform": UniformPaths,
-    "uniform_bins": UniformBinPaths,
-    "strictly_fair": StrictlyFairPaths,
+
+def _generator(seed: int, step: int) -> np.random.Generator:
+    return np.random.default_rng([seed, PATH, step])
+
+
+def _draw(sampler: BudgetSampler, rng: np.random.Generator) -> Choices:
+    return tuple(sampler.sample(rng, 1)[0].tolist())
+
+
+POLICIES: dict[str, Callable[..., PathPolicy]] = {
+    "uniform": uniform_paths,
+    "uniform_bins": uniform_bin_paths,
+    "strictly_fair": strictly_fair_paths,
 }
+
+
+@HOOKS.register_module()
+class PathSamplingHook(Hook):
+    """Sets the supernet's path before every training iteration.
+
+    If the policy has several paths per step, the hook accumulates the gradients of all but the last
+    path on the same batch. The iteration itself adds those of the last path, and steps.
+
+    Args:
+        policy: "uniform", "uniform_bins", "strictly_fair", or a dict with such a `type` and the
+            arguments of its function in this module, for example
+            dict(type="uniform_bins", lower=257e6, upper=327e6, bins=7).
+        seed: None means the run's seed.
+        warmup_iters: how many iterations train only the path of 3x3 ShuffleNet blocks. It is then
+            inflated into every choice (`DetNASSupernet.inflate`). This is not in the paper; with
+            it a supernet learns in minutes what otherwise takes days.
+    Raises:
+        UserError: the policy is unknown, or does not take these arguments.
+    """
+
+    priority = "VERY_HIGH"
+
+    def __init__(
+        self,
+        policy: str | Mapping[str, Any] = "uniform",
+        seed: int | None = None,
+        warmup_iters: int = 0,
+    ) -> None:
+        self._name, self._arguments = _read_policy(policy)
+        self._seed = seed
+        self._warmup_iters = warmup_iters
+        self._policy: PathPolicy | None = None
+
+    def before_train(self, runner: Any) -> None:
+        """Builds the policy for the supernet's space; UserError if the backbone is no supernet."""
+        backbone = _backbone(runner)
+        if not hasattr(backbone, "set_path"):
+            raise UserError(
+                "PathSamplingHook needs a DetNASSupernet as the backbone, not "
+                f"{type(backbone).__name__}: remove the hook from custom_hooks, or change the model"
+            )
+        self._policy = self.policy(backbone.space, runner.seed)
+
+    def policy(self, space: SearchSpace, seed: int) -> PathPolicy:
+        """The policy for a space; SpaceError if it is impossible there, such as an empty bin."""
+        seed = seed if self._seed is None else self._seed
+        return POLICIES[self._name](space, seed, **self._arguments)
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """Sets the path of iteration `runner.iter`."""
+        assert self._policy is not None
+        backbone, step = _backbone(runner), runner.iter
+        if step < self._warmup_iters:
+            backbone.set_path((0,) * backbone.space.num_blocks)
+            return
+        if step == self._warmup_iters > 0:
+            backbone.inflate()
+            runner.logger.info("end of warm-up: its path is inflated into every choice")
+        *others, last = self._policy(step)
+        for path in others:
+            _accumulate(runner, backbone, path, data_batch)
+        backbone.set_path(last)
+
+
+def _read_policy(policy: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    arguments: dict[str, Any] = {"type": policy} if isinstance(policy, str) else dict(policy)
+    name = arguments.pop("type", None)
+    if name not in POLICIES:
+        raise UserError(f"path policy {name!r} is unknown; it may be {', '.join(POLICIES)}")
+    known = list(inspect.signature(POLICIES[name]).parameters)[2:]
+    for key in arguments:
+        if key not in known:
+            raise UserError(
+                f"path policy {name!r} has no argument {key!r}; "
+                f"it takes {', '.join(known) or 'none'}"
+            )
+    try:
+        if "budgets" in arguments:
+            arguments["budgets"] = [Budget(**budget) for budget in arguments["budgets"]]
+    except TypeError as error:
+        raise UserError(f"budgets of the path policy: {error}") from None
+    return name, arguments
+
+
+def _accumulate(runner: Any, backbone: Any, path: Choices, data_batch: Any) -> None:
+    """Add the gradients of one path to the gradients of the step.
+
+    Distributed training averages gradients after every backward pass, and so averages these again
+    with the next path. That changes nothing, as they are equal in all processes.
+    """
+    model, optim_wrapper = runner.model, runner.optim_wrapper
+    backbone.set_path(path)
+    before = optim_wrapper._inner_count  # gradient accumulation counts iterations, not paths
+    with optim_wrapper.optim_context(model):
+        data = unwrapped(model).data_preprocessor(deepcopy(data_batch), True)
+        losses = model(**data, mode="loss")
+    loss, _ = unwrapped(model).parse_losses(losses)
+    optim_wrapper.backward(optim_wrapper.scale_loss(loss))
+    optim_wrapper._inner_count = before
+
+
+def _backbone(runner: Any) -> Any:
+    return unwrapped(runner.model).backbone

@@ -50,13 +50,9 @@ class DetNASRunner(Runner):
         self.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         backbone = own_backbone(self.model)
         if backbone is not None:
-            checkpoint["state_dict"] = fit_backbone(backbone, checkpoint, filename, "backbone.")
-        _load_checkpoint_to_model(
-            unwrapped(self.model),
-            checkpoint,
-            strict,
-            revise_keys=revise_keys or [(r"^module\.", "")],
-        )
+            checkpoint["state_dict"] = fit_backbone(backbone, checkpoint, filename)
+        revise_keys = revise_keys or [(r"^module\.", "")]
+        _load_checkpoint_to_model(unwrapped(self.model), checkpoint, strict, revise_keys)
         self._has_loaded = True
         self.logger.info(f"checkpoint loaded from {filename}")
         return checkpoint
@@ -76,8 +72,8 @@ class DetNASRunner(Runner):
         on_cuda = get_device() == "cuda"
         if on_cuda and self.distributed and self.cfg.get("sync_bn") is not None:
             model = convert_sync_batchnorm(model, self.cfg.sync_bn)
-        elif not on_cuda and _holds_sync_bn(model):
-            self.logger.info("SyncBN becomes plain batch norm: there is no CUDA device")
+        elif not on_cuda and any(isinstance(layer, nn.SyncBatchNorm) for layer in model.modules()):
+            self.logger.info("SyncBN is replaced by plain batch norm: there is no CUDA device")
             model = revert_sync_batchnorm(model)
         if model_wrapper_cfg is not None:
             return super().wrap_model(model_wrapper_cfg, model)
@@ -115,14 +111,7 @@ class DetNASRunner(Runner):
         """Build a logger with the console at the config's `console_level`."""
         logger = super().build_logger(log_level=log_level, **kwargs)
         level = self.cfg.get("console_level")
-        if level is not None:
-            for handler in logger.handlers:
-                if isinstance(handler, logging.StreamHandler) and not isinstance(
-                    handler, logging.FileHandler
-                ):
-                    handler.setLevel(level)
+        for handler in logger.handlers if level is not None else ():
+            if not isinstance(handler, logging.FileHandler):
+                handler.setLevel(level)
         return logger
-
-
-def _holds_sync_bn(model: nn.Module) -> bool:
-    return any(isinstance(module, nn.SyncBatchNorm) for module in model.modules())

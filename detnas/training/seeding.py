@@ -7,6 +7,7 @@ equals an uninterrupted one exactly.
 import random
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -105,28 +106,21 @@ class SeededSampler(Sampler[int]):
         grouped = np.concatenate(groups)
         return (rng.permutation(grouped) if self._shuffle else grouped).ravel()
 
-    def _index(self, position: int, order: np.ndarray, epoch: int) -> SeededIndex:
-        index = int(order[position])
-        return SeededIndex(index, derive_seed(self._seed, AUGMENTATION, epoch, index))
-
-    def _endless(self) -> Iterator[int]:
-        n = self._size
-        position = self._rank + self._skipped * self._world_size
-        known, order = -1, np.empty(0, int)
-        while True:
-            epoch, within = divmod(position, n)
-            if epoch != known:
-                known, order = epoch, self._order(epoch)
-            yield self._index(within, order, epoch)
-            position += self._world_size
-
-    def _one_epoch(self) -> Iterator[int]:
-        n, order = self._size, self._order(self._epoch)
-        for i in range(len(self)):
-            yield self._index((self._rank + i * self._world_size) % n, order, self._epoch)
+    def _positions(self) -> Iterator[tuple[int, int]]:
+        """The epochs and places in their order of the indices of this rank."""
+        if self._infinite:
+            first = self._rank + self._skipped * self._world_size
+            return (divmod(p, self._size) for p in count(first, self._world_size))
+        places = range(self._rank, len(self) * self._world_size, self._world_size)
+        return ((self._epoch, place % self._size) for place in places)
 
     def __iter__(self) -> Iterator[int]:
-        return self._endless() if self._infinite else self._one_epoch()
+        known, order = -1, np.empty(0, int)
+        for epoch, place in self._positions():
+            if epoch != known:
+                known, order = epoch, self._order(epoch)
+            index = int(order[place])
+            yield SeededIndex(index, derive_seed(self._seed, AUGMENTATION, epoch, index))
 
     def __len__(self) -> int:
         """Indices of this rank in an epoch; of all ranks together if the sampler is infinite."""

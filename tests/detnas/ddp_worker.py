@@ -16,7 +16,7 @@ from torch import Tensor
 from detnas.config import load_config
 from detnas.distributed import process_group
 from detnas.models.checkpoints import unwrapped
-from detnas.training import path_hook
+from detnas.training.paths import PathSamplingHook
 from detnas.training.runner import DetNASRunner
 from detnas.training.seeding import seed_everything
 
@@ -80,10 +80,10 @@ def _fair_gradients(data: Path, output: Path, checkpoint: Path) -> dict[str, Any
     model, inner = runner.model, unwrapped(runner.model)
     inner.init_weights()
     runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-    hook = next(h for h in runner.hooks if isinstance(h, path_hook.PathSamplingHook))
+    hook = next(h for h in runner.hooks if isinstance(h, PathSamplingHook))
     batch = next(iter(runner.build_train_loop(runner.cfg.train_cfg).dataloader))
     hook.before_train(runner)
-    paths = hook._policy.paths(0)
+    paths = hook._policy(0)
     alone = deepcopy(inner)
     for path in paths:
         alone.backbone.set_path(path)

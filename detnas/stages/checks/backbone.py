@@ -1,6 +1,5 @@
 """Checks of the backbone that a config describes, and of the checkpoints that are to fill it."""
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import torch
 from mmengine.config import Config
 
 from detnas.errors import UserError
-from detnas.models.backbones import DetNASNet, DetNASSupernet
+from detnas.models.backbones import DetNASNet, DetNASSupernet, argument_names
 from detnas.models.checkpoints import fit_backbone, read_checkpoint
 
 BACKBONES: dict[str, type[DetNASSupernet] | type[DetNASNet]] = {
@@ -78,7 +77,7 @@ def _arguments(config: Config) -> dict[str, Any]:
     arguments = config.model.backbone.to_dict()
     for key in ("type", "init_cfg"):
         arguments.pop(key, None)
-    known = inspect.signature(kind).parameters
+    known = argument_names(kind)
     for key in arguments:
         if key not in known:
             raise UserError(

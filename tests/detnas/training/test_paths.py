@@ -1,12 +1,28 @@
-"""Path policies: functions of (seed, step), uniform within budgets and bins, strictly fair."""
+"""Path policies, and the hook that applies them.
 
+Policies are functions of (seed, step), uniform within budgets and bins, or strictly fair. The hook
+sets the path of a step, sums the gradients of several paths, and warms up.
+"""
+
+import copy
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
+from torch import Tensor
 
-from detnas.training.paths import StrictlyFairPaths, UniformBinPaths, UniformPaths
+from detnas.models import DetNASSupernet
+from detnas.training.paths import (
+    PathSamplingHook,
+    strictly_fair_paths,
+    uniform_bin_paths,
+    uniform_paths,
+)
 from search_space.cost import macs_table
 from search_space.sampling import Budget, enumerate_space
 from search_space.spaces import PAPER_CHOICES, SearchSpace, Stage, get_space
@@ -15,36 +31,36 @@ TINY, SMALL = get_space("tiny"), get_space("small")
 
 
 def test_a_path_is_a_function_of_seed_and_step() -> None:
-    one, other = UniformPaths(TINY, 1), UniformPaths(TINY, 2)
-    assert [one.paths(i) for i in (5, 3, 5)] == [UniformPaths(TINY, 1).paths(i) for i in (5, 3, 5)]
-    assert one.paths(3) != other.paths(3)
-    assert len({one.paths(i) for i in range(50)}) > 45
+    one, other = uniform_paths(TINY, 1), uniform_paths(TINY, 2)
+    assert [one(i) for i in (5, 3, 5)] == [uniform_paths(TINY, 1)(i) for i in (5, 3, 5)]
+    assert one(3) != other(3)
+    assert len({one(i) for i in range(50)}) > 45
 
 
 def test_paths_keep_a_budget() -> None:
     table = macs_table(TINY)
-    policy = UniformPaths(TINY, 0, [Budget(upper=36e6)])
-    assert max(table.of(policy.paths(i)[0]) for i in range(50)) <= 36e6
+    policy = uniform_paths(TINY, 0, [Budget(upper=36e6)])
+    assert max(table.of(policy(i)[0]) for i in range(50)) <= 36e6
 
 
 def test_all_choices_of_all_blocks_are_trained() -> None:
-    policy = UniformPaths(TINY, 0)
-    seen = {(b, c) for i in range(60) for b, c in enumerate(policy.paths(i)[0])}
+    policy = uniform_paths(TINY, 0)
+    seen = {(b, c) for i in range(60) for b, c in enumerate(policy(i)[0])}
     assert len(seen) == 40
 
 
 def test_the_authors_bins_are_drawn_equally_often() -> None:
     """Seven bins of 10M from 257M; uniform paths would mostly be in the middle bins."""
     table = macs_table(SMALL)
-    policy = UniformBinPaths(SMALL, seed=0, lower=257e6, upper=327e6, bins=7)
-    costs = np.array([table.of(policy.paths(i)[0]) for i in range(1400)])
+    policy = uniform_bin_paths(SMALL, seed=0, lower=257e6, upper=327e6, bins=7)
+    costs = np.array([table.of(policy(i)[0]) for i in range(1400)])
     assert costs.min() >= 257e6
     assert costs.max() <= 327e6
     counts = np.histogram(costs, bins=7, range=(257e6, 327e6))[0]
     expected = len(costs) / 7
     assert ((counts - expected) ** 2 / expected).sum() < 22.5  # chi-square, 6 degrees, p = 0.001
     uniform = np.histogram(
-        [table.of(UniformPaths(SMALL, 0).paths(i)[0]) for i in range(1400)], 7, (257e6, 327e6)
+        [table.of(uniform_paths(SMALL, 0)(i)[0]) for i in range(1400)], 7, (257e6, 327e6)
     )[0]
     assert ((uniform - expected) ** 2 / expected).sum() > 500  # so the test can fail
 
@@ -54,8 +70,8 @@ def test_paths_within_a_bin_are_equally_likely() -> None:
     space = SearchSpace("three", 4, (Stage(8, 1), Stage(16, 1), Stage(32, 1)), PAPER_CHOICES)
     table = macs_table(space)
     lower, upper, bins = table.min, table.max, 2
-    policy = UniformBinPaths(space, seed=3, lower=lower, upper=upper, bins=bins)
-    drawn = Counter(policy.paths(i)[0] for i in range(4000))
+    policy = uniform_bin_paths(space, seed=3, lower=lower, upper=upper, bins=bins)
+    drawn = Counter(policy(i)[0] for i in range(4000))
     middle = (lower + upper) / 2
     low = [a for a in enumerate_space(space) if table.of(a) <= middle]
     high = [a for a in enumerate_space(space) if table.of(a) >= middle]
@@ -76,16 +92,117 @@ def test_paths_within_a_bin_are_equally_likely() -> None:
 )
 def test_impossible_bins_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        UniformBinPaths(SMALL, 0, **arguments)
+        uniform_bin_paths(SMALL, 0, **arguments)
 
 
 def test_strictly_fair_paths_use_every_choice_of_every_block_once() -> None:
-    policy = StrictlyFairPaths(TINY, seed=0)
+    policy = strictly_fair_paths(TINY, seed=0)
     for step in range(20):
-        paths = policy.paths(step)
+        paths = policy(step)
         assert len(paths) == 4
         assert all(sorted(column) == [0, 1, 2, 3] for column in zip(*paths, strict=True))
-    firsts = np.array([policy.paths(i)[0] for i in range(600)])
+    firsts = np.array([policy(i)[0] for i in range(600)])
     for block in firsts.T:  # every choice is equally often in the first path
         assert np.abs(np.bincount(block, minlength=4) - 150).max() < 50
     assert abs(np.corrcoef(firsts[:, 0], firsts[:, 1])[0, 1]) < 0.15  # blocks are independent
+
+
+def _runner(backbone: Any, seed: int = 0) -> Any:
+    log = SimpleNamespace(info=lambda *_: None)
+    model = SimpleNamespace(backbone=backbone)
+    return SimpleNamespace(model=model, seed=seed, iter=0, logger=log)
+
+
+def _step(hook: PathSamplingHook, runner: Any, step: int) -> tuple[int, ...]:
+    runner.iter = step
+    hook.before_train_iter(runner, step)
+    return runner.model.backbone.path
+
+
+def test_a_resumed_hook_sets_the_same_path() -> None:
+    runner = _runner(DetNASSupernet("tiny"))
+    hook = PathSamplingHook()
+    hook.before_train(runner)
+    paths = [_step(hook, runner, i) for i in range(4)]
+    resumed = PathSamplingHook()
+    resumed.before_train(runner)
+    assert _step(resumed, runner, 3) == paths[3]
+    assert len(set(paths)) == 4
+
+
+def test_hook_refuses_other_backbones_and_unknown_policies() -> None:
+    with pytest.raises(ValueError, match="DetNASSupernet"):
+        PathSamplingHook().before_train(_runner(torch.nn.Identity()))
+    with pytest.raises(ValueError, match="'unifrom' is unknown"):
+        PathSamplingHook("unifrom")
+    with pytest.raises(ValueError, match=r"no argument 'bin'.*bins"):
+        PathSamplingHook({"type": "uniform_bins", "lower": 1, "upper": 2, "bin": 7})
+    with pytest.raises(ValueError, match="budgets of the path policy"):
+        PathSamplingHook({"type": "uniform", "budgets": [{"cots": "macs"}]})
+
+
+def test_warm_up_trains_one_path_and_inflates_it_into_all_choices() -> None:
+    torch.manual_seed(0)
+    backbone = DetNASSupernet("tiny")
+    backbone.init_weights()
+    runner = _runner(backbone)
+    hook = PathSamplingHook(warmup_iters=3)
+    hook.before_train(runner)
+    assert [_step(hook, runner, i) for i in range(3)] == [(0,) * 10] * 3
+    before = copy.deepcopy(backbone.state_dict())
+    images = torch.randn(4, 3, 64, 64)
+    backbone.train()
+    with torch.no_grad():
+        features = backbone(images)
+        assert _step(hook, runner, 3) != (0,) * 10
+        inflated = backbone.state_dict()
+        for key, value in before.items():  # the trained path itself is unchanged
+            if key.startswith("stem.") or key.split(".")[2] == "0":
+                assert torch.equal(inflated[key], value) or "running" in key or "num_b" in key
+        for path in ((1,) * 10, (2,) * 10, (0, 1, 2) * 3 + (0,)):
+            backbone.set_path(path)
+            for one, other in zip(backbone(images), features, strict=True):
+                torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+        backbone.set_path((3,) * 10)
+        first = backbone(images)[0]
+    correlation = torch.corrcoef(torch.stack([first.flatten(), features[0].flatten()]))[0, 1]
+    assert correlation > 0.4  # Xception blocks only approximate the trained path
+
+
+class _Model(BaseModel):
+    """A supernet whose loss is the mean square of its features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = DetNASSupernet("tiny")
+        self.backbone.init_weights()
+
+    def forward(
+        self, inputs: Tensor, data_samples: Any = None, mode: str = "loss"
+    ) -> dict[str, Tensor]:
+        return {"loss": sum(f.square().mean() for f in self.backbone(inputs))}
+
+
+def test_strictly_fair_steps_sum_the_gradients_of_all_paths() -> None:
+    torch.manual_seed(0)
+    model = _Model().train()
+    reference = copy.deepcopy(model)
+    images = torch.randn(2, 3, 64, 64)
+    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0))
+    runner = SimpleNamespace(model=model, seed=5, iter=0, optim_wrapper=wrapper)
+    hook = PathSamplingHook("strictly_fair")
+    hook.before_train(runner)
+    hook.before_train_iter(runner, 0, {"inputs": images})
+    before = copy.deepcopy(model.state_dict())
+    model.train_step({"inputs": images}, wrapper)
+
+    for path in strictly_fair_paths(TINY, 5)(0):
+        reference.backbone.set_path(path)
+        reference(images)["loss"].backward()
+    for (name, parameter), own in zip(
+        reference.named_parameters(), model.parameters(), strict=True
+    ):
+        assert parameter.grad is not None, name  # every choice of every block learns
+        torch.testing.assert_close(before[name] - own, parameter.grad, rtol=1e-4, atol=1e-6)
+    assert all(p.grad is None for p in model.parameters())
+    assert wrapper._inner_count == 1

@@ -20,8 +20,7 @@ from detnas.cli import main
 from detnas.config import load_config
 from detnas.data.digits import DigitCounts, write_digits
 from detnas.evaluation.batches import scored_loader
-from detnas.evaluation.evaluator import CandidateEvaluator, build_metrics, score
-from detnas.evaluation.settings import EvaluatorSettings
+from detnas.evaluation.evaluator import CandidateEvaluator, EvaluatorSettings, build_metrics, score
 from detnas.models.checkpoints import read_checkpoint
 from detnas.models.precision import keep_boxes_in_fp32
 from detnas.stages.train import train
