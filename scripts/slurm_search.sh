@@ -4,7 +4,8 @@
 #   scripts/slurm_search.sh PARTITION JOB_NAME CONFIG WORK_DIR [options of 'detnas search']
 #
 # GPUS (8, rounded up to whole nodes), GPUS_PER_NODE (8) and CPUS_PER_TASK (5, per GPU) say how many;
-# GPUS_PER_NODE=0 evaluates on CPUs in GPUS workers. SRUN_ARGS are further options of srun, as SRUN_ARGS="--quotatype=auto --time=3-0".
+# GPUS_PER_NODE=0 evaluates on CPUs in GPUS workers. SRUN_ARGS are further options of srun, as
+# SRUN_ARGS="--quotatype=auto --time=3-0".
 # On more than one node it starts a Ray cluster (pip install 'detnas[ray]') that ends with the search;
 # PORT is its port, by default one of the job's own. After a kill, the same command with --resume
 # continues; the number of GPUs may change.
