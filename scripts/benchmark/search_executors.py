@@ -22,9 +22,10 @@ from mmengine.registry import MODELS, init_default_scope
 
 from detnas.config import load_config
 from detnas.data.digits import write_digits
-from detnas.evaluation.settings import EvaluatorSettings, ExecutorSettings
+from detnas.evaluation.settings import EvaluatorSettings
 from detnas.search.executors.base import Executor, Job, JobResult
 from detnas.search.executors.build import Machine, build_executor
+from detnas.search.executors.settings import ExecutorSettings
 from detnas.stages.candidate_worker import MakeCandidateEvaluator
 from detnas.stages.hashes import input_hashes, versions
 
