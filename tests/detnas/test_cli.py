@@ -54,7 +54,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_a_defect_is_raised(defect: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost, "macs", DEFECTS[defect])
+    monkeypatch.setattr(cost, "architecture_costs", DEFECTS[defect])
     with pytest.raises(ValueError) as raised:
         main(COST)
     assert not isinstance(raised.value, UserError)
@@ -64,7 +64,7 @@ def test_a_defect_is_raised(defect: str, monkeypatch: pytest.MonkeyPatch) -> Non
     "error", [ValueError("x"), RuntimeError("x"), TypeError("x"), KeyError("x"), OSError("x")]
 )
 def test_other_errors_are_raised_too(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost, "params", raising(error))
+    monkeypatch.setattr(cost, "architecture_costs", raising(error))
     with pytest.raises(type(error)) as raised:
         main(COST)
     assert raised.value is error
@@ -72,7 +72,10 @@ def test_other_errors_are_raised_too(error: Exception, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(
     ("module", "function"),
-    [("detnas.commands.cost", "params"), ("search_space.cost", "macs_table")],
+    [
+        ("detnas.commands.cost", "architecture_costs"),
+        ("search_space.architecture", "computed_tables"),
+    ],
 )
 def test_a_defect_ends_a_process_with_its_traceback(module: str, function: str) -> None:
     code = (
@@ -102,7 +105,7 @@ def test_what_the_user_can_mend_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(cost, "params", raising(error))
+    monkeypatch.setattr(cost, "architecture_costs", raising(error))
     assert main(COST) == 2
     printed = capsys.readouterr()
     assert printed.err == f"detnas cost: error: {line}\n"
@@ -125,8 +128,8 @@ def test_values_of_the_user_are_refused_in_one_line(capsys: pytest.CaptureFixtur
 def test_interrupts_and_closed_pipes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cost, "params", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(cost, "architecture_costs", raising(KeyboardInterrupt()))
     assert main(COST) == INTERRUPTED
     assert "detnas: stopped" in capsys.readouterr().err
-    monkeypatch.setattr(cost, "params", raising(BrokenPipeError()))
+    monkeypatch.setattr(cost, "architecture_costs", raising(BrokenPipeError()))
     assert main(COST) == 0

@@ -100,7 +100,7 @@ def test_channels_of_a_custom_space(config_file: Path) -> None:
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ("'smal'", "space: unknown space 'smal': did you mean 'small'"),
+        ("'smal'", "space: unknown space 'smal'; did you mean 'small'"),
         ({**CUSTOM_SPACE, "name": "tiny"}, "space: space 'tiny' is known with another geometry"),
     ],
 )

@@ -102,7 +102,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         output = _finish(_dist_train(stage, folder))
         assert "find_unused_parameters" not in output
         assert output.count("final weights") == 1  # one process speaks
-        assert output.count("SyncBN becomes plain batch norm") == (stage == "finetune")
+        assert output.count("SyncBN is replaced by plain batch norm") == (stage == "finetune")
     return folder
 
 
@@ -140,7 +140,7 @@ def test_syncbn_trains_on_cuda(amp: str, tmp_path: Path) -> None:
     command += ["--cfg-options", "pretrained=None", f"amp={amp}"]
     done = subprocess.run(command, env=_environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "becomes plain batch norm" not in done.stdout + done.stderr
+    assert "replaced by plain batch norm" not in done.stdout + done.stderr
     for key, value in _weights(tmp_path / "finetune" / "final.pth").items():
         assert torch.isfinite(value.float()).all(), key
 

@@ -83,8 +83,9 @@ def test_ends_on_a_space_smaller_than_the_population(settings: StrategySettings)
 def test_ends_where_the_budgets_cannot_be_counted(
     settings: StrategySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(BudgetSampler, "exact", False)
-    candidates = proposed(run(build(settings, sampler=toy_sampler(MINI, 1.0))))
+    sampler = toy_sampler(MINI, 1.0)
+    monkeypatch.setattr(sampler, "exact", False)
+    candidates = proposed(run(build(settings, sampler=sampler)))
     assert len(set(candidates)) == len(candidates) == MINI.size
 
 
