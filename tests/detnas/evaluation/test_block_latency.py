@@ -99,7 +99,7 @@ def test_timing_backbones_restores_the_global_state() -> None:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries have no mallopt")
 def test_freed_memory_is_kept() -> None:
-    """In a process of its own: glibc keeps memory in other ways for threads than for the main one."""
+    """In a process of its own: glibc treats memory of threads differently."""
     code = """
 import resource, statistics, torch
 from detnas.evaluation.latency import _keep_freed_memory
