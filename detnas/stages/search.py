@@ -16,7 +16,8 @@ from detnas.errors import UserError
 from detnas.evaluation.metrics import metrics_that_round
 from detnas.search.executors.base import Executor, MissingScoreError
 from detnas.search.executors.build import Machine, build_executor
-from detnas.search.history.file import FILE_NAME, lock_writer
+from detnas.search.history.file import FILE_NAME
+from detnas.search.history.journal import lock_writer
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.writer import History
 from detnas.search.loop import run_search

@@ -1,17 +1,12 @@
-"""The history's SQLite file: made whole or not at all, checked when opened, locked, backed up."""
+"""The history's SQLite file: created atomically, checked when opened, upgraded, backed up."""
 
-import fcntl
 import json
 import logging
-import os
-import re
-import socket
 import sqlite3
-import time
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from detnas.errors import UserError
 from detnas.files import replacing
@@ -50,14 +45,6 @@ CREATE UNIQUE INDEX no_candidate_twice ON evaluations (choices) WHERE role = 'se
 
 UPGRADES = {1: "ALTER TABLE evaluations ADD COLUMN proposed REAL"}
 """What makes a history of each older version one of the next; it is read without that, too."""
-
-NETWORK_FILESYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "9p"}
-    | {"fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.juicefs", "afs", "orangefs"}
-)
-"""Where processes of several machines do not share memory, so that WAL is not safe."""
-
-ORPHANS_SECONDS = 15.0
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 
@@ -209,52 +196,6 @@ def _damage(path: Path, problem: str) -> str:
     )
 
 
-def enable_wal(connection: sqlite3.Connection, path: Path) -> None:
-    """Use the write-ahead log where the filesystem allows, else the rollback journal, and log it.
-
-    Every transaction is synced to the disk in both.
-    """
-    connection.execute("PRAGMA synchronous = FULL")
-    if filesystem_of(path) in NETWORK_FILESYSTEMS:  # SQLite does not see that its log fails there
-        _use_journal(connection, path)
-        return
-    # Without WAL's shared memory SQLite either answers the old mode or reports a locking error.
-    with suppress(sqlite3.OperationalError):
-        if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
-            return
-    _use_journal(connection, path)
-
-
-def _use_journal(connection: sqlite3.Connection, path: Path) -> None:
-    mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
-    logger.warning(
-        "%s: its filesystem has no write-ahead log, using the rollback journal (%s)", path, mode
-    )
-
-
-def filesystem_of(path: Path) -> str:
-    """The type of the filesystem that a path lies on, as "ext4"; empty where it is not known."""
-    try:
-        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    absolute = path.resolve()
-    found, deepest = "", 0
-    for line in mounts:
-        before, _, after = line.partition(" - ")
-        point = Path(before.split()[4].replace("\\040", " "))
-        if absolute.is_relative_to(point) and len(point.parts) >= deepest:
-            found, deepest = after.split()[0], len(point.parts)
-    return found
-
-
-def leave_wal(connection: sqlite3.Connection) -> None:
-    """Fold the write-ahead log back, so that a history at rest is one file that can be copied."""
-    connection.execute("PRAGMA busy_timeout = 0")
-    with suppress(sqlite3.OperationalError):  # somebody is reading; the log stays, and is valid
-        connection.execute("PRAGMA journal_mode = DELETE")
-
-
 def write_backup(connection: sqlite3.Connection, path: Path) -> None:
     """Copy an open history to its backup, through a temporary name."""
     with (
@@ -263,42 +204,3 @@ def write_backup(connection: sqlite3.Connection, path: Path) -> None:
     ):
         connection.backup(target)
         target.execute("PRAGMA journal_mode = DELETE")
-
-
-def _is_gone(holder: str) -> bool:
-    """Whether the process that a lock's file names has ended on this machine."""
-    match = re.match(r"process (\d+) on (\S+) ", holder)
-    if match is None or match[2] != socket.gethostname():
-        return False
-    return not Path(f"/proc/{match[1]}").exists() and Path("/proc").is_dir()
-
-
-def lock_writer(path: Path) -> IO[str]:
-    """Become the only writer of a history; closing the returned file, or dying, ends it.
-
-    A forked child shares the lock, and a data loader's worker outlives its killed parent by some
-    seconds: where the holder named in the file is gone, they are waited for.
-
-    Raises:
-        ValueError: another search holds it.
-    """
-    lock = Path(f"{path}.lock").open("a+")  # noqa: SIM115 - held as long as the history is open
-    deadline = time.monotonic() + ORPHANS_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip()
-            if _is_gone(holder) and time.monotonic() < deadline:
-                time.sleep(0.2)
-                continue
-            lock.close()
-            raise UserError(
-                f"{path} is in use by another search ({holder}); wait for it or stop it"
-            ) from None
-    lock.truncate(0)
-    lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.ctime()}")
-    lock.flush()
-    return lock

@@ -20,14 +20,12 @@ from detnas.search.history.file import (
     HistoryWriteError,
     backup_path,
     create_file,
-    enable_wal,
-    leave_wal,
-    lock_writer,
     open_checked,
     require_history,
     write_backup,
 )
 from detnas.search.history.fingerprint import check_fingerprint, normalised
+from detnas.search.history.journal import enable_wal, leave_wal, lock_writer
 from detnas.search.history.records import (
     DONE,
     FAILED,

@@ -14,7 +14,7 @@ import pytest
 from toy_search import noisy, rows_of, toy_search, trajectory
 
 from detnas.search.history import file as history_file
-from detnas.search.history import listing
+from detnas.search.history import journal, listing
 from detnas.search.history.file import DamagedHistoryError, HistoryWriteError, backup_path
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import best_of
@@ -363,10 +363,10 @@ def test_half_a_transaction_in_a_rollback_journal_is_undone_by_readers_too(
 def test_on_a_network_filesystem_the_rollback_journal_is_used(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kind = history_file.filesystem_of(path)
+    kind = journal.filesystem_of(path)
     assert kind
-    assert history_file.filesystem_of(Path("/proc/self")) == "proc"
-    monkeypatch.setattr(history_file, "NETWORK_FILESYSTEMS", {kind})
+    assert journal.filesystem_of(Path("/proc/self")) == "proc"
+    monkeypatch.setattr(journal, "NETWORK_FILESYSTEMS", {kind})
     with History.create(path, FINGERPRINT) as history:
         history.record_generation(0, CANDIDATES)
         assert not Path(f"{path}-wal").exists()
