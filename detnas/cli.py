@@ -23,29 +23,29 @@ COMMANDS = {
     "test": "score a checkpoint on the test split",
     "export": "export the best architecture of a search",
     "run": "run the stages of an experiment's folder in order",
-    "demo": "the whole method on embedded data, in a few minutes",
-    "config": "print what a config resolves to, or what differs between two",
-    "cost": "multiply-adds and parameters of an architecture",
+    "demo": "run the whole method on embedded data in a few minutes",
+    "config": "print a resolved config, or the differences between two",
+    "cost": "print multiply-adds and parameters of an architecture",
     "space": "count the architectures of a space within budgets",
-    "sample": "draw architectures of a space uniformly within budgets",
-    "measure-latency": "time every block of a space on this machine",
-    "import-weights": "turn the DetNAS authors' weights into ours",
-    "split": "carve a search split out of annotation files",
-    "history": "list what a search has evaluated",
+    "sample": "sample architectures of a space uniformly within budgets",
+    "measure-latency": "measure the latency of every block of a space",
+    "import-weights": "convert the DetNAS authors' weights",
+    "split": "take a search split out of annotation files",
+    "history": "list the candidates of a search",
     "report": "write report.html for a search or an experiment",
 }
 """Help of each command; `measure-latency` is the module `detnas.commands.measure_latency`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status: 0, 2 for the user's mistakes, 130 interrupted."""
+    """Run a command and return its exit status: 0, 2 after a UserError, 130 if interrupted."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
     warnings.filterwarnings("ignore", message="faster_coco_eval is not installed")
     _end_on_sigterm()
     try:
         options.run(options)
     except KeyboardInterrupt:
-        again = f"run `detnas {options.name}` again, with --resume where it has that, to continue"
+        again = f"run `detnas {options.name}` again, with --resume if it has that option, to resume"
         print(f"detnas: stopped; {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
@@ -76,17 +76,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         module = import_module(f"detnas.commands.{name.replace('-', '_')}")
         command.set_defaults(run=module.run, arguments=list(arguments))
         command.add_argument(
-            "--traceback", action="store_true", help="show where an error was raised, too"
+            "--traceback", action="store_true", help="print the traceback of errors"
         )
         module.add_arguments(command)
     return parser.parse_args(arguments)
 
 
 def _end_on_sigterm() -> None:
-    """Make SIGTERM, and the end of the terminal, stop this process as Ctrl-C does.
+    """Make SIGTERM and SIGHUP stop this process as Ctrl-C does.
 
-    Forked workers keep the default: pools terminate them by SIGTERM, and a worker that raised
-    KeyboardInterrupt instead might never end.
+    Forked workers keep the default handler: pools terminate them by SIGTERM, and a worker that
+    raises KeyboardInterrupt instead might never end.
     """
     if signal.getsignal(signal.SIGTERM) is _interrupt:
         return

@@ -1,4 +1,4 @@
-"""What commands print while they work and when they are done."""
+"""Prints the progress and the results of commands."""
 
 import statistics
 import sys
@@ -13,7 +13,7 @@ from search_space.architecture import macs, params
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people read them: "41 s", "12 min 5 s", "2 h 3 min"."""
+    """Format seconds: "41 s", "12 min 5 s", "2 h 3 min"."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -23,7 +23,7 @@ def duration(seconds: float) -> str:
 
 
 def print_progress(progress: Progress) -> None:
-    """One line for every evaluated candidate, on standard error."""
+    """Print one line per evaluated candidate on standard error."""
     where = (
         "random baseline"
         if progress.last.role == RANDOM
@@ -35,12 +35,12 @@ def print_progress(progress: Progress) -> None:
         f"    search  {where}  {progress.done}/{progress.total}  score {score}  best {best}  "
         f"{duration(progress.elapsed)}, {duration(progress.eta)} left"
     )
-    with suppress(OSError):  # a terminal that is gone does not end a search
+    with suppress(OSError):  # a closed terminal does not end a search
         print(line, file=sys.stderr, flush=True)
 
 
 def latency_progress() -> Callable[[int, int], None]:
-    """Prints rounds and time left of a measurement, on standard error, every five seconds."""
+    """Print rounds and remaining time of a measurement on standard error every five seconds."""
     start = shown = time.monotonic()
 
     def progress(done: int, total: int) -> None:
@@ -60,7 +60,7 @@ def latency_progress() -> Callable[[int, int], None]:
 
 
 def search_table(history: SearchHistory) -> str:
-    """The outcome of a finished search as a few aligned lines."""
+    """The result of a finished search as a few aligned lines."""
     best = history.require_best()
     architecture = history.architecture(best)
     failed = sum(row.status == FAILED for row in history.candidates)
@@ -72,7 +72,7 @@ def search_table(history: SearchHistory) -> str:
     ]
     scores = history.scores(RANDOM)
     if scores:
-        spread = f"{min(scores):.4f} to {max(scores):.4f}, {len(scores)} of them"
+        spread = f"{min(scores):.4f} to {max(scores):.4f}, {len(scores)} architectures"
         lines.append(("random in budget", f"mean {statistics.fmean(scores):.4f}, {spread}"))
     return table(lines)
 

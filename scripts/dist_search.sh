@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Searches in several worker processes, one per GPU (or on CPUs, where there is none).
+# Searches in several worker processes, one per GPU (or on CPUs without GPUs).
 #
 #   scripts/dist_search.sh CONFIG GPUS [options of 'detnas search': --work-dir, --resume, ...]
 #
@@ -8,10 +8,10 @@
 #   NNODES=2 NODE_RANK=0 MASTER_ADDR=10.0.0.1 PORT=29500 scripts/dist_search.sh CONFIG 8 ...
 #
 # This starts a Ray cluster (pip install 'detnas[ray]') that ends with the search. Machine 0 searches,
-# all of them evaluate. GPUS is of each machine; CONFIG, data and weights are at the same paths on
-# all. A machine may join late; one that is lost costs what it was evaluating. All need the same
-# ~/.ray/auth_token or RAY_AUTH_TOKEN: a shared home will do. After a kill, the same command with
-# --resume continues; the numbers of machines and GPUs may change.
+# all machines evaluate. GPUS is the number per machine. CONFIG, data and weights need the same
+# paths on all machines, and all the same ~/.ray/auth_token (in a shared home) or RAY_AUTH_TOKEN.
+# A machine may join late; if one is lost, its candidates are evaluated again. After a kill, the
+# same command with --resume resumes the search; the numbers of machines and GPUs may change.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -31,8 +31,8 @@ trap 'stop_ray' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# start_ray OPTIONS...: this machine's part of the cluster, in the background. Each worker takes one of
-# GPUS places, which Ray calls GPUs, also on a machine without any.
+# start_ray OPTIONS...: this machine's part of the cluster, in the background. Each worker takes one
+# of GPUS slots, which Ray calls GPUs, even on a machine without any.
 start_ray() {
     "$python" -m ray.scripts.scripts start --block --disable-usage-stats \
         --num-gpus "$gpus" --num-cpus "$gpus" --object-store-memory 100000000 \
@@ -71,7 +71,7 @@ export RAY_AUTH_MODE=token
 export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0 # workers need no time to finish
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} # for the workers that Ray starts
-if [ -z "${CUDA_VISIBLE_DEVICES-all}" ]; then      # Ray counts names of devices; -1 is none
+if [ -z "${CUDA_VISIBLE_DEVICES-all}" ]; then      # Ray counts names of devices; -1 is no device
     CUDA_VISIBLE_DEVICES=$(seq -s, "$gpus" | sed 's/[0-9]\+/-1/g')
 fi
 
@@ -79,12 +79,12 @@ if [ "${NODE_RANK:-0}" -eq 0 ]; then
     "$python" -m ray.scripts.scripts get-auth-token --generate >/dev/null # if there is none yet
     options=(--head --port "$port" --include-dashboard false)
     own=$("$python" -c 'import socket, sys; print(socket.gethostbyname(sys.argv[1]))' "$host")
-    if [[ $own != 127.* || $host == 127.* ]]; then # else it is a name that only means this machine
+    if [[ $own != 127.* || $host == 127.* ]]; then # else other machines cannot resolve the name
         options+=(--node-ip-address "$own")
     fi
     start_ray "${options[@]}"
     if ! wait_for_head 120; then
-        echo "$0: Ray does not start at $host:$port; is the port taken? Set another PORT" >&2
+        echo "$0: Ray does not start at $host:$port; if the port is in use, set another PORT" >&2
         exit 1
     fi
     export DETNAS_LAUNCHER=${DETNAS_LAUNCHER:-$0}
@@ -94,7 +94,7 @@ if [ "${NODE_RANK:-0}" -eq 0 ]; then
 fi
 
 if ! wait_for_head 600; then
-    echo "$0: machine 0 ($host:$port) does not answer: is it started, with the same PORT?" >&2
+    echo "$0: machine 0 ($host:$port) does not answer: start it with the same PORT" >&2
     exit 1
 fi
 while wait_for_head 5; do

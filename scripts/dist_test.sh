@@ -3,7 +3,7 @@
 #
 #   scripts/dist_test.sh CONFIG CHECKPOINT GPUS [options of 'detnas test': --json, ...]
 #
-# On several machines as dist_train.sh.
+# On several machines, use it as dist_train.sh.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

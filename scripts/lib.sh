@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the launchers share; sourced, not run. `python` is that of .venv where it has been set up.
+# Functions of the launchers; sourced, not run. `python` is that of .venv if it exists.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 python=${PYTHON:-python}
@@ -7,28 +7,28 @@ if [ -z "${PYTHON:-}" ] && [ -x "$root/.venv/bin/python" ]; then
     python="$root/.venv/bin/python"
 fi
 
-# usage: the comment at the top of the script that was called, without its marks, and exit.
+# usage: the comment at the top of the script that was called, without '#', and exit.
 usage() {
     sed -n '2,/^[^#]/{/^#/!d;s/^# \{0,1\}//p}' "$0" >&2
     exit 2
 }
 
-# require_count N: exits unless it is a number of GPUs.
+# require_count N: exits unless N is a positive number.
 require_count() {
     if ! [[ $1 =~ ^[1-9][0-9]*$ ]]; then
-        echo "'$1' is no number of GPUs: $0 without arguments says what it takes" >&2
+        echo "'$1' is not a number of GPUs: run $0 without arguments for its usage" >&2
         exit 2
     fi
 }
 
-# Options of a search in processes of this machine, whatever the config's executor is; the number of
-# workers is to be added.
+# Options that make a search use processes of this machine with any config; the caller adds the
+# number of workers.
 # shellcheck disable=SC2034 # for the scripts that source this
 executor_of_one_machine=(search.executor.type=processes search.executor.address=None)
 
 # several_processes N ARGUMENTS...: sets `command` to that of `detnas ARGUMENTS...` in N processes of
-# this machine, one a GPU. Of several machines, each calls it with the same NNODES, MASTER_ADDR and
-# PORT, and its own NODE_RANK; on one machine a free port is found unless PORT names one.
+# this machine, one per GPU. Several machines need the same NNODES, MASTER_ADDR and PORT, and each
+# its own NODE_RANK; on one machine torchrun finds a free port unless PORT is set.
 several_processes() {
     local processes=$1
     shift
@@ -48,8 +48,8 @@ several_processes() {
     )
 }
 
-# slurm_tasks PARTITION JOB_NAME ARGUMENTS...: runs `detnas ARGUMENTS...` by srun, one task a GPU, as
-# GPUS, GPUS_PER_NODE, CPUS_PER_TASK, SRUN_ARGS and PORT say.
+# slurm_tasks PARTITION JOB_NAME ARGUMENTS...: runs `detnas ARGUMENTS...` by srun, one task per GPU,
+# as GPUS, GPUS_PER_NODE, CPUS_PER_TASK, SRUN_ARGS and PORT specify.
 slurm_tasks() {
     local partition=$1 job_name=$2
     shift 2
@@ -59,14 +59,14 @@ slurm_tasks() {
     if ((per_node > 0)); then
         on_node=$((tasks < per_node ? tasks : per_node))
         resources+=(--ntasks-per-node="$on_node" --gres="gpu:$on_node")
-    else # a node may show devices that were not asked for; srun drops the variable, the task sets it
+    else # hide devices not requested; set in the task, as srun drops it
         command=(env CUDA_VISIBLE_DEVICES= "${command[@]}")
     fi
     read -r -a more <<<"${SRUN_ARGS:-}"
     if [ -n "${PORT:-}" ]; then
         export MASTER_PORT=$PORT
     fi
-    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # as torchrun's processes
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} # as torchrun does
     srun --partition="$partition" --job-name="$job_name" "${resources[@]}" --kill-on-bad-exit=1 \
         ${more[@]+"${more[@]}"} "${command[@]}"
 }
@@ -75,7 +75,7 @@ slurm_tasks() {
 interruptible() {
     "$@" </dev/null &
     local child=$! status=0
-    # shellcheck disable=SC2064 # the child of now
+    # shellcheck disable=SC2064 # expand $child now
     trap "kill -TERM $child 2>/dev/null || true" INT TERM
     wait "$child" || status=$?
     while kill -0 "$child" 2>/dev/null; do

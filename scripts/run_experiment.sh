@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Runs the stages of an experiment's folder in order (pretrain, finetune, search, pretrain_subnet,
-# retrain, test), skipping what is finished and going on with what was interrupted.
+# retrain, test), skipping finished stages and resuming an interrupted one.
 #
 #   scripts/run_experiment.sh FOLDER [GPUS] [options of 'detnas run': --work-dir, --stages, ...]
 #
-# Everything is checked before the first stage. With GPUS of 2 or more, every stage runs in so many
-# processes of this machine; a search has so many workers. Several machines train a stage by
-# dist_train.sh, and search by dist_search.sh.
+# All stages are checked before the first one runs. If GPUS is 2 or more, every stage runs in that
+# many processes of this machine, and a search has that many workers. For several machines, use
+# dist_train.sh and dist_search.sh.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -14,11 +14,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 folder=$1
 shift
 if [ ! -d "$folder" ]; then
-    echo "$folder is no folder: name one of configs, such as configs/bccd_retinanet" >&2
+    echo "$folder is not a folder: name one of configs/, such as configs/bccd_retinanet" >&2
     exit 2
 fi
 if [ "${NNODES:-1}" -gt 1 ]; then
-    echo "$0 runs on one machine: train a stage on several by scripts/dist_train.sh" >&2
+    echo "$0 runs on one machine: for several, train each stage with scripts/dist_train.sh" >&2
     exit 2
 fi
 gpus=1
@@ -33,7 +33,7 @@ if [ "$gpus" -eq 1 ] || [[ " $* " == *" --check "* ]]; then
 fi
 states=$("${run[@]}" --check </dev/null)
 if ! [[ $states == *unfinished* ]]; then
-    exec "${run[@]}" # says so, and writes the summary where a kill left none
+    exec "${run[@]}" # also writes the summary if a kill prevented that
 fi
 while read -r stage state; do
     if [ "$state" = finished ]; then

@@ -3,12 +3,12 @@
 #
 #   scripts/slurm_search.sh PARTITION JOB_NAME CONFIG WORK_DIR [options of 'detnas search']
 #
-# GPUS (8, rounded up to whole nodes), GPUS_PER_NODE (8) and CPUS_PER_TASK (5, per GPU) say how many;
-# GPUS_PER_NODE=0 evaluates on CPUs in GPUS workers. SRUN_ARGS are further options of srun, as
+# GPUS (8, rounded up to whole nodes), GPUS_PER_NODE (8) and CPUS_PER_TASK (5, per GPU) set sizes.
+# GPUS_PER_NODE=0 evaluates on CPUs in GPUS workers. SRUN_ARGS are further options of srun, such as
 # SRUN_ARGS="--quotatype=auto --time=3-0".
 # On more than one node it starts a Ray cluster (pip install 'detnas[ray]') that ends with the search;
-# PORT is its port, by default one of the job's own. After a kill, the same command with --resume
-# continues; the number of GPUs may change.
+# PORT is its port (default: derived from the job's number). After a kill, the same command with
+# --resume resumes the search; the number of GPUs may change.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -25,13 +25,13 @@ if ((per_node > 0)); then # a task per node
         --cpus-per-task="$((cpus * per_node))" --gres="gpu:$per_node"
     )
     task=(env)
-else # a task per worker; a node may show devices that were not asked for
+else # a task per worker; hides devices that were not requested
     per_node=1 nodes=$gpus
     resources=(--ntasks="$nodes" --cpus-per-task="$cpus")
     task=(env CUDA_VISIBLE_DEVICES=)
 fi
 read -r -a more <<<"${SRUN_ARGS:-}"
-# In each task, dist_search.sh finds the first task's node and a port of the step's own.
+# In each task, dist_search.sh uses the first task's node and a port derived from the step.
 # shellcheck disable=SC2016 # for the tasks to expand
 in_task='
     first=$(scontrol show hostnames "$SLURM_STEP_NODELIST" | head -n 1)

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Trains one stage under Slurm, one task a GPU.
+# Trains one stage under Slurm, one task per GPU.
 #
 #   scripts/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [options of 'detnas train']
 #
-# GPUS (8), GPUS_PER_NODE (8) and CPUS_PER_TASK (5) say how many; GPUS_PER_NODE=0 trains on CPUs in
-# GPUS tasks. SRUN_ARGS are further options of srun, as SRUN_ARGS="--quotatype=auto --time=3-0". PORT
-# is where the tasks meet, by default one of the job's own.
+# GPUS (8), GPUS_PER_NODE (8) and CPUS_PER_TASK (5) set the sizes; GPUS_PER_NODE=0 trains on CPUs in
+# GPUS tasks. SRUN_ARGS are more options of srun, such as SRUN_ARGS="--quotatype=auto --time=3-0".
+# PORT is the rendezvous port (default: derived from the job's number).
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

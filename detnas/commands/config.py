@@ -1,4 +1,4 @@
-"""`detnas config CONFIG`: what a config resolves to."""
+"""`detnas config CONFIG`: prints a resolved config."""
 
 import argparse
 from pathlib import Path
@@ -13,13 +13,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--diff",
         type=Path,
         metavar="OTHER",
-        help="print only what differs, from the values of this config to those of CONFIG; the "
-        "other options apply to CONFIG alone",
+        help="print only the differences between this config and CONFIG; the other options apply "
+        "to CONFIG alone",
     )
 
 
 def run(options: shared.Options) -> None:
-    """Print the resolved config as a config file, or how it differs from another."""
+    """Print the resolved config as a config file, or its differences from another."""
     values = shared.load(options).to_dict()
     from detnas.config import load_config
     from detnas.config_listing import config_text, differences

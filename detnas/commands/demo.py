@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: shared.Options) -> None:
-    """Run all stages, and print what they found."""
+    """Run all stages, and print the results."""
     from detnas.stages.demo import run_demo
 
     with user_input():

@@ -12,13 +12,13 @@ from search_space.architecture import Architecture, parse_architecture
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("work_dir", type=Path, help="where `detnas search` wrote")
+    parser.add_argument("work_dir", type=Path, help="work directory of `detnas search`")
     parser.add_argument(
         "-o", "--output", type=Path, help="JSON file (default: WORK_DIR/best_architecture.json)"
     )
-    parser.add_argument("--architecture", help="another than the best one (see `cost`)")
+    parser.add_argument("--architecture", help="instead of the best one (see `cost`)")
     parser.add_argument(
-        "--weights", type=Path, help="also slice its weights out of the supernet into this file"
+        "--weights", type=Path, help="also write its slice of the supernet's weights to this file"
     )
     parser.add_argument(
         "--supernet", type=Path, help="checkpoint to slice (default: the one that was searched)"
@@ -26,12 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: shared.Options) -> None:
-    """Write the architecture, and the weights where asked for."""
+    """Write the architecture, and its weights if asked for."""
     with user_input():
         history = SearchHistory.read(options.work_dir)
         output = options.output or history.path.parent / BEST_FILE
         if options.architecture and options.output is None:
-            raise UserError("--architecture needs -o: the default file is the best one's")
+            raise UserError("--architecture needs -o: the default file is for the best one")
         if options.architecture:
             architecture = _named(options.architecture, history)
         else:
@@ -55,8 +55,8 @@ def _named(text: str, history: SearchHistory) -> Architecture:
     parsed = parse_architecture(text)
     if parsed.space != history.space:
         raise UserError(
-            f"--architecture is of space '{parsed.space.name}', the search of "
-            f"'{history.space.name}'"
+            f"--architecture is of space '{parsed.space.name}', but the search is of "
+            f"'{history.space.name}': name one of that space"
         )
     return Architecture(history.space, parsed.choices, history.channel_shuffle)
 

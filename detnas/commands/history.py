@@ -1,4 +1,4 @@
-"""`detnas history WORK_DIR`: what a search has evaluated."""
+"""`detnas history WORK_DIR`: lists the candidates of a search."""
 
 import argparse
 from pathlib import Path
@@ -10,9 +10,9 @@ from detnas.search.history.reading import SearchHistory
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("work_dir", type=Path, help="where `detnas search` writes")
+    parser.add_argument("work_dir", type=Path, help="work directory of `detnas search`")
     parser.add_argument(
-        "--front", nargs="+", metavar="COST", help="only the Pareto front of the score and these"
+        "--front", nargs="+", metavar="COST", help="only the Pareto front of score and these costs"
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")

@@ -1,4 +1,4 @@
-"""`detnas import-weights FILE`: the DetNAS authors' weights in DetNAS's layout."""
+"""`detnas import-weights FILE`: converts the DetNAS authors' weights."""
 
 import argparse
 from pathlib import Path
@@ -11,22 +11,22 @@ from search_space.spaces import get_space
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("file", type=Path, help="a checkpoint of theirs")
+    parser.add_argument("file", type=Path, help="checkpoint of the authors")
     of = parser.add_mutually_exclusive_group(required=True)
-    of.add_argument("--architecture", help="whose network it is (see `cost`)")
-    of.add_argument("--supernet", metavar="SPACE", help="the space whose supernet it is")
+    of.add_argument("--architecture", help="architecture of the network (see `cost`)")
+    of.add_argument("--supernet", metavar="SPACE", help="space of the supernet")
     parser.add_argument(
         "--channel-shuffle",
         required=True,
         choices=("even_odd", "interleave"),
-        help="how the network divides its channels; the file does not tell: even_odd for their "
+        help="the network's channel shuffle, which the file does not state: even_odd for their "
         "detection networks, interleave for their supernets",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="checkpoint to write")
 
 
 def run(options: shared.Options) -> None:
-    """Convert, and print what was written and what left out."""
+    """Convert, and print the numbers of written and omitted tensors."""
     from detnas.export.authors import import_weights
 
     with user_input():
@@ -41,8 +41,8 @@ def run(options: shared.Options) -> None:
     )
     print(f"{result.tensors} tensors written: {options.output}")
     if result.classifier:
-        print("among them the classifier's")
+        print("including the classifier")
     if result.left_out:
-        print(f"left out: {len(result.left_out)} of the detector, first {result.left_out[0]}")
+        print(f"omitted detector tensors: {len(result.left_out)}, first {result.left_out[0]}")
     if result.counters_added:
-        print(f"batch norms without a counter of batches: {result.counters_added}, begun at 0")
+        print(f"batch norms without a batch counter: {result.counters_added}, set to 0")

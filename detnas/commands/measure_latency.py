@@ -16,10 +16,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shared.add_space(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, help="JSON file to write")
     for option, default, what in (
-        ("--batch-size", 1, "images of the batch whose milliseconds are given"),
+        ("--batch-size", 1, "images per measured batch"),
         ("--threads", 1, "CPU threads"),
-        ("--rounds", 100, "each times every choice of every block twice"),
-        ("--seed", 0, "of the paths of a round"),
+        ("--rounds", 100, "each measures every choice of every block twice"),
+        ("--seed", 0, "seed of the random paths"),
     ):
         parser.add_argument(option, type=int, default=default, help=f"{what} (default: {default})")
     for option, choices in (
@@ -63,9 +63,9 @@ def run(options: shared.Options) -> None:
 
 
 def _check_writable(path: Path) -> None:
-    """Refuse, before the work, a file that could not be written after it."""
+    """Raise UserError before the work if the file cannot be written afterwards."""
     if path.is_dir():
         raise UserError(f"-o {path} is a folder: name a file")
     path.parent.mkdir(parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK):
-        raise UserError(f"-o {path}: no right to write into {path.parent}")
+        raise UserError(f"-o {path}: no permission to write to {path.parent}; name another")

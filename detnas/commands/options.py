@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and what they are read into."""
+"""Arguments that several commands share, and functions that read them."""
 
 import argparse
 import ast
@@ -19,7 +19,7 @@ Options = argparse.Namespace
 def add_config(parser: argparse.ArgumentParser) -> None:
     """The config of one stage, `--work-dir`, and the overrides; `load` reads them."""
     parser.add_argument(
-        "config", type=Path, help="a config file; it is code, run none from a stranger"
+        "config", type=Path, help="a config file; it is executed, so only run trusted ones"
     )
     parser.add_argument(
         "--work-dir", type=Path, help="default: the config's, or work_dirs/<folder>/<config>"
@@ -35,7 +35,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="KEY=VALUE",
-        help="override config values by dotted key, as data_root=my/data",
+        help="override config values by dotted key, such as data_root=my/data",
     )
     parser.add_argument("--seed", type=int, help="default: the config's, or 0")
 
@@ -45,7 +45,7 @@ def add_auto_scale_lr(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--auto-scale-lr",
         action="store_true",
-        help="scale the learning rate to the images of an iteration, all processes together",
+        help="scale the learning rate to the images per iteration, summed over processes",
     )
 
 
@@ -55,7 +55,7 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
         "--launcher",
         choices=("none", "pytorch", "slurm"),
         default="none",
-        help="who started the processes of this run: torchrun, srun (see scripts/)",
+        help="what starts the processes: torchrun (pytorch), srun (slurm); see scripts/",
     )
 
 
@@ -67,7 +67,7 @@ def add_input_size(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         default=(224, 224),
         metavar=("H", "W"),
-        help="of the image (default: 224 224)",
+        help="image size (default: 224 224)",
     )
 
 
@@ -87,7 +87,7 @@ def add_budgets(parser: argparse.ArgumentParser) -> None:
         help="such as macs=..260e6, params=1e6..1.6e6 or latency_ms=..20; may be repeated",
     )
     parser.add_argument(
-        "--latency-table", type=Path, metavar="FILE", help="as `measure-latency` wrote"
+        "--latency-table", type=Path, metavar="FILE", help="written by `measure-latency`"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -116,7 +116,7 @@ def overrides(options: Options) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """A value as OpenMMLab's users write it: a Python literal, true, a,b for a list, or text."""
+    """Parse a value as OpenMMLab does: a Python literal, true, a,b for a list, or text."""
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
@@ -132,7 +132,7 @@ def _value(text: str) -> Any:
 def read_sampler(options: Options) -> tuple["BudgetSampler", list["CostTable"]]:
     """The sampler of a space within its budgets, and the tables of the costs to print.
 
-    A latency budget is at the input size of the latency table, all others at `--input-size`.
+    A latency budget has the input size of the latency table, all others `--input-size`.
     """
     from search_space.budget import parse_budget
     from search_space.cost import computed_tables

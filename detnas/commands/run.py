@@ -9,11 +9,11 @@ from detnas.errors import user_input
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("folder", type=Path, help="such as configs/bccd_retinanet")
+    parser.add_argument("folder", type=Path, help="an experiment, such as configs/bccd_retinanet")
     parser.add_argument("--work-dir", type=Path, help="default: work_dirs/<name of the folder>")
     shared.add_overrides(parser)
     parser.add_argument("--quiet", action="store_true", help="short progress lines instead of logs")
-    parser.add_argument("--stages", nargs="+", help="only these of the folder's", metavar="STAGE")
+    parser.add_argument("--stages", nargs="+", help="run only these stages", metavar="STAGE")
     parser.add_argument(
         "--check", action="store_true", help="only check, and print which stages are finished"
     )

@@ -1,4 +1,4 @@
-"""`detnas sample SPACE`: uniform draws of architectures within budgets."""
+"""`detnas sample SPACE`: uniform samples of architectures within budgets."""
 
 import argparse
 import json
@@ -15,17 +15,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     shared.add_space(parser)
     shared.add_budgets(parser)
-    parser.add_argument("-n", type=int, default=1, help="how many, with replacement (default: 1)")
+    parser.add_argument("-n", type=int, default=1, help="samples, with replacement (default: 1)")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
 
 
 def run(options: shared.Options) -> None:
-    """Draw, and print each architecture with its costs."""
+    """Sample, and print each architecture with its costs."""
     for option, value, least in (("-n", options.n, 1), ("--seed", options.seed, 0)):
         if value < least:
             raise UserError(f"{option} is {value}, must be at least {least}")
     sampler, tables = shared.read_sampler(options)
-    with user_input():  # budgets that are counted apart may admit nothing together
+    with user_input():  # together, budgets may admit no architecture
         drawn = sampler.sample(np.random.default_rng(options.seed), options.n).tolist()
     if options.json:
         rows = [{"choices": row, **{t.name: t.of(row) for t in tables}} for row in drawn]

@@ -1,4 +1,4 @@
-"""`detnas search CONFIG`: the best path of a fine-tuned supernet."""
+"""`detnas search CONFIG`: searches the best path of a fine-tuned supernet."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="resume from the history; start a new search where there is none",
+        help="resume from the history; start a new search if there is none",
     )
 
 
@@ -49,6 +49,6 @@ def _print_how_to_resume(options: shared.Options, work_dir: Path) -> None:
     settled = sum(row.settled for row in SearchHistory.read(history).rows)
     arguments = [*options.arguments, *(() if options.resume else ("--resume",))]
     again = f"resume with: detnas {shlex.join(arguments)}"
-    if "DETNAS_LAUNCHER" in os.environ:  # the cluster ends with this process
+    if "DETNAS_LAUNCHER" in os.environ:  # the launcher must start a new cluster
         again = f"resume with the same {os.environ['DETNAS_LAUNCHER']} command and --resume"
     print(f"detnas search: stopped; {settled} results are in {history}; {again}", file=sys.stderr)

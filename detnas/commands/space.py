@@ -1,4 +1,4 @@
-"""`detnas space SPACE`: how many architectures a space has within budgets."""
+"""`detnas space SPACE`: counts the architectures of a space within budgets."""
 
 import argparse
 import json
@@ -27,8 +27,8 @@ def run(options: shared.Options) -> None:
 def space_summary(sampler: BudgetSampler, tables: Sequence[CostTable]) -> dict[str, Any]:
     """Counts of the sampler's space and ranges of costs, ready for JSON.
 
-    `tables` are described under `costs`. `min` and `max` are the range of `cost`: that of the first
-    budget, else of the first table.
+    `costs` describes `tables`. `min` and `max` are the range of `cost`, which is the cost of the
+    first budget, or else of the first table.
     """
     first = (*sampler.cost_tables, *tables)[0]
     budgets = zip(sampler.budgets, sampler.cost_tables, sampler.steps, strict=True)
@@ -81,5 +81,5 @@ def summary_table(summary: dict[str, Any]) -> str:
         share = f"{summary['share']:.3g} of the space"
         lines.append(("within", f"{limit}{summary['count']:,}, {limit}{share}"))
     if not summary["exact"]:
-        lines.append(("", "the budgets are too many to count together: this is of the tightest"))
+        lines.append(("", "too many budgets to count together: this is the count of the tightest"))
     return table(lines)

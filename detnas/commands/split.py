@@ -1,4 +1,4 @@
-"""`detnas split ANNOTATIONS...`: a search split taken out of annotation files."""
+"""`detnas split ANNOTATIONS...`: takes a search split out of annotation files."""
 
 import argparse
 import json
@@ -13,9 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "annotations", type=Path, nargs="+", help="COCO files (.json), or VOC image lists (.txt)"
     )
     parser.add_argument(
-        "--take", type=int, required=True, help="images of the search split, as 5000"
+        "--take", type=int, required=True, help="number of images in the search split"
     )
-    parser.add_argument("--seed", type=int, default=0, help="chooses them (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="selects the images (default: 0)")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="folder for the new annotation files"
     )
@@ -23,13 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--prefix",
         action="append",
         default=[],
-        help="text before the file names of a COCO file, as train2014/; once for each of the files",
+        help="prefix of the file names in a COCO file, such as train2014/; once per file",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def run(options: shared.Options) -> None:
-    """Write the new annotation files, and print what they hold."""
+    """Write the new annotation files, and print their contents."""
     from detnas.data.split import split, split_table
 
     report = split(options.annotations, options.take, options.seed, options.output, options.prefix)

@@ -1,4 +1,4 @@
-"""`detnas test CONFIG CHECKPOINT`: the metrics of a checkpoint on the test split."""
+"""`detnas test CONFIG CHECKPOINT`: evaluates a checkpoint on the test split."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shared.add_config(parser)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument(
-        "--architecture", help="the path to score, where the backbone is a supernet (see `cost`)"
+        "--architecture", help="the path to score if the backbone is a supernet (see `cost`)"
     )
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
     shared.add_launcher(parser)

@@ -1,4 +1,4 @@
-"""`detnas train CONFIG`: one stage of training."""
+"""`detnas train CONFIG`: trains one stage."""
 
 import argparse
 

@@ -12,19 +12,19 @@ from detnas.search.strategies.dominance import nondominated
 def pareto_front(
     done: Iterable[Evaluation], objectives: Sequence[str], greater_is_better: bool = True
 ) -> list[Evaluation]:
-    """The evaluations that no other one dominates, by the first objective.
+    """The evaluations that no other one dominates, sorted by the first objective.
 
     Args:
-        done: evaluations of one history that have a score, of any strategy.
-        objectives: names of costs, minimised beside the score; one or more.
+        done: evaluations with a score, of one history and any strategy.
+        objectives: names of the costs to minimise besides the score; one or more.
         greater_is_better: whether the score is maximised.
 
     Returns:
-        In ascending order of the first objective, then by their proposal. Of evaluations equal in
-        score and objectives only the earliest.
+        Ascending by the first objective, then in the order proposed. Of evaluations with equal
+        score and objectives only the first.
 
     Raises:
-        UserError: no objective, or one that the history does not have.
+        UserError: there is no objective, or the history does not have it.
     """
     if not objectives:
         raise UserError("a front needs at least one cost besides the score, such as 'macs'")
@@ -41,7 +41,7 @@ def pareto_front(
 def _point(
     row: Evaluation, objectives: Sequence[str], greater_is_better: bool
 ) -> tuple[float, ...]:
-    """Score and objectives, each the lower the better."""
+    """Score and objectives; lower is better."""
     assert row.score is not None
     for name in objectives:
         if name not in row.costs:

@@ -1,8 +1,8 @@
-"""The search: joins a strategy, an executor and a history, and resumes from any point.
+"""Runs a search with a strategy, an executor and a history, and resumes it at any point.
 
-Each generation is proposed, recorded, evaluated, and told in the order proposed once all of it has
-a result. A resumed search goes through the recorded generations in the same way, evaluating only
-what has no result yet, so it continues exactly where it was.
+Each generation is proposed, recorded and evaluated. Then the strategy is told its results in the
+order proposed. A resumed search repeats this with the recorded generations and only evaluates
+candidates without a result, so it continues exactly where it stopped.
 """
 
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ from search_space.architecture import Choices
 
 
 class SearchFailedError(UserError, RuntimeError):
-    """No candidate of a generation could be evaluated."""
+    """All candidates of a generation failed."""
 
 
 class ReplayError(UserError):
-    """The history holds other proposals than this strategy makes from the same results."""
+    """The strategy's proposals differ from those in the history."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class SearchResult:
 
     Attributes:
         choices: the best candidate.
-        score: its score, as the evaluator gave it.
+        score: its score, as the evaluator returned it.
         evaluations: the search's candidates, in the order proposed.
-        baseline: the random architectures it is compared with.
+        baseline: the evaluations of the random baseline.
     """
 
     choices: Choices
@@ -59,22 +59,22 @@ def run_search(
     greater_is_better: bool = True,
     progress: ProgressCallback | None = None,
 ) -> SearchResult:
-    """Run a search to its end, from its beginning or from wherever its history stands.
+    """Run a search to its end, or resume one from its history.
 
     Args:
-        strategy: new, nothing told to it yet.
-        executor: evaluates candidates; its evaluator's score must be the history's.
-        history: open for writing; new, or of the same search.
+        strategy: a new one, without results.
+        executor: evaluates candidates, with the score that the history records.
+        history: open for writing; a new one, or one of the same search.
         costs: a candidate's costs, recorded with it.
-        baseline: architectures scored after the search for comparison, never parents. One that
-            the search has evaluated takes its result.
+        baseline: architectures to evaluate after the search for comparison, never parents. Those
+            that the search has evaluated keep that result.
         greater_is_better: whether the highest score wins.
         progress: called after each result.
 
     Raises:
-        SearchFailedError: a whole generation failed, of `MIN_OUTAGE` candidates or more, or
-            none has ever had a score.
-        ReplayError: the history was made by another strategy, or by another version of it.
+        SearchFailedError: all of at least `MIN_OUTAGE` candidates of a generation failed, or
+            no candidate has a score so far.
+        ReplayError: another strategy, or another version of it, made the history.
         MissingScoreError: the evaluator's metrics lack the score.
         HistoryWriteError: the history cannot be written.
     """
@@ -87,14 +87,14 @@ def run_search(
             which = "every candidate" if tracker.best is None else "every candidate of a generation"
             raise SearchFailedError(
                 f"{which} failed, the last one with {evaluations[-1].error}; "
-                f"mend that, then try them again with --resume"
+                f"fix that, then try them again with --resume"
             )
         strategy.tell([_result(evaluation, sign) for evaluation in evaluations])
     compared = run.baseline(baseline)
     history.backup()
     evaluations = [e for e in history.rows() if e.role == SEARCH]
     best = best_of(evaluations, greater_is_better)
-    assert best is not None, "a budget that admits nothing is refused before the search"
+    assert best is not None, "an empty budget is refused before the search"
     assert best.score is not None
     return SearchResult(best.choices, best.score, tuple(evaluations), tuple(compared))
 
@@ -106,7 +106,7 @@ def _result(evaluation: Evaluation, sign: float) -> Result:
 
 @dataclass(frozen=True)
 class _Run:
-    """Brings recorded proposals to results."""
+    """Records and evaluates proposals."""
 
     executor: Executor
     history: History
@@ -114,7 +114,7 @@ class _Run:
     tracker: Tracker
 
     def generation(self, number: int, proposals: Sequence[Choices]) -> list[Evaluation]:
-        """A generation with all its results; empty where nothing is proposed."""
+        """A generation with all its results; empty if nothing is proposed."""
         recorded = self.history.generation(number)
         if recorded:
             self._check_replay(recorded, proposals, f"generation {number}")
@@ -129,7 +129,7 @@ class _Run:
         return self.history.generation(number)
 
     def baseline(self, drawn: Sequence[Choices]) -> list[Evaluation]:
-        """The baseline with all its results; architectures already evaluated take theirs."""
+        """The baseline with all its results; architectures evaluated before keep theirs."""
         recorded = self.history.generation(0, RANDOM)[: len(drawn)]
         self._check_replay(recorded, drawn[: len(recorded)], "the random baseline")
         added = [(choices, self.costs(choices)) for choices in drawn[len(recorded) :]]
@@ -172,6 +172,6 @@ class _Run:
     ) -> None:
         if [evaluation.choices for evaluation in recorded] != list(proposals):
             raise ReplayError(
-                f"{self.history.path}: {what} holds other proposals than this search makes; "
-                f"continue it with the detnas and numpy versions that wrote it"
+                f"{self.history.path}: {what} has other proposals than this search makes; "
+                f"resume it with the detnas and numpy versions that wrote it"
             )

@@ -1,6 +1,6 @@
-"""What a search's scores depend on that a config only names: weights, data, versions; as hashes.
+"""Hashes of the inputs of a search that its config only names: weights, data, versions.
 
-The coordinator keeps them in its history; a worker compares its own before it scores anything.
+The coordinator records them in the history; a worker compares its own before it evaluates.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ from detnas.files import file_sha256
 from detnas.version import __version__
 
 SPLITS = {"train_dataloader": "train", "val_dataloader": "search"}
-"""The dataloaders of a search, and what the split of each is called."""
+"""The dataloaders of a search and the names of their splits."""
 
 
 def input_hashes(config: Config, supernet: str) -> dict[str, Any]:
-    """Hashes of the supernet's checkpoint, of each split's annotations, and of how they are read.
+    """Hashes of the supernet's checkpoint, and of each split's annotations and data settings.
 
     Raises:
-        FileNotFoundError: the checkpoint is absent.
+        MissingFileError: the checkpoint does not exist.
     """
     if not Path(supernet).is_file():
         raise MissingFileError(f"checkpoint {supernet} does not exist")
@@ -39,7 +39,7 @@ def input_hashes(config: Config, supernet: str) -> dict[str, Any]:
 
 
 def model_hashes(config: Config) -> dict[str, Any]:
-    """Hashes of what the config itself says of the model and of its metrics."""
+    """Hashes of the config's `model` and `val_evaluator`."""
     return {
         "model_sha256": _digest(_without_paths(config.model.to_dict())),
         "metrics_sha256": _digest(_without_paths(config.val_evaluator)),
@@ -47,7 +47,7 @@ def model_hashes(config: Config) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of the programs that make a score; a torch built for CPUs and one for CUDA count as one."""
+    """Versions that affect a score; a torch for CPUs and one for CUDA have the same one."""
     return {"detnas": __version__, "torch": str(torch.__version__).partition("+")[0]}
 
 
@@ -57,7 +57,7 @@ def _digest(value: Any) -> str:
 
 
 def _without_paths(value: Any) -> Any:
-    """Drop what says where things lie, which may change; what they hold is hashed apart."""
+    """Drop paths, which may change; the files' contents are hashed separately."""
     if isinstance(value, Mapping):
         dropped = ("ann_file", "data_root", "data_prefix", "init_cfg", "checkpoint")
         return {k: _without_paths(v) for k, v in value.items() if k not in dropped}
@@ -67,7 +67,7 @@ def _without_paths(value: Any) -> Any:
 
 
 def _metrics_digest(evaluator: Any) -> str:
-    """Of the annotations that metrics read for themselves."""
+    """Hash of the annotation files that metrics read themselves."""
     metrics = evaluator if isinstance(evaluator, list | tuple) else [evaluator]
     files = [Path(metric["ann_file"]) for metric in metrics if metric.get("ann_file")]
     return _digest([file_sha256(file) for file in files if file.is_file()])

@@ -1,4 +1,4 @@
-"""`detnas train`: runs one training stage (pretraining, fine-tuning, retraining)."""
+"""Runs one training stage (pretraining, fine-tuning, retraining), as `detnas train` does."""
 
 import logging
 import re
@@ -34,7 +34,7 @@ def train(config: Config, resume: bool = False, checked: bool = False) -> Path:
 
     Args:
         config: from `detnas.config.load_config`.
-        resume: continue from the latest checkpoint in the work directory, if there is one.
+        resume: resume from the latest checkpoint in the work directory, if there is one.
         checked: whether `check_training` has just passed.
     Returns:
         The file with the final weights.
@@ -66,7 +66,7 @@ def check_training(config: Config) -> None:
             raise UserError(f"the config has no `{key}`: name the config of a training stage")
     if config.get("search") is not None:
         raise UserError(
-            "this is the config of a search: run it with `detnas search`, or train another config"
+            "this is the config of a search: run it with `detnas search`, or name another config"
         )
     with_precision(config.optim_wrapper, config.get("amp"))
     _check_schedule(config)
@@ -89,8 +89,8 @@ def _check_paths(config: Config, hook: Mapping[str, Any]) -> None:
     warmup, iterations = hook.get("warmup_iters", 0), config.train_cfg.get("max_iters")
     if iterations is not None and 0 < iterations <= warmup:
         raise UserError(
-            f"path_warmup_iters is {warmup} of {iterations} iterations: it leaves none to train "
-            "other paths; use fewer, or 0"
+            f"path_warmup_iters is {warmup} of {iterations} iterations: none is left to train "
+            "other paths; set it lower, or to 0"
         )
 
 
@@ -101,10 +101,10 @@ def _check_schedule(config: Config) -> None:
             continue
         try:
             PARAM_SCHEDULERS.build(dict(scheduler), default_args={"optimizer": optimiser})
-        except Exception as error:  # whatever OpenMMLab's constructors raise
+        except Exception as error:  # OpenMMLab's constructors raise many types
             raise UserError(
-                f"param_scheduler: {scheduler.get('type')} cannot be built ({error}); do "
-                "warmup_iters, steps and max_iters fit each other?"
+                f"param_scheduler: {scheduler.get('type')} cannot be built ({error}); check "
+                "warmup_iters, steps and max_iters against each other"
             ) from error
 
 
@@ -129,7 +129,7 @@ def _check(config: Config, resume: bool, checked: bool) -> Path | None:
     latest = latest_checkpoint(work_dir)
     if not resume and (latest is not None or (work_dir / FINAL_WEIGHTS).exists()):
         raise UserError(
-            f"{work_dir} already contains a run: continue with --resume, or change --work-dir"
+            f"{work_dir} already contains a run: resume it with --resume, or change --work-dir"
         )
     if latest is not None:
         _check_resumable(config, latest)
@@ -165,12 +165,12 @@ def _check_resumable(config: Config, checkpoint: Path) -> None:
         if before is not None and before != now:
             raise UserError(
                 f"{checkpoint} was saved with {names[key]} {before}, but this run has {now}: "
-                "resume with the same, or change --work-dir"
+                "resume with the same value, or change --work-dir"
             )
 
 
 def _repeats_val(config: Config, key: str) -> bool:
-    """Whether `key` is a test split equal to the validation split, as often in mmdet's configs."""
+    """Whether `key` is a test split that repeats the validation split, as often in mmdet."""
     return (
         key == "test_dataloader"
         and config.get("val_dataloader") is not None

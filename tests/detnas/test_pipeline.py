@@ -28,7 +28,7 @@ MINIATURE = Path(__file__).parents[1] / "miniature"
 COUNTS = DigitCounts(train_crops=24, val_crops=10, train_scenes=8, search_scenes=4, val_scenes=4)
 
 
-def test_run_leaves_what_it_promises(experiment: Path) -> None:
+def test_run_writes_all_results(experiment: Path) -> None:
     summary = json.loads((experiment / "summary.json").read_text())
     keys = {"best_choices", "best_macs", "budget_macs", "search_score", "retrained_bbox_mAP"}
     assert keys | {"random_mean_score", "seconds"} <= summary.keys()
@@ -55,7 +55,7 @@ def test_running_again_does_nothing_and_another_config_is_refused(
     assert "under another config" in capsys.readouterr().err
 
 
-def test_what_a_search_lets_change_may_change_in_run_too(experiment: Path, tmp_path: Path) -> None:
+def test_run_allows_the_changes_that_a_search_allows(experiment: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(experiment, copy)
     command = ["run", str(MINIATURE / "retinanet"), "--work-dir", str(copy), "--quiet"]
@@ -81,7 +81,7 @@ def test_history_is_listed(experiment: Path, capsys: pytest.CaptureFixture[str])
     assert "no such history" in capsys.readouterr().err
 
 
-def test_export_slices_weights_that_the_network_takes(experiment: Path, tmp_path: Path) -> None:
+def test_exported_weights_load_into_the_network(experiment: Path, tmp_path: Path) -> None:
     weights = tmp_path / "weights.pth"
     output = tmp_path / "best.json"
     command = ["export", str(experiment / "search"), "-o", str(output), "--weights", str(weights)]
@@ -145,7 +145,7 @@ def test_scores_do_not_depend_on_the_order_of_evaluation(experiment: Path) -> No
     assert other != forwards[0]  # other calibration images give another score
 
 
-def test_an_evaluation_that_failed_leaves_nothing_for_the_next(experiment: Path) -> None:
+def test_a_failed_evaluation_does_not_affect_the_next(experiment: Path) -> None:
     options = {
         "val_evaluator": {"_delete_": True, "type": "DetectionFingerprint"},
         "model.test_cfg.score_thr": 0.0,
@@ -194,7 +194,7 @@ def test_export_of_another_path_or_supernet_is_checked(
 
 
 def _copy_search(experiment: Path, folder: Path) -> list[str]:
-    """Arguments of a search of its own in `folder` on the experiment's supernet."""
+    """Arguments of another search in `folder` on the experiment's supernet."""
     return [
         "search",
         str(MINIATURE / "retinanet/search.py"),
@@ -210,7 +210,7 @@ def _trajectory(rows: list[Any]) -> list[tuple[Any, ...]]:
     return [(r.role, r.generation, r.position, r.choices, r.score, r.status) for r in rows]
 
 
-def test_faster_rcnn_goes_the_same_way(tmp_path: Path) -> None:
+def test_faster_rcnn_runs_all_stages(tmp_path: Path) -> None:
     write_digits(tmp_path / "data", counts=COUNTS)
     folder = MINIATURE / "faster_rcnn"
     assert main(["run", str(folder), "--work-dir", str(tmp_path), "--quiet"]) == 0
@@ -318,7 +318,7 @@ def test_refusals_of_training(
     assert not work_dir.exists()
 
 
-def test_a_search_is_not_trained_and_a_wrong_score_leaves_no_history(
+def test_training_a_search_is_refused_and_a_wrong_score_writes_no_history(
     experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = _copy_search(experiment, tmp_path / "work")
@@ -330,7 +330,7 @@ def test_a_search_is_not_trained_and_a_wrong_score_leaves_no_history(
     assert not list((tmp_path / "work").glob("history*"))
 
 
-def test_pools_end_their_workers_by_sigterm() -> None:
+def test_sigterm_ends_the_workers_of_a_pool() -> None:
     """mmdet's VOC metric makes a pool for every evaluation: workers must not raise on it."""
     assert main(["cost", "shufflenetv2-20"]) == 0
     with multiprocessing.get_context("fork").Pool(2) as pool:
@@ -339,7 +339,7 @@ def test_pools_end_their_workers_by_sigterm() -> None:
     assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL  # this process ends as on Ctrl-C
 
 
-def test_a_missing_config_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_config_is_a_user_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "configs/none.py"]) == 2
     _assert_one_line(capsys.readouterr().err, r"configs/none\.py does not exist")
 

@@ -29,7 +29,7 @@ PROCESSES = ["search.executor.type=processes"]
 
 
 def search(experiment: Path, folder: Path, *options: str) -> list[str]:
-    """Arguments of a search of its own in `folder` on the experiment's supernet."""
+    """Arguments of another search in `folder` on the experiment's supernet."""
     return [
         *("search", str(CONFIG), "--work-dir", str(folder), "--cfg-options"),
         f"data_root={experiment}/data/detection",
@@ -124,7 +124,7 @@ def test_2_8_9_a_killed_worker_a_stopped_search_and_one_worker_instead_of_two(
     assert output.count("written: ") == 1
 
 
-def test_ray_scores_as_one_process(
+def test_ray_and_one_process_give_the_same_scores(
     experiment: Path, tmp_path: Path, whole: list[tuple[Any, ...]]
 ) -> None:
     options = ["search.executor.type=ray", "search.executor.workers=2"]
@@ -172,10 +172,10 @@ CHANGED = {
     # what: (options, what the line must name)
     "space": (["model.backbone.space=small"], "space"),
     "budget": (["search.budgets=[{'cost':'macs','upper':5e7}]"], "budgets.0.upper"),
-    "strategy": (["search.strategy.mutations=0"], "strategy.mutations = 1, this search has 0"),
-    "seed": (["--seed", "3"], "seed = 0, this search has 3"),
+    "strategy": (["search.strategy.mutations=0"], "strategy.mutations = 1, but this search has 0"),
+    "seed": (["--seed", "3"], "seed = 0, but this search has 3"),
     "calibration images": (["search.evaluator.calibration_images=5"], "calibration_images"),
-    "threads": (["search.evaluator.threads=1"], "evaluator.threads = 2, this search has 1"),
+    "threads": (["search.evaluator.threads=1"], "evaluator.threads = 2, but this search has 1"),
     "data": (["val_dataloader.dataset.ann_file={annotations}"], "data.search"),
     "image": (["data_root={images}"], "images.search"),
     "pipeline": (["train_dataloader.dataset.filter_cfg.min_size=1"], "data.train"),
@@ -229,7 +229,7 @@ def test_7_executor_and_logging_may_change_and_generations_may_grow(
     assert len(rows(tmp_path / "search")) == 3 * 2 + 3
 
 
-def test_a_history_that_exists_is_not_written_anew(
+def test_an_existing_history_is_not_overwritten(
     experiment: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(search(experiment, experiment / "search")) == 2

@@ -47,7 +47,7 @@ def test_scripts_say_how_they_are_used(name: str) -> None:
         command = [str(SCRIPTS / f"{name}.sh"), "a.py", "b.pth", "two"][: 3 + (name == "dist_test")]
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 2
-        assert "is no number of GPUs" in done.stderr
+        assert "is not a number of GPUs" in done.stderr
 
 
 def _environment() -> dict[str, str]:

@@ -1,7 +1,6 @@
-"""What every executor shares: jobs, results, scores, and which errors are no candidate's fault.
+"""What all executors share: jobs, results, scores, and errors that are not a candidate's.
 
-Each evaluation is a function of its candidate alone, so results may come in any order, from any
-worker.
+An evaluation depends on its candidate alone, so results may come in any order, from any worker.
 """
 
 import math
@@ -27,7 +26,7 @@ worker is started again.
 class MissingScoreError(UserError):
     """No candidate so far had the metric that ranks candidates.
 
-    If one had it, its absence is the candidate's: some metrics omit it if nothing is detected.
+    Once one had it, the candidate fails instead: some metrics omit it if nothing is detected.
     """
 
 
@@ -89,10 +88,10 @@ class Executor(Protocol):
 
 
 class ScoreReader:
-    """Takes the score out of each evaluation's metrics, and remembers that there has been one.
+    """Reads the score from each evaluation's metrics, and remembers whether there was one.
 
     Args:
-        score: its key.
+        score: the key of the score.
         has_scored: whether the metrics are known to have it.
     """
 
@@ -101,10 +100,10 @@ class ScoreReader:
         self._has_scored = has_scored
 
     def read(self, metrics: Mapping[str, float]) -> tuple[float | None, str]:
-        """The score and ""; None and the error of this candidate.
+        """The score and "", or None and the error of this candidate.
 
         Raises:
-            MissingScoreError: it is not among the metrics, and never was.
+            MissingScoreError: no metrics so far had the score.
         """
         if self._score not in metrics:
             missing = MissingScoreError(

@@ -1,4 +1,4 @@
-"""From the settings of an executor to the executor; what is not chosen is not imported."""
+"""Builds an executor from its settings; other types are not imported."""
 
 import os
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ START_SECONDS = 900.0
 
 @dataclass(frozen=True)
 class Machine:
-    """What this machine has for workers.
+    """The resources of this machine.
 
     Attributes:
-        gpus: devices it sees.
-        threads: CPUs that a worker takes.
+        gpus: number of visible devices.
+        threads: CPUs per worker.
     """
 
     gpus: int
@@ -32,17 +32,17 @@ def build_executor(
     machine: Machine,
     has_scored: bool = False,
 ) -> Executor:
-    """The executor of a config, to be entered.
+    """The executor of a config, a context manager.
 
     Args:
         settings: the section `search.executor`.
         make_evaluate: builds the scorer, here or in each worker.
         score: the key of the metrics that ranks candidates.
-        machine: what there is for workers.
+        machine: the resources of this machine.
         has_scored: whether the metrics are known to have the score, as from an earlier run.
 
     Raises:
-        MissingPackageError: "ray" without the package.
+        MissingPackageError: the type is "ray" and the package is missing.
         Exception: under "local", whatever `make_evaluate` raises.
     """
     if settings.type == "local":

@@ -1,4 +1,4 @@
-"""Shares candidates out to workers: a queue, retries, time limits.
+"""Distributes candidates to workers: a queue, retries, time limits.
 
 `Workers` starts workers, replaces those that end and carries messages; `PoolExecutor` decides which
 worker evaluates what, and when a candidate has failed. It knows neither processes nor Ray.
@@ -17,8 +17,8 @@ from search_space.architecture import Choices
 
 logger = logging.getLogger(__name__)
 
-MAX_LOSSES = 5  # a candidate in whose evaluation so many workers ended has failed
-MAX_ERRORS_IN_A_ROW = 3  # a worker that returns so many errors in a row is replaced
+MAX_LOSSES = 5  # a candidate fails if this many workers end while evaluating it
+MAX_ERRORS_IN_A_ROW = 3  # a worker with this many errors in a row is replaced
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Workers(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *error: object) -> None:
-        """End all workers at once, whatever they do."""
+        """End all workers at once, busy or not."""
 
     def send(self, worker: int, choices: Choices) -> None:
         """Give a candidate to a started worker. A worker that has ended is reported as `Lost`."""
@@ -139,7 +139,7 @@ class PoolExecutor:
         self._workers.replace(worker)
 
     def _outcomes(self, running: Mapping[int, _Task]) -> dict[int, Outcome | Lost]:
-        """What came of running tries by worker, up to the next event or the next deadline."""
+        """Outcomes of running tries by worker, up to the next event or deadline."""
         now = time.monotonic()
         until = min((task.deadline for task in running.values()), default=now + 1.0)
         events = self._update_names(self._workers.wait(max(until - now, 0.0)))
@@ -148,7 +148,7 @@ class PoolExecutor:
             if worker not in outcomes and task.deadline <= time.monotonic():
                 self._replace(worker, "hangs and is ended")
                 outcomes[worker] = Outcome(
-                    error=f"TimeoutError: no result after {self._timeout:g} s; where candidates "
+                    error=f"TimeoutError: no result after {self._timeout:g} s; if candidates "
                     "take longer, raise search.executor.timeout"
                 )
         return outcomes

@@ -27,9 +27,9 @@ from search_space.architecture import Choices
 
 logger = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.5  # how soon the end of a process is noticed whose children hold its connection
+POLL_SECONDS = 0.5  # delay in noticing the end of a process whose children hold its connection
 GRACE_SECONDS = 3.0  # for workers to stop by themselves
-KILL_SECONDS = 3.0  # a process that hangs in a driver or on a dead share survives SIGKILL
+KILL_SECONDS = 3.0  # a process that hangs in a driver or a network filesystem survives SIGKILL
 COORDINATOR_ENDED = 3  # exit status of a worker whose coordinator has ended
 
 # Variables of torchrun, by which libraries choose devices and log files; workers are no ranks.
@@ -37,7 +37,7 @@ LAUNCHER = ("RANK", "LOCAL_RANK", "GROUP_RANK", "ROLE_RANK", "WORLD_SIZE", "LOCA
 
 
 class State(Enum):
-    """Of a worker. One that is gone is started again, unless it is given up."""
+    """State of a worker. A GONE worker is started again, unless it is given up."""
 
     STARTING = "starting"
     READY = "ready"
@@ -83,7 +83,7 @@ class ProcessWorkers:
         present = [worker for worker in self._workers if worker.state is not State.GONE]
         for worker in present:
             if error and error[0] is not None:
-                worker.connection.close()  # which ends it at once, busy or not
+                worker.connection.close()  # ends it at once, busy or not
                 continue
             with suppress(OSError):
                 worker.connection.send(None)
@@ -152,7 +152,7 @@ class ProcessWorkers:
         return number, message
 
     def _check(self, number: int) -> Event | None:
-        """Look after a worker that says nothing."""
+        """Check a worker that has sent no message."""
         worker = self._workers[number]
         end = _how_it_ended(worker.process)
         if end is None and worker.state is State.STARTING and worker.deadline <= time.monotonic():
@@ -197,7 +197,7 @@ def _end(worker: _Worker) -> None:
     worker.process.join(KILL_SECONDS)
     if worker.process.is_alive():
         logger.warning("process %s does not end, and is left behind", worker.process.pid)
-        # Else this process could not end before it does.
+        # Otherwise this process would wait for it at exit.
         multiprocessing.process._children.discard(worker.process)  # type: ignore[attr-defined]
 
 

@@ -112,7 +112,7 @@ class RayWorkers:
                 "give HOST:PORT of one that `ray start --head` has started, ray://HOST:PORT "
                 "or 'auto'; without an address Ray runs on this machine"
             ) from error
-        finally:  # Ray has replaced our handler by one that just exits
+        finally:  # Ray replaces our handler with one that exits
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, sigterm)
 
@@ -205,12 +205,12 @@ class RayWorkers:
 
 
 def _require_listener(address: str | None) -> None:
-    """Raise OSError where nobody listens at host:port, which Ray would take minutes to say."""
+    """Raise OSError if no process listens at host:port; Ray would take minutes to fail."""
     host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
     if colon and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _first_line(error: BaseException) -> str:
-    """Of Ray's errors, which fill a page."""
+    """The first line of one of Ray's errors, which fill a page."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,6 +1,6 @@
 """The history of a search, its only checkpoint: one SQLite file.
 
-`file` creates, checks, upgrades and copies the file; `journal` makes writing safe; `writer` is its
-one writer. `records` holds its rows as values, and `reading` reads it back as a `SearchHistory`.
-`fingerprint` checks what may not change on a resume; `listing` writes tables, CSV and JSON.
+`file` creates, checks, upgrades and backs up the file. `journal` chooses SQLite's journal and locks
+the file; `writer` writes it. `records` defines the rows; `reading` reads a `SearchHistory`.
+`fingerprint` refuses a resume under other settings; `listing` prints tables, CSV and JSON.
 """

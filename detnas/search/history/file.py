@@ -14,7 +14,7 @@ from detnas.files import replacing
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "history.db"
-"""In a search's work directory."""
+"""Name of the history in the work directory of a search."""
 
 APPLICATION_ID = 0x44654E41  # "DeNA"
 SCHEMA_VERSION = 2
@@ -44,26 +44,26 @@ CREATE UNIQUE INDEX no_candidate_twice ON evaluations (choices) WHERE role = 'se
 """
 
 UPGRADES = {1: "ALTER TABLE evaluations ADD COLUMN proposed REAL"}
-"""What makes a history of each older version one of the next; it is read without that, too."""
+"""SQL from each older version to the next one; older versions are also read without it."""
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
 class DamagedHistoryError(UserError):
-    """The history is no readable database; the message offers its backup where there is one."""
+    """The history is not a readable database; the message names its backup if there is one."""
 
 
 class HistoryWriteError(UserError, OSError):
-    """The history could not be written (a full disk, say); what it already holds is safe."""
+    """The history could not be written (a full disk, say); its earlier contents are safe."""
 
 
 def backup_path(path: Path) -> Path:
-    """Where the backup of a history lies: history.backup.db beside history.db."""
+    """The path of a history's backup: history.backup.db beside history.db."""
     return path.with_suffix(f".backup{path.suffix}")
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
-    """Open a database in SQLite's mode "ro", "rw" or "rwc"; transactions are begun explicitly."""
+    """Open a database in SQLite's mode "ro", "rw" or "rwc"; transactions start explicitly."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
     connection.row_factory = sqlite3.Row
@@ -71,16 +71,16 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def create_file(path: Path, meta: Mapping[str, Any]) -> None:
-    """Write an empty history under a temporary name and rename it.
+    """Write an empty history to a temporary file and rename it.
 
     Args:
-        path: must not exist; its directory must.
-        meta: written into the table `meta`, values as JSON.
+        path: the file to create; its directory must exist.
+        meta: rows of the table `meta`; values are stored as JSON.
 
     Raises:
-        HistoryWriteError: it cannot be written; nothing is left behind.
+        HistoryWriteError: the file cannot be written; no part of it remains.
     """
-    # A log that outlived a deleted history would be replayed into the new one.
+    # SQLite would replay the log of a deleted history into the new one.
     for suffix in SIDE_FILES:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     try:
@@ -92,27 +92,27 @@ def create_file(path: Path, meta: Mapping[str, Any]) -> None:
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
     except (sqlite3.OperationalError, OSError) as error:
-        raise HistoryWriteError(f"{path} cannot be written ({error}); mend that first") from error
+        raise HistoryWriteError(f"{path} cannot be written ({error}); fix that first") from error
 
 
 def require_history(path: Path) -> None:
-    """Raise ValueError where there is no file at `path`."""
+    """Raise UserError if there is no file at `path`."""
     if not path.is_file():
-        raise UserError(f"{path}: no such history; name the work directory of a search")
+        raise UserError(f"{path}: no such history; give the work directory of a search")
 
 
 def open_checked(path: Path, mode: str) -> sqlite3.Connection:
-    """Open an existing history in mode "ro" or "rw"; the latter upgrades one of an older version.
+    """Open an existing history in mode "ro" or "rw"; "rw" upgrades an older version.
 
     Raises:
-        ValueError: there is none, or its version is unknown.
-        DamagedHistoryError: it is damaged, or no history at all.
+        UserError: the file does not exist, or its version is unknown.
+        DamagedHistoryError: the file is damaged, or is not a history.
     """
     require_history(path)
     connection = connect(path, mode)
     if mode == "ro" and _must_be_rolled_back(connection):
         connection.close()
-        connection = connect(path, "rw")  # which does so, under SQLite's own locks
+        connection = connect(path, "rw")  # SQLite rolls back on opening, under its locks
     try:
         version = _check_integrity(connection, path)
         if mode == "rw":
@@ -124,7 +124,7 @@ def open_checked(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _must_be_rolled_back(connection: sqlite3.Connection) -> bool:
-    """Whether a kill left half a transaction in a rollback journal, which no reader may undo."""
+    """Whether a kill left half a transaction in a rollback journal; mode "ro" cannot undo it."""
     try:
         connection.execute("PRAGMA schema_version")
     except sqlite3.OperationalError as error:
@@ -135,7 +135,7 @@ def _must_be_rolled_back(connection: sqlite3.Connection) -> bool:
 
 
 def _upgrade(connection: sqlite3.Connection, path: Path, version: int) -> None:
-    """Bring a history to this program's version, in one transaction."""
+    """Upgrade a history to `SCHEMA_VERSION` in one transaction."""
     if version == SCHEMA_VERSION:
         return
     steps = "; ".join(UPGRADES[old] for old in range(version, SCHEMA_VERSION))
@@ -145,13 +145,13 @@ def _upgrade(connection: sqlite3.Connection, path: Path, version: int) -> None:
         )
     except sqlite3.OperationalError as error:
         raise HistoryWriteError(
-            f"{path} is of version {version} and cannot be upgraded ({error}); mend that first"
+            f"{path} has version {version} and cannot be upgraded ({error}); fix that first"
         ) from error
     logger.info("%s: upgraded from version %d to %d", path, version, SCHEMA_VERSION)
 
 
 def _check_integrity(connection: sqlite3.Connection, path: Path) -> int:
-    """The version of a history that is whole."""
+    """Raise an error if the history is damaged; return its version."""
     try:
         problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         application = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -163,13 +163,13 @@ def _check_integrity(connection: sqlite3.Connection, path: Path) -> int:
     if problem != "ok":
         raise DamagedHistoryError(_damage(path, problem.splitlines()[0]))
     if application != APPLICATION_ID:
-        raise DamagedHistoryError(_damage(path, "it is no history of a DetNAS search"))
+        raise DamagedHistoryError(_damage(path, "it is not the history of a DetNAS search"))
     if version <= SCHEMA_VERSION and not _is_readable(connection):
-        raise DamagedHistoryError(_damage(path, "a row of it cannot be read"))
+        raise DamagedHistoryError(_damage(path, "one of its rows cannot be read"))
     if version != SCHEMA_VERSION and version not in UPGRADES:
         raise UserError(
-            f"{path} is a history of version {version}, this program reads versions up to "
-            f"{SCHEMA_VERSION}; use the detnas that wrote it"
+            f"{path} is a history of version {version}; this program reads versions up to "
+            f"{SCHEMA_VERSION}; use the detnas version that wrote it"
         )
     return int(version)
 
@@ -191,13 +191,13 @@ def _damage(path: Path, problem: str) -> str:
     if not backup.exists():
         return f"{path} is damaged ({problem}) and has no backup; search in another work directory"
     return (
-        f"{path} is damaged ({problem}); to go on from the backup of its last finished generation, "
-        f"delete {path}* and rename {backup} to {path.name}"
+        f"{path} is damaged ({problem}); to resume from the backup of the last finished "
+        f"generation, delete {path}* and rename {backup} to {path.name}"
     )
 
 
 def write_backup(connection: sqlite3.Connection, path: Path) -> None:
-    """Copy an open history to its backup, through a temporary name."""
+    """Copy an open history to its backup, through a temporary file."""
     with (
         replacing(backup_path(path)) as temporary,
         closing(connect(temporary, "rwc")) as target,

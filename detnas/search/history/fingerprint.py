@@ -1,4 +1,4 @@
-"""What a search's scores and proposals depend on, compared before a history is continued."""
+"""The fingerprint: all settings that affect scores or proposals, compared on a resume."""
 
 import json
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ from detnas.errors import UserError
 from detnas.resuming import MAY_GROW, keys_marked
 from detnas.search.strategies import StrategySettings
 
-# Strategy settings of which a resumed search may have more.
+# Strategy settings that a resumed search may increase.
 MAY_GROW_KEYS = tuple(keys_marked(StrategySettings, MAY_GROW, prefix="strategy."))
-# What histories of version 1 do not hold yet; a resumed search records it.
+# Keys that histories of version 1 lack; a resumed search adds them.
 ADDED_LATER = ("images.", "data.metrics")
 
 
@@ -20,15 +20,15 @@ def normalised(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_fingerprint(path: object, recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Refuse to continue a history under settings that alter its scores or proposals.
+    """Refuse to resume a history under settings that change its scores or proposals.
 
     Args:
         path: the history, for the message.
         recorded: the normalised fingerprint it was made with.
-        asked: the normalised fingerprint of the search that would continue it.
+        asked: the normalised fingerprint of the search that resumes it.
 
     Raises:
-        ValueError: naming the first key that differs, with both values. `strategy.generations`
+        UserError: naming the first key that differs, with both values. `strategy.generations`
             may be higher than recorded.
     """
     before, now = _flatten(recorded), _flatten(asked)
@@ -42,12 +42,12 @@ def check_fingerprint(path: object, recorded: Mapping[str, Any], asked: Mapping[
             if new >= old:
                 continue
             raise UserError(
-                f"{path} was made with {key} = {old}, this search has {new}: "
-                f"{key.rpartition('.')[2]} may only grow; set {old} or more"
+                f"{path} was made with {key} = {old}, but this search has {new}: "
+                f"{key.rpartition('.')[2]} may only increase; set {old} or more"
             )
         raise UserError(
             f"{path} was made with {key} = {_shown(before, key)}, "
-            f"this search has {_shown(now, key)}: "
+            f"but this search has {_shown(now, key)}: "
             f"change it back to resume, or search in another work directory"
         )
 

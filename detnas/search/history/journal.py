@@ -1,4 +1,4 @@
-"""How a history is written safely: SQLite's journal, and the lock of its one writer."""
+"""Safe writing of a history: SQLite's journal mode, and a lock that admits one writer."""
 
 import fcntl
 import logging
@@ -19,21 +19,21 @@ NETWORK_FILESYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "9p"}
     | {"fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.juicefs", "afs", "orangefs"}
 )
-"""Here processes of several machines share no memory, so the write-ahead log is not safe."""
+"""Filesystems on which the write-ahead log is not safe: machines share no memory."""
 
 ORPHANS_SECONDS = 15.0
 
 
 def enable_wal(connection: sqlite3.Connection, path: Path) -> None:
-    """Use the write-ahead log where the filesystem allows, else the rollback journal, and log it.
+    """Use the write-ahead log if the filesystem allows it, else the rollback journal, and log that.
 
-    Every transaction is synced to the disk in both.
+    Both modes sync every transaction to the disk.
     """
     connection.execute("PRAGMA synchronous = FULL")
-    if filesystem_of(path) in NETWORK_FILESYSTEMS:  # SQLite does not see that its log fails there
+    if filesystem_of(path) in NETWORK_FILESYSTEMS:  # SQLite does not detect the failure
         _use_journal(connection, path)
         return
-    # Without WAL's shared memory SQLite either answers the old mode or reports a locking error.
+    # Without shared memory SQLite either keeps the old mode or reports a locking error.
     with suppress(sqlite3.OperationalError):
         if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
             return
@@ -43,12 +43,12 @@ def enable_wal(connection: sqlite3.Connection, path: Path) -> None:
 def _use_journal(connection: sqlite3.Connection, path: Path) -> None:
     mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
     logger.warning(
-        "%s: its filesystem has no write-ahead log, using the rollback journal (%s)", path, mode
+        "%s: no write-ahead log on this filesystem, using the rollback journal (%s)", path, mode
     )
 
 
 def filesystem_of(path: Path) -> str:
-    """The type of the filesystem that a path lies on, as "ext4"; empty where it is not known."""
+    """The type of the filesystem of a path, such as "ext4"; "" if it is not known."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -64,9 +64,9 @@ def filesystem_of(path: Path) -> str:
 
 
 def leave_wal(connection: sqlite3.Connection) -> None:
-    """Fold the write-ahead log back, so that a history at rest is one file that can be copied."""
+    """Merge the write-ahead log into the history, so that users can copy it as one file."""
     connection.execute("PRAGMA busy_timeout = 0")
-    with suppress(sqlite3.OperationalError):  # somebody is reading; the log stays, and is valid
+    with suppress(sqlite3.OperationalError):  # while a reader is open, the log stays and is valid
         connection.execute("PRAGMA journal_mode = DELETE")
 
 
@@ -79,15 +79,15 @@ def _is_gone(holder: str) -> bool:
 
 
 def lock_writer(path: Path) -> IO[str]:
-    """Become the only writer of a history; closing the returned file, or dying, ends it.
+    """Lock a history for one writer, until the returned file is closed or the process ends.
 
-    A forked child shares the lock, and a data loader's worker outlives its killed parent by some
-    seconds: where the holder named in the file is gone, they are waited for.
+    Forked children share the lock, and data loader workers outlive a killed parent by seconds. If
+    the process named in the lock file has ended, this function waits for them.
 
     Raises:
-        ValueError: another search holds it.
+        UserError: another search holds the lock.
     """
-    lock = Path(f"{path}.lock").open("a+")  # noqa: SIM115 - held as long as the history is open
+    lock = Path(f"{path}.lock").open("a+")  # noqa: SIM115 - open as long as the history
     deadline = time.monotonic() + ORPHANS_SECONDS
     while True:
         try:

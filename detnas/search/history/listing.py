@@ -1,4 +1,4 @@
-"""A history as people and other programs read it: a table, CSV, JSON."""
+"""Prints a history as a table, CSV or JSON."""
 
 import csv
 import io
@@ -15,14 +15,14 @@ RECORD = ("error", "attempts", "worker", "proposed", "started", "finished")
 
 
 def history_json(rows: Sequence[Evaluation]) -> str:
-    """A list of objects with the fields of `Evaluation`; scores with all their digits."""
+    """A list of objects with the fields of `Evaluation`; scores have full precision."""
     return json.dumps([asdict(row) for row in rows])
 
 
 def history_csv(rows: Sequence[Evaluation]) -> str:
-    """One line each, with a column for every cost and metric that occurs; times in seconds (UTC).
+    """One line per evaluation, with a column for every cost and metric; times in seconds (UTC).
 
-    A metric that is named as another column is named "metric:NAME".
+    A metric with the name of another column becomes "metric:NAME".
     """
     costs = list(dict.fromkeys(name for row in rows for name in row.costs))
     metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))
@@ -45,9 +45,9 @@ def history_csv(rows: Sequence[Evaluation]) -> str:
 
 
 def history_table(rows: Sequence[Evaluation], greater_is_better: bool = True) -> str:
-    """Aligned columns: place, status, score, seconds, cost and choices, and the error if any.
+    """Aligned columns: position, status, score, seconds, cost and choices, and the error if any.
 
-    The last line counts them and names the best.
+    The last line has the counts and the best candidate.
     """
     cost = next(iter(rows[0].costs)) if rows else "macs"
     head = f"{'role':<7}{'gen':>4}{'pos':>5}  {'status':<9}{'score':>10}{'seconds':>9}{cost:>15}"

@@ -1,4 +1,4 @@
-"""A search's history read back as one value: its candidates, ranked, and what was searched."""
+"""`SearchHistory`: the candidates and settings of a search, read from its history file."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -29,12 +29,12 @@ from search_space.spaces import SearchSpace, parse_space
 
 @dataclass(frozen=True)
 class SearchHistory:
-    """What a search has evaluated so far, whether it still runs or not.
+    """The contents of a history; the search may still be running.
 
     Attributes:
         path: the SQLite file.
-        rows: all evaluations, generation by generation, those of the random baseline last.
-        fingerprint: what scores and proposals depend on, as the search recorded it.
+        rows: all evaluations in order of generation, the random baseline last.
+        fingerprint: the recorded settings that scores and proposals depend on.
     """
 
     path: Path
@@ -43,13 +43,13 @@ class SearchHistory:
 
     @classmethod
     def read(cls, path: Path | str) -> "SearchHistory":
-        """Read a history without a lock, also while a search writes it.
+        """Read a history without a lock, even while a search writes it.
 
         Args:
             path: a `history.db`, the work directory of a search, or that of an experiment.
 
         Raises:
-            UserError: there is none, it is damaged, or its version is unknown.
+            UserError: it does not exist, is damaged, or has an unknown version.
         """
         file = find_history(Path(path))
         with closing(open_checked(file, "ro")) as connection:
@@ -57,13 +57,13 @@ class SearchHistory:
 
     @cached_property
     def space(self) -> SearchSpace:
-        """The space that was searched."""
+        """The search space."""
         with user_input(str(self.path)):
             return parse_space(self._recorded("space"))
 
     @property
     def channel_shuffle(self) -> str:
-        """How the searched supernet divides its channels."""
+        """The supernet's channel shuffle: "even_odd" or "interleave"."""
         return str(self._recorded("channel_shuffle"))
 
     @property
@@ -84,22 +84,22 @@ class SearchHistory:
 
     @property
     def objectives(self) -> tuple[str, ...]:
-        """The costs that the strategy minimises beside the score; empty where there are none."""
+        """The costs that the strategy minimises besides the score; may be empty."""
         return tuple(self.strategy.get("objectives", ()))
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
-        """The bounds that every candidate keeps."""
+        """The budgets that every candidate satisfies."""
         return msgspec.convert(self._recorded("budgets"), tuple[Budget, ...])
 
     @property
     def seed(self) -> int | None:
-        """The search's seed; None where it is not recorded."""
+        """The seed of the search; None if it is not recorded."""
         return self.fingerprint.get("seed")
 
     @property
     def candidates(self) -> tuple[Evaluation, ...]:
-        """The rows of the search itself, in the order of proposal."""
+        """The rows of the search without the baseline, in the order of proposal."""
         return tuple(row for row in self.rows if row.role == SEARCH)
 
     @property
@@ -109,7 +109,7 @@ class SearchHistory:
 
     @property
     def failed(self) -> tuple[Evaluation, ...]:
-        """The rows without a score because their evaluation failed."""
+        """The rows whose evaluation failed."""
         return tuple(row for row in self.rows if row.status == FAILED)
 
     def scores(self, role: str = SEARCH) -> list[float]:
@@ -121,14 +121,14 @@ class SearchHistory:
         return ranked(self.rows, self.greater_is_better, role)
 
     def best(self, role: str = SEARCH) -> Evaluation | None:
-        """The first of `ranked`; None where none has a score."""
+        """The first of `ranked`; None if no row has a score."""
         return next(iter(self.ranked(role)), None)
 
     def require_best(self) -> Evaluation:
         """The best candidate of the search.
 
         Raises:
-            UserError: none has a score yet.
+            UserError: no candidate has a score yet.
         """
         best = self.best()
         if best is None:
@@ -141,17 +141,17 @@ class SearchHistory:
         return pareto_front(done, objectives, self.greater_is_better)
 
     def architecture(self, row: Evaluation) -> Architecture:
-        """A row's choices as an architecture of the searched space and channel shuffle."""
+        """The architecture of a row, in the space and with the channel shuffle of the search."""
         return Architecture(self.space, row.choices, self.channel_shuffle)
 
     def _recorded(self, key: str) -> Any:
         if key not in self.fingerprint:
-            raise UserError(f"{self.path}: its settings lack {key!r}; no search made it")
+            raise UserError(f"{self.path}: its settings lack {key!r}; it is not from a search")
         return self.fingerprint[key]
 
 
 def find_history(path: Path) -> Path:
-    """The history that a path names: a file, or one in a search's or an experiment's folder."""
+    """The history file for a path to it, or to the folder of a search or an experiment."""
     if path.suffix == ".db" or path.is_file():
         return path
     inside = path / "search" / FILE_NAME

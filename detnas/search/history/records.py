@@ -18,10 +18,10 @@ DONE = "done"
 FAILED = "failed"
 
 MIN_OUTAGE = 4
-"""A generation of at least so many candidates that all fail is taken for an outage."""
+"""If all of at least this many candidates of a generation fail, it counts as an outage."""
 
 FINGERPRINT = "fingerprint"
-"""Key of the table `meta`: what the search depends on; see `fingerprint`."""
+"""Key of the fingerprint in the table `meta`; see `fingerprint.py`."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,20 @@ class Evaluation:
 
     Attributes:
         id: key of the row.
-        role: "search", or "random" for the baseline that the search is compared with.
+        role: "search", or "random" for the random baseline.
         generation: from 0; 0 in the baseline.
-        position: place in the generation, from 0, in the order proposed.
+        position: index in the generation, in the order proposed.
         choices: one block choice per block.
         status: "proposed", "running", "done" or "failed".
-        score: as the evaluator gave it; None unless done.
-        metrics: all the evaluator's metrics; None for one that was not finite.
-        costs: by name, the one that breaks ties of score first.
+        score: the evaluator's value; None unless done.
+        metrics: all the evaluator's metrics; None for a value that was not finite.
+        costs: by name; the first one breaks ties in score.
         error: "Type: message" of the last try, None unless failed.
-        attempts: tries begun, those cut short by the end of the process among them.
-        worker: who evaluated it, as "host:pid"; "local" for the search's own process.
-        proposed: when, in seconds since 1970 (UTC); None in a history of version 1.
-        started: when its last try began.
-        finished: when its result came.
+        attempts: tries started, including those that the end of a process cut short.
+        worker: the worker that evaluated it, as "host:pid"; "local" for the search's own process.
+        proposed: time of the proposal in seconds since 1970 (UTC); None in a history of version 1.
+        started: time at which its last try started.
+        finished: time of its result.
     """
 
     id: int
@@ -64,12 +64,12 @@ class Evaluation:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left to evaluate."""
+        """Whether the evaluation is done or failed."""
         return self.status in (DONE, FAILED)
 
 
 def read_rows(connection: sqlite3.Connection) -> list[Evaluation]:
-    """All evaluations of an open history, generation by generation, the baseline's last."""
+    """All evaluations of an open history in order of generation, the baseline last."""
     rows = connection.execute(
         "SELECT * FROM evaluations ORDER BY role = ? DESC, generation, position", (SEARCH,)
     )
@@ -92,7 +92,7 @@ def evaluation_from_row(row: sqlite3.Row) -> Evaluation:
 
 
 def failed_together(evaluations: Sequence[Evaluation]) -> bool:
-    """Whether a whole generation failed, which points to an outage and not to its candidates."""
+    """Whether a whole generation failed, which points to an outage rather than its candidates."""
     return len(evaluations) >= MIN_OUTAGE and all(e.status == FAILED for e in evaluations)
 
 
@@ -103,7 +103,7 @@ def ranked(
     sign = 1.0 if greater_is_better else -1.0
 
     def key(row: Evaluation) -> RankKey:
-        assert row.score is not None, "an evaluation that is done has a score"
+        assert row.score is not None, "a finished evaluation has a score"
         return rank_key(sign * row.score, row.costs, (row.generation, row.position))
 
     return sorted((e for e in evaluations if e.role == role and e.status == DONE), key=key)
@@ -112,5 +112,5 @@ def ranked(
 def best_of(
     evaluations: Iterable[Evaluation], greater_is_better: bool = True, role: str = SEARCH
 ) -> Evaluation | None:
-    """The first of `ranked`; None where no evaluation of `role` has a score."""
+    """The first of `ranked`; None if no evaluation of `role` has a score."""
     return next(iter(ranked(evaluations, greater_is_better, role)), None)

@@ -1,7 +1,7 @@
-"""The history of a search in one SQLite file: its only checkpoint, with one writer at a time.
+"""Writes the history of a search: one SQLite file, its only checkpoint, with one writer at a time.
 
-Every generation's proposals and every result are written in one transaction each, synced to the
-disk before the search goes on. `reading` reads a history that another process may be writing.
+The proposals of a generation are one transaction, and so is each result. A transaction is synced
+to the disk before the search continues. `reading` reads a history, even during a search.
 """
 
 import json
@@ -45,9 +45,9 @@ logger = logging.getLogger(__name__)
 
 
 class History:
-    """The open history of one search; made by `create` or `open`, closed by `with` or `close`.
+    """The open history of a search, from `create` or `open`; a context manager.
 
-    Writing raises `HistoryWriteError` where the disk refuses; nothing recorded before is lost.
+    Writing raises `HistoryWriteError` if the file cannot be written; earlier records are safe.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: IO[str]) -> None:
@@ -58,20 +58,20 @@ class History:
 
     @classmethod
     def create(cls, path: str | Path, fingerprint: Mapping[str, Any]) -> "History":
-        """Begin the history of a new search.
+        """Create the history of a new search.
 
         Args:
-            path: the file to make, usually WORK_DIR/history.db; its directory must exist.
-            fingerprint: whatever alters the search's scores or proposals, as JSON values.
+            path: the file to create, usually WORK_DIR/history.db; its directory must exist.
+            fingerprint: all settings that affect scores or proposals, as JSON values.
 
         Raises:
-            ValueError: there is one already, or another search is making it.
+            UserError: the file exists, or another search is creating it.
         """
         path = Path(path)
         with _lock_or_release(path) as lock:
             if path.exists():
                 raise UserError(
-                    f"{path} already exists; continue it with --resume, "
+                    f"{path} already exists; resume it with --resume, "
                     f"or search in another work directory"
                 )
             create_file(path, {FINGERPRINT: normalised(fingerprint), "created": time.time()})
@@ -79,19 +79,19 @@ class History:
 
     @classmethod
     def open(cls, path: str | Path, fingerprint: Mapping[str, Any]) -> "History":
-        """Continue the history of an interrupted search, or of one that is to grow.
+        """Open the history of an interrupted search, or of one to extend by more generations.
 
-        Candidates that were running when it ended are proposed again. So are those of a last
-        generation that failed as a whole, or all where every one had failed: nothing has been
-        learnt from them, and what failed them may be mended.
+        Candidates that were running become "proposed" again. So do all candidates of the last
+        generation if all of them failed, and all candidates if every one failed: the strategy has
+        learnt nothing from them, and the cause may be fixed by now.
 
         Raises:
-            ValueError: there is none, its version is unknown, another search writes it, or its
-                fingerprint differs in more than a higher number of generations.
-            DamagedHistoryError: it is damaged.
+            UserError: the file does not exist, its version is unknown, another search writes it,
+                or its fingerprint differs in more than a higher number of generations.
+            DamagedHistoryError: the file is damaged.
         """
         path = Path(path)
-        require_history(path)  # before the lock's file is made
+        require_history(path)  # before the lock file is created
         with _lock_or_release(path) as lock:
             connection = open_checked(path, "rw")
             try:
@@ -120,7 +120,7 @@ class History:
                 )
 
     def close(self) -> None:
-        """Close the file and let another search write it; closing again does nothing."""
+        """Close the file and release the lock; a second call does nothing."""
         if self._lock.closed:
             return
         leave_wal(self._connection)
@@ -145,13 +145,13 @@ class History:
         role: str = SEARCH,
         first_position: int = 0,
     ) -> None:
-        """Record proposals as (choices, costs), in order, in one transaction.
+        """Record proposals as (choices, costs) in their order, in one transaction.
 
         Args:
             generation: from 0.
-            candidates: the costs begin with the one that breaks ties of score.
+            candidates: the first of the costs breaks ties in score.
             role: "search", or "random" for the baseline.
-            first_position: of the first one, where the generation already has some.
+            first_position: position of the first one, after those recorded earlier.
         """
         now = time.time()
         with self._transaction() as execute:
@@ -165,7 +165,7 @@ class History:
                 )
 
     def mark_running(self, key: int, worker: str) -> None:
-        """Record that `worker` begins a try of evaluation `key`."""
+        """Record that `worker` starts a try of evaluation `key`."""
         self._update(
             key,
             "status = ?, worker = ?, started = ?, attempts = attempts + 1",
@@ -189,7 +189,7 @@ class History:
         self._update(key, "status = ?, error = ?, finished = ?", *(FAILED, error, time.time()))
 
     def generation(self, generation: int, role: str = SEARCH) -> list[Evaluation]:
-        """A generation's evaluations in the order proposed; empty where it is not recorded."""
+        """A generation's evaluations in the order proposed; empty if it is not recorded."""
         rows = self._connection.execute(
             "SELECT * FROM evaluations WHERE role = ? AND generation = ? ORDER BY position",
             (role, generation),
@@ -202,18 +202,18 @@ class History:
         return evaluation_from_row(self._connection.execute(query, (key,)).fetchone())
 
     def rows(self) -> list[Evaluation]:
-        """All evaluations, generation by generation, the baseline's last."""
+        """All evaluations in order of generation, the baseline last."""
         return read_rows(self._connection)
 
     def backup(self) -> None:
-        """Copy the history to its backup file, which nobody reads unless the user asks.
+        """Copy the history to its backup file; only the user ever restores it.
 
-        Where it cannot be written, the log says so, and the one before is still there.
+        A backup that cannot be written is logged as a warning; the one before it stays.
         """
         try:
             write_backup(self._connection, self.path)
         except (sqlite3.OperationalError, OSError) as error:
-            logger.warning("%s cannot be written (%s); going on", backup_path(self.path), error)
+            logger.warning("%s cannot be written (%s); continuing", backup_path(self.path), error)
 
     def _update(self, key: int, assignments: str, *values: object) -> None:
         with self._transaction() as execute:
@@ -241,14 +241,14 @@ class History:
             yield
         except (sqlite3.OperationalError, OSError) as error:
             raise HistoryWriteError(
-                f"{self.path} cannot be written ({error}); what it holds is safe: "
-                f"mend that, then continue with --resume"
+                f"{self.path} cannot be written ({error}); its contents are safe: "
+                f"fix that, then resume with --resume"
             ) from error
 
 
 @contextmanager
 def _lock_or_release(path: Path) -> Iterator[IO[str]]:
-    """The writer's lock, kept on success and released on an error."""
+    """The writer's lock; released if the block raises."""
     lock = lock_writer(path)
     try:
         yield lock

@@ -1,4 +1,4 @@
-"""Search strategies behind one ask/tell; they know a space and a budget, nothing of evaluation."""
+"""Search strategies with an ask/tell interface; they do not depend on the evaluation."""
 
 from detnas.search.strategies.base import Costs, Result, Strategy, StrategySettings
 from detnas.search.strategies.evolution import EvolutionSettings
@@ -12,4 +12,4 @@ STRATEGIES: dict[str, type[StrategySettings]] = {
     "pareto": ParetoSettings,
     "random": RandomSettings,
 }
-"""The settings of each strategy by its name in a config, which is also their tag."""
+"""The settings of each strategy by its name in a config, which is also the class's tag."""

@@ -1,7 +1,7 @@
-"""What every strategy shares: ask/tell, the generation's random numbers, the ranking of results.
+"""What all strategies share: ask/tell, random numbers per generation, the ranking of results.
 
-A proposal is a function of (seed, results told so far): generation g draws from a generator seeded
-with [seed, g], so a search is resumed by asking and telling again what its history recorded.
+Proposals are a function of the seed and the results told so far: generation g draws from a random
+generator seeded with [seed, g]. Asking and telling the recorded results again resumes a search.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,10 +23,10 @@ from search_space.sampling import BudgetSampler
 Positive = Annotated[int, Meta(ge=1)]
 
 Result = tuple[Choices, float | None]
-"""A candidate and its score, higher is better; None where its evaluation failed."""
+"""A candidate and its score, higher is better; None if its evaluation failed."""
 
 Costs = Callable[[Choices], Mapping[str, float]]
-"""A candidate's costs by name; the first one breaks ties of score, the lower the better."""
+"""A candidate's costs by name; the first one breaks ties in score, lower is better."""
 
 
 class Strategy(Protocol):
@@ -38,31 +38,31 @@ class Strategy(Protocol):
 
     @property
     def generations(self) -> int:
-        """How many generations there are at most."""
+        """The maximum number of generations."""
 
     @property
     def planned(self) -> int:
-        """How many candidates the whole search proposes at most."""
+        """The maximum number of candidates of the whole search."""
 
     def ask(self) -> list[Choices]:
-        """Propose the next generation: never a candidate twice in a search, all in the budget.
+        """Propose the next generation: candidates within the budget, each new to the search.
 
-        Empty once the generations are done or the budget holds no architecture not yet proposed.
+        Empty after the last generation, or if the budget has no architectures left to propose.
         """
 
     def tell(self, results: Sequence[Result]) -> None:
-        """Report the results of the generation asked for last, in the order it was proposed."""
+        """Report the results of the last generation asked for, in the order proposed."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A candidate evaluated with success.
+    """A candidate with a score.
 
     Attributes:
         choices: one block choice per block.
         score: higher is better.
-        costs: by name, lower is better, the one that breaks ties of score first.
-        position: its place among all candidates of the search, from 0.
+        costs: by name, lower is better; the first one breaks ties in score.
+        position: its index among all candidates of the search.
     """
 
     choices: Choices
@@ -72,31 +72,31 @@ class Scored:
 
 
 Breed = Callable[[np.random.Generator, Sequence[Scored], Unseen], list[Choices]]
-"""Claims children of the candidates scored so far (best first) from the unseen; may find none."""
+"""Breeds unseen children of the candidates scored so far (best first); may return none."""
 
 
 def breed_nothing(
     rng: np.random.Generator, ranked: Sequence[Scored], unseen: Unseen
 ) -> list[Choices]:
-    """The breeding of a strategy that learns nothing: every candidate is drawn at random."""
+    """Breed no children: every candidate is drawn at random."""
     return []
 
 
 class GenerationStrategy:
-    """Ask/tell over generations of one size: children bred from the past, the rest drawn at random.
+    """Ask/tell over generations of one size: bred children, filled up with random draws.
 
     Args:
-        sampler: draws inside the budget.
-        costs: a candidate's costs, the one that breaks ties first.
-        seed: of every draw.
-        generations: how many generations, each of them evaluated.
-        population: candidates in a generation; fewer where the budget holds no more.
-        breed: makes a generation's children. Not called before a candidate has succeeded.
-        start: the architectures that generation 0 begins with, in this order; of equal ones the
-            first, of all at most `population`.
+        sampler: draws architectures within the budget.
+        costs: a candidate's costs; the first one breaks ties.
+        seed: seed of all random numbers.
+        generations: number of generations to evaluate.
+        population: candidates per generation; fewer if the budget has no more.
+        breed: breeds a generation's children. Not called before a candidate has a score.
+        start: the first architectures of generation 0, in this order; duplicates and those
+            beyond `population` are dropped.
 
     Raises:
-        ValueError: an architecture of `start` is outside the budget.
+        UserError: an architecture of `start` is outside the space or the budget.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class GenerationStrategy:
 
     def ask(self) -> list[Choices]:
         """See `Strategy.ask`."""
-        assert self._asked is None, "a generation was asked for before the last one was told"
+        assert self._asked is None, "ask was called before the last generation was told"
         if self.generation == self.generations:
             return []
         rng = np.random.default_rng([self._seed, self.generation])
@@ -154,7 +154,7 @@ class GenerationStrategy:
 
 
 class StrategySettings(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
-    """What the config of every strategy has: `generations` of `population` candidates each."""
+    """Settings of every strategy: `generations` of `population` candidates each."""
 
     generations: Annotated[Positive, MAY_GROW] = 20
     population: Positive = 50
@@ -167,7 +167,7 @@ class StrategySettings(Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     def build(
         self, sampler: BudgetSampler, costs: Costs, seed: int, start: Sequence[Choices] = ()
     ) -> Strategy:
-        """The strategy over the architectures that `sampler` draws, beginning with `start`.
+        """Build the strategy on the architectures of `sampler`, starting with `start`.
 
         Raises:
             UserError: an architecture of `start` is outside the budget, the settings name a cost
@@ -177,9 +177,9 @@ class StrategySettings(Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
 
 
 def require_inside(sampler: BudgetSampler, costs: Costs, choices: Choices, name: str) -> None:
-    """Raise ValueError where an architecture is not of the sampler's space or outside its budget.
+    """Raise UserError if an architecture is outside the sampler's space or its budget.
 
-    `name` says where the architecture comes from, for the message.
+    `name` is the key or file of the architecture, for the message.
     """
     try:
         key = Architecture(sampler.space, choices).key

@@ -1,4 +1,4 @@
-"""Children of the best candidates so far: how many, who their parents are, how they are made."""
+"""Breeds children of the best candidates: their number, their parents, mutation and crossover."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -12,21 +12,21 @@ from detnas.search.strategies.unseen import Unseen
 from search_space.architecture import Choices, as_choices
 from search_space.sampling import BudgetSampler
 
-# Tries for one child that the search has not seen; where they fail a random one takes its place.
+# Tries for one unseen child; if all fail, a random candidate takes its place.
 TRIES = 100
 
 Selection = Callable[[np.random.Generator, int, int], Sequence[int]]
-"""Of so many parents, the best first (second argument), the places of so many different ones."""
+"""From (rng, number of parents, n): the indices of n different parents; index 0 is the best."""
 
 
 class BreedingSettings(StrategySettings, frozen=True):
-    """What the config of every strategy that breeds has.
+    """Settings of every strategy that breeds.
 
     Attributes:
-        parents: how many of the best candidates so far breed; None is as many as `population`.
-        mutations: children of a generation made by mutation.
-        crossovers: children of a generation made by crossover; what is left of it is random.
-        mutation_probability: with which each block's choice is drawn anew.
+        parents: number of best candidates that breed; None means `population`.
+        mutations: children per generation by mutation.
+        crossovers: children per generation by crossover; the remaining candidates are random.
+        mutation_probability: probability that a block's choice is drawn again.
     """
 
     parents: Positive | None = None
@@ -44,14 +44,14 @@ class BreedingSettings(StrategySettings, frozen=True):
 
 def uniformly(rng: np.random.Generator, parents: int, n: int) -> Sequence[int]:
     """Every parent with the same probability."""
-    if n == 1:  # other random numbers than `choice` takes; histories replay these
+    if n == 1:  # histories replay these random numbers, not those of `choice`
         return [int(rng.integers(parents))]
     chosen: list[int] = rng.choice(parents, n, replace=False).tolist()
     return chosen
 
 
 def by_tournament(rng: np.random.Generator, parents: int, n: int) -> Sequence[int]:
-    """Binary tournaments: of two drawn with replacement the better, which then draws no more."""
+    """Binary tournaments: of two parents drawn with replacement the better one, at most once."""
     left = list(range(parents))
     return [left.pop(int(rng.integers(len(left), size=2).min())) for _ in range(n)]
 
@@ -66,8 +66,8 @@ def breed_children(
 ) -> list[Choices]:
     """The mutations, then the crossovers of a generation, each new to the search.
 
-    Returns fewer than the settings ask for where the tries run out; a single parent crosses with
-    nobody.
+    Returns fewer children than the settings ask for if the tries run out, and no crossovers of a
+    single parent.
     """
 
     def mutate() -> Choices:

@@ -1,6 +1,6 @@
-"""Points with several objectives, all minimised: dominance, ranks of fronts, crowding.
+"""Points with several objectives, all minimised: dominance, front ranks, crowding distances.
 
-A point dominates another where it is nowhere worse and somewhere better. Points are float arrays
+A point dominates another if it is nowhere worse and somewhere better. Points are float arrays
 [points, objectives] of finite numbers.
 """
 
@@ -12,10 +12,10 @@ from detnas.errors import MissingPackageError
 
 
 def require_moocore() -> ModuleType:
-    """The library that ranks fronts, imported where it is needed: light commands do without.
+    """Import moocore, which ranks fronts; only the commands that need it do.
 
     Raises:
-        ModuleNotFoundError: it is not installed.
+        MissingPackageError: moocore is not installed.
     """
     try:
         import moocore
@@ -31,9 +31,9 @@ def require_moocore() -> ModuleType:
 
 
 def nondominated(points: np.ndarray) -> np.ndarray:
-    """Which points no other one dominates: bool [points]; equal points are so together.
+    """Which points no other one dominates: bool [points]; equal points get the same value.
 
-    Needs no library, so that any history's front can be had: time grows with the square of points.
+    Works without moocore, for the front of any history; the time is quadratic in the points.
     """
     assert np.isfinite(points).all()
     dominated = [
@@ -44,20 +44,19 @@ def nondominated(points: np.ndarray) -> np.ndarray:
 
 
 def front_ranks(points: np.ndarray) -> np.ndarray:
-    """Each point's front, int [points]: 0 where nothing dominates it, 1 where only front 0, ..."""
+    """Each point's front, int [points]: 0 if no point dominates it, 1 if only front 0 does, ..."""
     assert np.isfinite(points).all()
     ranks: np.ndarray = require_moocore().pareto_rank(points)
     return ranks
 
 
 def crowding_distances(front: np.ndarray) -> np.ndarray:
-    """How alone each point of one front is, float [points]; the more, the better it is kept.
+    """Crowding distance of each point of one front, float [points]; a higher one is better.
 
     As in NSGA-II (Deb et al. 2002, section III-B): the gap between a point's neighbours in each
-    objective, as a share of the objective's range, added up; infinite at the ends of an objective.
-    Made independent of the points' order: neighbours are the next values that differ, an objective
-    in which all are the same adds nothing, and of equal points the first has the distance, the
-    others 0.
+    objective, as a share of the objective's range, summed up; infinite at the ends of an objective.
+    Independent of the points' order: neighbours are the next different values, an objective with
+    equal values adds nothing, and of equal points the first one has the distance, the others 0.
     """
     unique, first = np.unique(front, axis=0, return_index=True)
     distances = np.zeros(len(front))

@@ -1,7 +1,7 @@
-"""Evolution as in DetNAS (arXiv 1903.10979, section 3.3), the authors' numbers as defaults.
+"""Evolution as in DetNAS (arXiv 1903.10979, section 3.3); defaults are the authors' numbers.
 
-The first generation is random. Afterwards the best candidates of the whole search are parents: some
-children are mutations of one, some crossovers of two, the rest of the generation is random.
+The first generation is random. Afterwards the best candidates of the whole search are parents: a
+generation has mutations of one parent, crossovers of two, and random candidates.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from search_space.sampling import BudgetSampler
 
 
 class EvolutionSettings(BreedingSettings, tag="evolution", frozen=True):
-    """Config of the evolution.
+    """Settings of the evolution.
 
     Attributes:
-        parents: how many of the best candidates so far breed.
+        parents: number of best candidates that breed.
     """
 
     parents: Positive = 10
@@ -36,7 +36,7 @@ class EvolutionSettings(BreedingSettings, tag="evolution", frozen=True):
     def build(
         self, sampler: BudgetSampler, costs: Costs, seed: int, start: Sequence[Choices] = ()
     ) -> Strategy:
-        """The evolution over the architectures that `sampler` draws, beginning with `start`."""
+        """See `StrategySettings.build`."""
 
         def breed(
             rng: np.random.Generator, ranked: Sequence[Scored], unseen: Unseen

@@ -1,8 +1,8 @@
 """Pareto evolution: the best trade-offs between score and costs, by NSGA-II (Deb et al. 2002).
 
 The first generation is random. Afterwards parents are the best of the whole search by front, then
-crowding distance, then the rule of every strategy (score, first cost, the earlier one). Binary
-tournaments choose among them; children are made as in the evolution.
+crowding distance, then score, first cost and position. Binary tournaments select among them;
+mutations and crossovers are as in the evolution.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ WHERE = "search.strategy.objectives"
 
 
 class ParetoSettings(BreedingSettings, tag="pareto", frozen=True):
-    """Config of the Pareto evolution.
+    """Settings of the Pareto evolution.
 
     Attributes:
-        objectives: costs, by name, that are minimised beside the score; one or more.
+        objectives: names of the costs to minimise besides the score; one or more.
     """
 
     objectives: Annotated[tuple[str, ...], Meta(min_length=1)] = ("macs",)
@@ -40,11 +40,11 @@ class ParetoSettings(BreedingSettings, tag="pareto", frozen=True):
     def build(
         self, sampler: BudgetSampler, costs: Costs, seed: int, start: Sequence[Choices] = ()
     ) -> Strategy:
-        """The Pareto evolution over the architectures that `sampler` draws, beginning with `start`.
+        """See `StrategySettings.build`.
 
         Raises:
-            ValueError: an objective is none of the costs, or one of `start` outside the budget.
-            ModuleNotFoundError: moocore is not installed.
+            UserError: an objective is not a cost, or one of `start` is outside the budget.
+            MissingPackageError: moocore is not installed.
         """
         require_moocore()
         known = costs((0,) * sampler.space.num_blocks)

@@ -1,4 +1,4 @@
-"""Architectures inside a budget that a search has not proposed yet, drawn without repetition."""
+"""Draws architectures within a budget that a search has not proposed yet."""
 
 from itertools import islice
 
@@ -7,17 +7,17 @@ import numpy as np
 from search_space.architecture import Choices, as_choices
 from search_space.sampling import BudgetSampler
 
-# A budget that holds fewer architectures than this many times those a search has seen is listed in
-# full; in a larger one three draws of four are unseen.
+# A budget with fewer architectures than this many times the seen ones is listed in full. In a
+# larger one, at least three of four draws are unseen.
 ROOM_TO_DRAW = 4
-# Where a sampler cannot count its budgets exactly, this many draws in a row without an unseen one
-# mean that none is left: were it one in 500, they would miss it once in 22,000 times.
+# If a sampler cannot count its budgets exactly, this many seen draws in a row mean that none is
+# left. If one in 500 were unseen, they would miss it once in 22,000 times.
 DRY_DRAWS = 5000
 BATCH = 100
 
 
 class Unseen:
-    """The architectures of a budget less those already claimed."""
+    """The architectures within a budget that are not claimed yet."""
 
     def __init__(self, sampler: BudgetSampler) -> None:
         self._sampler = sampler
@@ -25,14 +25,14 @@ class Unseen:
         self._listed: list[Choices] | None = None
 
     def claim(self, choices: Choices) -> bool:
-        """Take an architecture inside the budget; False where it has been taken before."""
+        """Claim an architecture within the budget; False if it was claimed before."""
         if choices in self._seen:
             return False
         self._seen.add(choices)
         return True
 
     def draw(self, rng: np.random.Generator, n: int) -> list[Choices]:
-        """Claim `n` unseen architectures, uniformly at random; fewer where there are no more."""
+        """Claim `n` unseen architectures, uniformly at random; fewer if no more are left."""
         sampler = self._sampler
         if sampler.exact and sampler.count < ROOM_TO_DRAW * (len(self._seen) + n):
             return self._draw_from_list(rng, n)
@@ -55,14 +55,14 @@ class Unseen:
 
 
 def draw_tuples(sampler: BudgetSampler, rng: np.random.Generator, n: int) -> list[Choices]:
-    """`n` independent uniform draws inside the budget."""
+    """`n` independent uniform draws within the budget."""
     return [as_choices(row) for row in sampler.sample(rng, n)]
 
 
 def list_all(sampler: BudgetSampler) -> list[Choices]:
-    """Every architecture of a sampler that counts exactly, sorted; for small counts.
+    """All architectures of a sampler that counts exactly, sorted; for small counts.
 
-    Collected by drawing until as many as the count have come, count * ln(count) draws or so.
+    Draws until all of them have occurred, which takes about count * ln(count) draws.
     """
     rng = np.random.default_rng(0)
     found: set[Choices] = set()

@@ -1,6 +1,6 @@
-"""What is checked of a config before any work: data, splits, classes, checkpoints.
+"""Checks of a config before any work: data, splits, classes, checkpoints.
 
-Each check raises FileNotFoundError or ValueError with one line that names the thing and the mend.
+Each check raises a UserError whose one line has the key or file, its value and the remedy.
 """
 
 from detnas.stages.checks.backbone import (

@@ -1,4 +1,4 @@
-"""Checks of the backbone that a config describes, and of the checkpoints that are to fill it."""
+"""Checks of a config's backbone and of the checkpoints to load into it."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ BACKBONES: dict[str, type[DetNASSupernet] | type[DetNASNet]] = {
 def check_weights(config: Config, checkpoint: Path | str, prefix: str = "backbone.") -> None:
     """Check the backbone's config, and that a checkpoint exists and fits it.
 
-    Backbones that are not DetNAS's are OpenMMLab's business; only the file's existence is checked.
+    For backbones of other libraries it only checks that the file is a readable checkpoint.
     """
     read = read_checkpoint(checkpoint)
     backbone = build_backbone(config)
@@ -38,10 +38,10 @@ def check_pretrained(config: Config) -> None:
 
 
 def check_backbone(config: Config) -> None:
-    """Check the backbone's keys, and that it builds unless its architecture is yet to be found.
+    """Check the backbone's keys, and build it unless its architecture file does not exist yet.
 
     Raises:
-        ValueError, TypeError: as `build_backbone`.
+        UserError: as `build_backbone`.
     """
     architecture = str(config.model.backbone.get("architecture", ""))
     if architecture.endswith(".json") and not Path(architecture).exists():
@@ -51,25 +51,25 @@ def check_backbone(config: Config) -> None:
 
 
 def backbone_kind(config: Config) -> str | None:
-    """Either "DetNASSupernet" or "DetNASNet"; None where the backbone is not DetNAS's."""
+    """ "DetNASSupernet" or "DetNASNet"; None for backbones of other libraries."""
     name = str(config.model.backbone.get("type")).removeprefix("mmdet.")
     return name if name in BACKBONES else None
 
 
 def build_backbone(config: Config) -> DetNASSupernet | DetNASNet | None:
-    """The config's backbone, shapes without memory; None where it is not DetNAS's.
+    """The config's backbone on the meta device; None for backbones of other libraries.
 
-    ValueError or TypeError for an architecture, a space or another argument that does not do.
+    Raises UserError if the architecture, the space or another argument is invalid.
     """
     name = backbone_kind(config)
     if name is None:
         return None
-    with torch.device("meta"):  # nothing is computed with it
+    with torch.device("meta"):  # it is only checked
         return BACKBONES[name](**_arguments(config))
 
 
 def _arguments(config: Config) -> dict[str, Any]:
-    """The checked arguments of a backbone of DetNAS's, without its pretrained weights."""
+    """The checked arguments of a DetNAS backbone, without `type` and `init_cfg`."""
     name = backbone_kind(config)
     if name is None:
         return {}

@@ -20,10 +20,10 @@ def check_splits(config: Config, names: Mapping[str, str]) -> list[Split]:
 
     Args:
         config: an OpenMMLab config.
-        names: what each dataloader's split is called, as {"train_dataloader": "train"}; absent
-            ones are passed over.
+        names: the name of each dataloader's split, such as {"train_dataloader": "train"};
+            absent dataloaders are skipped.
     Returns:
-        Their splits, with all images.
+        The splits with their images.
     """
     splits = []
     detection = True
@@ -79,7 +79,7 @@ def _check_class_counts(config: Config, classes: int, where: str, what: str) -> 
     for path, count in _class_counts(config.model.to_dict()):
         if count != classes:
             raise UserError(
-                f"{path}.num_classes is {count}, and {where} {classes} {what}: set it to {classes}"
+                f"{path}.num_classes is {count}, but {where} {classes} {what}: set it to {classes}"
             )
 
 
@@ -96,12 +96,12 @@ def _class_counts(model: Any, path: str = "model") -> Iterator[tuple[str, int]]:
 
 
 def _is_folder(dataset: Mapping[str, Any]) -> bool:
-    """Whether it is one of mmpretrain's folders with one folder a class."""
+    """Whether it is an mmpretrain data set with one folder per class."""
     return _kind(dataset) in ("CustomDataset", "ImageNet") and not dataset.get("ann_file")
 
 
 def _kind(dataset: Mapping[str, Any]) -> str:
-    """The type of a data set, without its library's name."""
+    """The type of a data set, without the prefix of its library."""
     return str(dataset.get("type")).rpartition(".")[2]
 
 
@@ -115,7 +115,7 @@ def _check_folder(config: Config, dataset: Mapping[str, Any], name: str) -> tupl
 
 
 def _folder_root(dataset: Mapping[str, Any]) -> Path | str:
-    """The folder of the classes; a text where it is the address of one in an archive."""
+    """The folder that contains the class folders; a str if it is in an archive."""
     prefix = dataset.get("data_prefix") or ""
     if isinstance(prefix, Mapping):
         prefix = prefix.get("img_path", "")

@@ -12,7 +12,7 @@ from search_space.architecture import Choices
 from search_space.sampling import Budget, BudgetSampler
 
 
-def test_parents_are_the_best_that_did_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parents_are_the_best_candidates_with_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
     bred_from: list[list[Choices]] = []
 
     def spy(*args: object) -> list[Choices]:
@@ -45,7 +45,7 @@ def test_children_come_first_and_resemble_their_parents() -> None:
     assert np.mean(changed) < 3
 
 
-def test_exhausted_children_leave_their_place_to_chance() -> None:
+def test_random_candidates_replace_children_that_cannot_be_found() -> None:
     sampler = toy_sampler(MINI, 1.0)
     unseen = Unseen(sampler)
     unseen.draw(np.random.default_rng(0), 16)
@@ -54,7 +54,7 @@ def test_exhausted_children_leave_their_place_to_chance() -> None:
     assert breed_children(evolution, sampler, rng, [(0, 0), (1, 1)], unseen) == []
 
 
-def test_optimises() -> None:
+def test_scores_improve_over_the_generations() -> None:
     told = run(build(EvolutionSettings(10, 20, parents=5, mutations=8, crossovers=8)))
     first, last = ([score or 0 for _, score in told[i]] for i in (0, -1))
     assert max(last) > max(first)

@@ -36,12 +36,12 @@ def processes(make: MakeToy, workers: int = 2, timeout: float = 60.0, attempts: 
 def evaluate(
     make: MakeToy, jobs: list[Job] = JOBS, **options: Any
 ) -> tuple[dict[int, JobResult], dict[int, int]]:
-    """The results of jobs by id, and how often each was begun."""
+    """The results of jobs by id, and how often each was started."""
     results: dict[int, JobResult] = {}
-    begun = dict.fromkeys([job.id for job in jobs], 0)
+    starts = dict.fromkeys([job.id for job in jobs], 0)
 
     def on_start(key: int, worker: str) -> None:
-        begun[key] += 1
+        starts[key] += 1
 
     def on_result(result: JobResult) -> None:
         assert result.id not in results, "counted twice"
@@ -49,8 +49,8 @@ def evaluate(
 
     with processes(make, **options) as executor:
         executor.run(jobs, on_start, on_result)
-    assert results.keys() == begun.keys()
-    return results, begun
+    assert results.keys() == starts.keys()
+    return results, starts
 
 
 def run(path: Path, make: MakeToy, **options: Any) -> list[Evaluation]:
@@ -67,7 +67,7 @@ def expected(tmp_path: Path) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
-def test_processes_find_what_one_finds(
+def test_processes_give_the_results_of_one_process(
     workers: int, expected: list[tuple[object, ...]], tmp_path: Path
 ) -> None:
     rows = run(tmp_path / "many.db", MakeToy(0.02, unlucky_sum=7), workers=workers)
@@ -100,23 +100,23 @@ FAULTS: Mapping[str, str] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_candidate_that_always_fails_is_recorded_and_passed_over(fault: str) -> None:
+def test_a_candidate_that_always_fails_is_recorded_and_skipped(fault: str) -> None:
     make = MakeToy(0.0, {JOBS[1].choices: fault})
-    results, begun = evaluate(make, timeout=1.0 if fault == "hang" else 60.0)
+    results, starts = evaluate(make, timeout=1.0 if fault == "hang" else 60.0)
     failed = results.pop(2)
     assert failed.score is None
     assert (failed.error or "").startswith(FAULTS[fault])
-    assert begun.pop(2) == (MAX_LOSSES if fault in ("kill", "spoil") else 2)
+    assert starts.pop(2) == (MAX_LOSSES if fault in ("kill", "spoil") else 2)
     assert all(result.score is not None for result in results.values())
-    assert set(begun.values()) == {1}
+    assert set(starts.values()) == {1}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_second_try_may_succeed(fault: str, tmp_path: Path) -> None:
     make = MakeToy(0.0, {JOBS[1].choices: fault}, tmp_path)
-    results, begun = evaluate(make, timeout=2.0)
+    results, starts = evaluate(make, timeout=2.0)
     assert all(result.score is not None for result in results.values())
-    assert begun == {job.id: 1 + (job.id == 2) for job in JOBS}
+    assert starts == {job.id: 1 + (job.id == 2) for job in JOBS}
 
 
 def test_a_hanging_worker_does_not_hold_up_the_others() -> None:
@@ -142,7 +142,7 @@ def test_workers_that_ended_between_two_runs_are_replaced() -> None:
     assert not set(started[:2]) & set(started[-2:])
 
 
-def test_workers_that_are_refused_end_the_search() -> None:
+def test_refused_workers_end_the_search() -> None:
     with pytest.raises(ExecutorError, match=r"no worker is left.*supernet_sha256 is a on this"):
         processes(MakeToy(at_start="refuse")).__enter__()
 
@@ -159,34 +159,34 @@ def test_workers_that_never_start_end_the_search(monkeypatch: pytest.MonkeyPatch
         processes(MakeToy(at_start="raise")).__enter__()
 
 
-def test_a_bad_worker_does_not_fail_what_others_can_do(tmp_path: Path) -> None:
+def test_candidates_that_fail_on_a_bad_worker_succeed_on_others(tmp_path: Path) -> None:
     many = [Job(10 * i + job.id, job.choices) for i in range(5) for job in JOBS]
-    results, begun = evaluate(MakeToy(0.05, once=tmp_path, bad_worker=True), many, workers=3)
+    results, starts = evaluate(MakeToy(0.05, once=tmp_path, bad_worker=True), many, workers=3)
     assert all(result.score is not None for result in results.values())
-    assert sum(begun.values()) == len(many) + MAX_ERRORS_IN_A_ROW  # then it was replaced
+    assert sum(starts.values()) == len(many) + MAX_ERRORS_IN_A_ROW  # then it was replaced
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_there_may_be_more_attempts_than_workers(workers: int) -> None:
     make = MakeToy(0.0, {JOBS[1].choices: "raise"})
-    results, begun = evaluate(make, workers=workers, attempts=5)
-    assert (results[2].error, begun[2]) == ("RuntimeError: unlucky", 5)
+    results, starts = evaluate(make, workers=workers, attempts=5)
+    assert (results[2].error, starts[2]) == ("RuntimeError: unlucky", 5)
 
 
-def test_a_lone_bad_worker_is_replaced_too(tmp_path: Path) -> None:
+def test_a_single_bad_worker_is_replaced(tmp_path: Path) -> None:
     make = MakeToy(once=tmp_path, bad_worker=True)
     results, _ = evaluate(make, workers=1, attempts=MAX_ERRORS_IN_A_ROW + 1)
     assert all(result.score is not None for result in results.values())
 
 
-def test_workers_are_no_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_do_not_inherit_the_launchers_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """By LOCAL_RANK mmengine would choose among devices of which they see only one."""
     monkeypatch.setenv("LOCAL_RANK", "1")
     results, _ = evaluate(MakeToy())
     assert {result.metrics["launched"] for result in results.values()} == {0.0}
 
 
-def test_a_metric_that_is_missing_later_is_the_candidates_failure(tmp_path: Path) -> None:
+def test_a_score_missing_later_fails_the_candidate(tmp_path: Path) -> None:
     def evaluate_one(choices: Choices) -> dict[str, float]:
         return {} if choices == JOBS[1].choices else {"score": 1.0}
 

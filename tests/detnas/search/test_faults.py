@@ -92,7 +92,7 @@ def test_1_a_killed_search_resumes_to_the_same_trajectory(
 
 
 @pytest.mark.parametrize(("before", "after"), [("3", "1"), ("1", "4")])
-def test_1_and_8_a_killed_coordinator_takes_its_workers_along_and_their_number_may_change(
+def test_1_and_8_workers_end_with_a_killed_coordinator_and_their_number_may_change(
     path: Path, before: str, after: str, whole: Trajectory
 ) -> None:
     running = start(path, "--executor", "processes", "--workers", before, "--seconds", "0.1")
@@ -111,11 +111,11 @@ def test_1_and_8_a_killed_coordinator_takes_its_workers_along_and_their_number_m
     assert done == {choices: 1 + (choices in lost) for choices in done}
 
 
-def test_5_a_file_that_may_not_grow(path: Path, whole: Trajectory) -> None:
+def test_5_a_limit_on_the_file_size(path: Path, whole: Trajectory) -> None:
     output, error = start(path, "--file-limit", "70000").communicate()
     assert "HistoryWriteError" in error
     assert f"{path} cannot be written" in error
-    assert "what it holds is safe: mend that, then continue with --resume" in error
+    assert "its contents are safe: fix that, then resume with --resume" in error
     recorded = len(output.split())
     assert 3 < recorded < 27
     assert len(settled(path)) >= recorded
@@ -123,7 +123,7 @@ def test_5_a_file_that_may_not_grow(path: Path, whole: Trajectory) -> None:
 
 
 def test_5_a_full_disk(tmp_path: Path, whole: Trajectory) -> None:
-    """On a small filesystem of its own, mounted in a namespace that ends with the search."""
+    """On a small filesystem, mounted in a namespace that ends with the search."""
     disk, saved = tmp_path / "disk", tmp_path / "saved"
     disk.mkdir()
     saved.mkdir()
@@ -148,9 +148,7 @@ def test_5_a_full_disk(tmp_path: Path, whole: Trajectory) -> None:
     assert resume(saved / "history.db") == whole
 
 
-def test_5_torn_writes_lose_only_what_was_not_yet_acknowledged(
-    tmp_path: Path, whole: Trajectory
-) -> None:
+def test_5_torn_writes_lose_only_uncommitted_results(tmp_path: Path, whole: Trajectory) -> None:
     """The log cut off anywhere, as by a power cut, holds the results up to some point."""
     killed = start(tmp_path / "history.db", "--kill-at", "History.record_done:9")
     killed.communicate()
@@ -171,7 +169,7 @@ def test_5_torn_writes_lose_only_what_was_not_yet_acknowledged(
     assert resume(folder / "history.db") == whole
 
 
-def test_6_the_backup_goes_on_where_the_history_is_damaged(path: Path, whole: Trajectory) -> None:
+def test_6_a_damaged_history_is_resumed_from_its_backup(path: Path, whole: Trajectory) -> None:
     killed = start(path, "--kill-at", "History.mark_running:16")
     killed.communicate()
     content = path.read_bytes()
@@ -187,7 +185,7 @@ def test_6_the_backup_goes_on_where_the_history_is_damaged(path: Path, whole: Tr
 
 @pytest.mark.parametrize("executor", ["local", "processes"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_9_a_stopped_search_has_its_state_on_disk(
+def test_9_a_stopped_search_can_be_resumed(
     path: Path, executor: str, number: int, whole: Trajectory
 ) -> None:
     running = start(path, "--executor", executor, "--seconds", "0.2")
@@ -213,7 +211,7 @@ def test_10_a_second_coordinator_is_refused(path: Path, whole: Trajectory) -> No
 
 
 @pytest.mark.parametrize("executor", ["local", "processes"])
-def test_11_a_search_all_of_whose_candidates_fail_is_an_error(
+def test_11_a_search_without_any_score_is_an_error(
     path: Path, executor: str, whole: Trajectory
 ) -> None:
     failed = start(path, "--executor", executor, "--fail")

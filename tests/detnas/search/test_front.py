@@ -76,7 +76,7 @@ def test_front_by_cost() -> None:
     assert history_of(ROWS[3:4]).front(["macs"]) == []
 
 
-def test_a_second_cost_may_save_a_candidate() -> None:
+def test_a_second_cost_may_add_a_candidate_to_the_front() -> None:
     rows = [row(0, 0.5, 5, 9), row(1, 0.4, 5, 3), row(2, 0.3, 6, 4)]
     assert ids(pareto_front(rows, ["macs"])) == [0]
     assert ids(pareto_front(rows, ["macs", "params"])) == [0, 1]
@@ -84,7 +84,7 @@ def test_a_second_cost_may_save_a_candidate() -> None:
 
 
 @pytest.mark.parametrize("greater_is_better", [True, False])
-def test_front_is_that_of_the_definition(greater_is_better: bool) -> None:
+def test_front_matches_the_definition(greater_is_better: bool) -> None:
     rng = np.random.default_rng(0)
     sign = -1 if greater_is_better else 1
     for _ in range(30):
@@ -151,7 +151,7 @@ def test_front_is_written_as_architectures(history: Path, tmp_path: Path) -> Non
     assert best["provenance"]["supernet_sha256"] == "abc"
 
 
-def test_front_of_nothing_is_refused(tmp_path: Path) -> None:
+def test_front_without_scores_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     History.create(path, SETTINGS).close()
     with pytest.raises(ValueError, match="no candidate has a score yet"):

@@ -69,7 +69,7 @@ def test_keeps_results_at_full_precision(history: History, path: Path) -> None:
     assert not running.settled
 
 
-def test_best_by_rule(history: History) -> None:
+def test_best_breaks_ties_by_cost_and_order(history: History) -> None:
     for evaluation in history.generation(0):
         history.record_done(evaluation.id, 1.0, {})
     best = best_of(history.rows())
@@ -78,7 +78,7 @@ def test_best_by_rule(history: History) -> None:
     assert best_of(history.rows(), role="random") is None
 
 
-def test_reopened_running_is_proposed_again(history: History, path: Path) -> None:
+def test_open_proposes_running_candidates_again(history: History, path: Path) -> None:
     history.mark_running(history.generation(0)[0].id, "local")
     history.close()
     with History.open(path, FINGERPRINT) as again:
@@ -92,7 +92,7 @@ def test_a_result_is_recorded_once(history: History) -> None:
         history.record_failed(key, "late")
 
 
-def test_no_candidate_twice_and_all_of_a_generation_or_nothing(history: History) -> None:
+def test_duplicate_candidates_roll_back_the_generation(history: History) -> None:
     with pytest.raises(sqlite3.IntegrityError):
         history.record_generation(1, [((3, 3), {"macs": 1}), CANDIDATES[0]])
     assert history.generation(1) == []
@@ -102,12 +102,12 @@ def test_no_candidate_twice_and_all_of_a_generation_or_nothing(history: History)
 
 def test_create_refuses_to_overwrite(history: History, path: Path) -> None:
     history.close()
-    with pytest.raises(ValueError, match=r"already exists; continue it with --resume"):
+    with pytest.raises(ValueError, match=r"already exists; resume it with --resume"):
         History.create(path, FINGERPRINT)
     assert len(rows_of(path)) == 3
 
 
-def test_open_refuses_what_is_absent(path: Path) -> None:
+def test_open_refuses_an_absent_history(path: Path) -> None:
     with pytest.raises(ValueError, match="no such history"):
         History.open(path, FINGERPRINT)
     with pytest.raises(ValueError, match="no such history"):
@@ -118,17 +118,17 @@ def test_open_refuses_what_is_absent(path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (changed(space="small"), 'space = "tiny", this search has "small"'),
-        (changed(seed=1), "seed = 0, this search has 1"),
-        (changed(budgets=[]), "budgets.count = 1, this search has nothing"),
+        (changed(space="small"), 'space = "tiny", but this search has "small"'),
+        (changed(seed=1), "seed = 0, but this search has 1"),
+        (changed(budgets=[]), "budgets.count = 1, but this search has nothing"),
         (
             changed(budgets=[{"cost": "macs", "upper": 2e6, "input_size": (3, 64, 64)}]),
-            "budgets.0.upper = 3000000.0, this search has 2000000.0",
+            "budgets.0.upper = 3000000.0, but this search has 2000000.0",
         ),
-        (changed(data="a.json"), 'data = nothing, this search has "a.json"'),
+        (changed(data="a.json"), 'data = nothing, but this search has "a.json"'),
         (
             changed(strategy={"type": "random", "generations": 1}),
-            "generations may only grow; set 2 or more",
+            "generations may only increase; set 2 or more",
         ),
     ],
 )
@@ -149,7 +149,7 @@ def test_generations_may_grow(history: History, path: Path) -> None:
     assert SearchHistory.read(path).fingerprint == json.loads(json.dumps(grown))
 
 
-def test_second_writer_is_refused_and_readers_are_not(history: History, path: Path) -> None:
+def test_only_a_second_writer_is_refused(history: History, path: Path) -> None:
     with pytest.raises(ValueError, match=r"in use by another search \(process \d+"):
         History.open(path, FINGERPRINT)
     assert len(rows_of(path)) == 3
@@ -161,7 +161,7 @@ def test_unknown_version_is_refused(history: History, path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     for read in (SearchHistory.read, lambda p: History.open(p, FINGERPRINT)):
-        with pytest.raises(ValueError, match=r"version 99, this program reads versions up to 2"):
+        with pytest.raises(ValueError, match=r"version 99; this program reads versions up to 2"):
             read(path)
 
 
@@ -181,7 +181,7 @@ def damage_page(path: Path) -> None:
     ],
     ids=["page", "text", "cut", "empty"],
 )
-def test_damaged_file_is_refused_naming_its_backup(
+def test_damaged_file_is_refused_with_its_backup_named(
     history: History, path: Path, damage: Any
 ) -> None:
     history.close()
@@ -202,7 +202,7 @@ def test_damaged_file_is_refused_naming_its_backup(
     "damage",
     ["UPDATE evaluations SET costs = '[\"macs'", "UPDATE meta SET value = 'x'", "DROP TABLE meta"],
 )
-def test_a_row_that_cannot_be_read_is_damage(history: History, path: Path, damage: str) -> None:
+def test_unreadable_row_is_reported_as_damage(history: History, path: Path, damage: str) -> None:
     history.backup()
     history.close()
     connection = sqlite3.connect(path, isolation_level=None)
@@ -269,7 +269,7 @@ def test_full_disk_loses_nothing(history: History, path: Path) -> None:
     pages = history._connection.execute("PRAGMA page_count").fetchone()[0]
     history._connection.execute(f"PRAGMA max_page_count = {pages}")
     big = [((i, i), {"macs": i}) for i in range(4, 4000)]
-    with pytest.raises(HistoryWriteError, match=r"full.*continue with --resume"):
+    with pytest.raises(HistoryWriteError, match=r"full.*resume with --resume"):
         history.record_generation(1, big)
     assert [e.status for e in rows_of(path)] == [
         "done",
@@ -278,7 +278,7 @@ def test_full_disk_loses_nothing(history: History, path: Path) -> None:
     ]
 
 
-def test_history_of_version_1_is_read_and_upgraded_and_gone_on_with(tmp_path: Path) -> None:
+def test_history_of_version_1_is_read_upgraded_and_resumed(tmp_path: Path) -> None:
     """The file was left by the last program of version 1, killed in its middle."""
     old, whole = tmp_path / "old.db", tmp_path / "whole.db"
     shutil.copy(Path(__file__).with_name("history_v1.db"), old)
@@ -310,7 +310,7 @@ def test_an_upgrade_that_fails_leaves_the_old_file(
     toy_search(old, evaluate=noisy, baseline=3)
 
 
-def test_csv_and_json_hold_everything(tmp_path: Path) -> None:
+def test_csv_and_json_contain_all_fields(tmp_path: Path) -> None:
     toy_search(tmp_path / "history.db", evaluate=noisy, baseline=3)
     rows = rows_of(tmp_path / "history.db")
     read = list(csv.DictReader(io.StringIO(listing.history_csv(rows))))
@@ -332,10 +332,10 @@ def test_csv_and_json_hold_everything(tmp_path: Path) -> None:
     assert "RuntimeError: unlucky" in "".join(table)
 
 
-def test_half_a_transaction_in_a_rollback_journal_is_undone_by_readers_too(
+def test_readers_undo_half_a_transaction_in_a_rollback_journal(
     history: History, path: Path, tmp_path: Path
 ) -> None:
-    """What a kill in mid-commit leaves where there is no write-ahead log."""
+    """The files that a kill during a commit leaves without a write-ahead log."""
     history.close()
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("PRAGMA journal_mode = DELETE")
@@ -373,7 +373,7 @@ def test_on_a_network_filesystem_the_rollback_journal_is_used(
     assert "rollback journal (delete)" in caplog.text
 
 
-def test_a_backup_that_cannot_be_written_ends_nothing(
+def test_failed_backup_is_only_logged(
     history: History, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     backup_path(path).mkdir()

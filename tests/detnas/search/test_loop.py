@@ -32,7 +32,7 @@ def test_evaluates_every_generation_and_returns_the_best(path: Path) -> None:
     assert list(result.evaluations) == rows_of(path)
 
 
-def test_lower_may_be_better(path: Path) -> None:
+def test_minimises_where_lower_is_better(path: Path) -> None:
     def loss(choices: Choices) -> dict[str, float]:
         return {"score": -toy.toy_score(choices)}
 
@@ -42,7 +42,7 @@ def test_lower_may_be_better(path: Path) -> None:
     assert [e.choices for e in lowest.evaluations] == [e.choices for e in highest.evaluations]
 
 
-def test_failed_candidates_are_recorded_and_passed_over(path: Path) -> None:
+def test_failed_candidates_are_recorded_and_skipped(path: Path) -> None:
     result = toy.toy_search(path, evaluate=noisy)
     failed = [e for e in result.evaluations if e.status == "failed"]
     assert failed
@@ -77,7 +77,7 @@ def test_scores_that_are_not_finite_fail_the_search_if_all_are(path: Path, score
     )
 
 
-def test_a_generation_that_fails_as_a_whole_ends_the_search_and_is_tried_again(path: Path) -> None:
+def test_a_failed_generation_ends_the_search_and_is_retried_on_resume(path: Path) -> None:
     evaluated = 0
 
     def outage(choices: Choices) -> dict[str, float]:
@@ -95,7 +95,7 @@ def test_a_generation_that_fails_as_a_whole_ends_the_search_and_is_tried_again(p
     )
 
 
-def test_missing_score_is_no_fault_of_the_candidate(path: Path) -> None:
+def test_missing_score_ends_the_search(path: Path) -> None:
     with pytest.raises(MissingScoreError, match=r"'mAP' is not among .* one of: score, nan"):
         toy.toy_search(path, executor=LocalExecutor(toy_evaluate, "mAP"))
     assert {e.status for e in rows_of(path)} == {"running", "proposed"}
@@ -119,11 +119,11 @@ def test_generations_may_grow(path: Path) -> None:
 
 def test_history_of_other_proposals_is_refused(path: Path) -> None:
     toy.toy_search(path)
-    with pytest.raises(ReplayError, match="generation 0 holds other proposals"):
+    with pytest.raises(ReplayError, match="generation 0 has other proposals"):
         toy.toy_search(path, sampler=toy_sampler(share=0.3))
 
 
-def test_baseline_is_compared_and_never_bred(path: Path) -> None:
+def test_baseline_is_evaluated_but_never_a_parent(path: Path) -> None:
     plain = toy.toy_search(path.with_name("plain.db"))
     result = toy.toy_search(path, baseline=7)
     assert trajectory(list(result.evaluations)) == trajectory(list(plain.evaluations))
@@ -164,7 +164,7 @@ def test_progress_counts_to_the_total(path: Path) -> None:
     assert scores == sorted(scores)
 
 
-def test_killed_while_the_file_is_made(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_while_the_file_is_created(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*arguments: object) -> None:
         raise KeyboardInterrupt
 

@@ -47,7 +47,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> StrategySettings:
     return SearchSettings.from_section({"supernet": "s.pth", "strategy": section}).strategy
 
 
-def test_it_is_read_from_a_config(settings: StrategySettings) -> None:
+def test_new_strategy_is_read_from_a_config(settings: StrategySettings) -> None:
     assert settings == HillClimbSettings(generations=4, population=6)
     assert settings.type == "hill_climb"
     section = {"type": "hill_climb", "stap": 1}
@@ -55,7 +55,7 @@ def test_it_is_read_from_a_config(settings: StrategySettings) -> None:
         SearchSettings.from_section({"supernet": "s.pth", "strategy": section})
 
 
-def test_it_searches_and_resumes(settings: StrategySettings, tmp_path: Path) -> None:
+def test_new_strategy_searches_and_resumes(settings: StrategySettings, tmp_path: Path) -> None:
     whole = toy_search(tmp_path / "whole.db", settings)
     first = [row.score for row in whole.evaluations if row.generation == 0]
     assert whole.score > max(score for score in first if score is not None)

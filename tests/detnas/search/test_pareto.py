@@ -40,7 +40,7 @@ def dominates(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 @given(POINTS)
-def test_ranks_are_those_of_the_definition(points: np.ndarray) -> None:
+def test_ranks_match_the_definition(points: np.ndarray) -> None:
     expected = [-1] * len(points)
     left, rank = set(range(len(points))), 0
     while left:
@@ -69,7 +69,7 @@ def crowding_by_definition(front: np.ndarray) -> list[float]:
 
 
 @given(POINTS)
-def test_crowding_is_that_of_the_definition(points: np.ndarray) -> None:
+def test_crowding_matches_the_definition(points: np.ndarray) -> None:
     assert crowding_distances(points) == pytest.approx(crowding_by_definition(points))
 
 
@@ -93,7 +93,7 @@ def scored(score: float, macs: float, position: int) -> Scored:
     return Scored((position,), score, {"params": 1.0, "macs": macs}, position)
 
 
-def test_parents_are_the_first_fronts_and_ties_go_by_rule() -> None:
+def test_parents_are_the_first_fronts_with_ties_by_crowding() -> None:
     candidates = [
         scored(0.5, 10, 0),  # the worst of all
         scored(0.9, 9, 1),
@@ -110,7 +110,7 @@ def test_parents_are_the_first_fronts_and_ties_go_by_rule() -> None:
     assert select_parents(ranked, ["macs"], 3) == [(1,), (2,), (6,)]
 
 
-def test_parents_did_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_candidates_are_never_parents(monkeypatch: pytest.MonkeyPatch) -> None:
     bred_from: list[list[Choices]] = []
 
     def spy(*args: object) -> list[Choices]:
@@ -131,7 +131,7 @@ def test_parents_did_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(bred_from) == 3
 
 
-def test_tournaments_prefer_the_better_and_take_none_twice() -> None:
+def test_tournaments_prefer_better_parents_and_never_repeat_one() -> None:
     rng = np.random.default_rng(0)
     assert by_tournament(rng, 1, 1) == [0]
     firsts = []
@@ -169,7 +169,7 @@ def hypervolume(settings: StrategySettings, seed: int) -> float:
     return float(moocore.hypervolume(np.array(points), ref=[0.0, 1.0]))
 
 
-def test_front_beats_those_of_random_search_and_evolution() -> None:
+def test_front_is_better_than_those_of_random_search_and_evolution() -> None:
     def found(settings: StrategySettings) -> np.ndarray:
         return np.array([hypervolume(settings, seed) for seed in range(6)])
 
@@ -202,7 +202,7 @@ def test_objectives_become_a_tuple() -> None:
         (["macs", "params", "macs"], "search.strategy.objectives has 'macs' twice"),
     ],
 )
-def test_objectives_that_are_no_names_are_refused(objectives: object, message: str) -> None:
+def test_invalid_objectives_are_refused(objectives: object, message: str) -> None:
     with pytest.raises(ValueError) as refusal:
         convert({"type": "pareto", "objectives": objectives}, ParetoSettings, "search.strategy")
     assert message in str(refusal.value)
@@ -213,7 +213,7 @@ def test_unknown_objective_is_refused_with_the_known_ones() -> None:
         build(ParetoSettings(objectives=("macs", "latency_ms")))
 
 
-def test_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_moocore_is_a_user_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "moocore", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install .detnas\[pareto\]"):
         build(ParetoSettings())

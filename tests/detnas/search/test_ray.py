@@ -48,7 +48,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[object, ...]]:
     return resume(tmp_path_factory.mktemp("whole") / "history.db")
 
 
-def test_two_local_workers_find_what_one_process_finds(
+def test_two_local_workers_give_the_results_of_one_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
@@ -72,7 +72,7 @@ def test_two_local_workers_find_what_one_process_finds(
 
 
 def search_on(cluster: Any, path: Path, *options: str) -> "subprocess.Popen[str]":
-    """The toy's search in a process of its own."""
+    """The toy search in another process."""
     return start(path, "--executor", "ray", "--address", cluster.address, *options)
 
 
@@ -179,7 +179,7 @@ def test_8_9_a_stopped_search_resumes_on_another_executor(
     assert resume(path) == whole
 
 
-def test_1_8_a_search_begun_elsewhere_resumes_on_ray(
+def test_1_8_a_search_of_another_executor_resumes_on_ray(
     cluster: Any, tmp_path: Path, whole: list[tuple[object, ...]]
 ) -> None:
     path = tmp_path / "history.db"
@@ -188,7 +188,7 @@ def test_1_8_a_search_begun_elsewhere_resumes_on_ray(
     assert trajectory(rows_of(path)) == whole
 
 
-def test_workers_that_are_refused_end_the_search(cluster: Any) -> None:
+def test_refused_workers_end_the_search(cluster: Any) -> None:
     make = MakeToy(at_start="refuse")
     with pytest.raises(ExecutorError, match=r"no worker is left.*supernet_sha256 is a on this"):
         ray_executor(make, address=cluster.address).__enter__()
@@ -210,6 +210,6 @@ def test_workers_that_never_start_end_the_search(
         ray_executor(MakeToy(at_start="raise"), address=cluster.address).__enter__()
 
 
-def test_an_absent_cluster_is_named() -> None:
+def test_an_absent_cluster_is_a_user_error() -> None:
     with pytest.raises(ValueError, match=r"'127.0.0.1:1': no Ray cluster answers"):
         ray_executor(MakeToy(), address="127.0.0.1:1").__enter__()

@@ -34,7 +34,7 @@ def test_reads_a_whole_section() -> None:
     assert settings.executor == ExecutorSettings("local", 3)
 
 
-def test_defaults_are_the_authors() -> None:
+def test_defaults_are_those_of_the_authors() -> None:
     settings = SearchSettings.from_section(section())
     assert settings.strategy == EvolutionSettings(20, 50, 10, 20, 20, 0.1)
     assert settings.evaluator.calibration_images == 500
@@ -110,7 +110,7 @@ def test_defaults_are_the_authors() -> None:
         ({"supernet": None}, "search.supernet must be a string"),
     ],
 )
-def test_mistakes_are_named(changes: dict[str, Any], message: str) -> None:
+def test_invalid_settings_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as refusal:
         SearchSettings.from_section(section(**changes))
     assert message in str(refusal.value)
@@ -122,7 +122,7 @@ def test_supernet_is_required() -> None:
         SearchSettings.from_section({})
 
 
-def test_fingerprint_leaves_out_what_alters_no_score() -> None:
+def test_fingerprint_omits_settings_that_do_not_affect_scores() -> None:
     print_of = [
         SearchSettings.from_section(section(**changes)).fingerprint()
         for changes in (

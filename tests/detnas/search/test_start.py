@@ -57,7 +57,7 @@ SCORES: dict[Choices, float | None] = {
 }
 
 
-def test_architectures_in_the_order_listed(tmp_path: Path) -> None:
+def test_architectures_keep_their_order(tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     Architecture(TINY, LOW[2], "interleave").save(file)
     assert read_start([name(LOW[1]), str(file), name(LOW[0])], SAMPLER, 5) == [
@@ -94,14 +94,14 @@ def test_lower_scores_may_be_better(tmp_path: Path) -> None:
     assert read_start([source], SAMPLER, 50) == [LOW[0], LOW[2], LOW[1]]
 
 
-def test_architectures_come_before_histories_which_take_turns(tmp_path: Path) -> None:
+def test_architectures_come_first_then_histories_alternate(tmp_path: Path) -> None:
     first = make_history(tmp_path / "a", {LOW[0]: 0.9, LOW[1]: 0.8, LOW[2]: 0.7})
     second = make_history(tmp_path / "b", {LOW[3]: 0.2, LOW[2]: 0.1})
     assert read_start([first, second], SAMPLER, 9) == [LOW[0], LOW[3], LOW[1], LOW[2]]
     assert read_start([first, name(LOW[2]), second], SAMPLER, 3) == [LOW[2], LOW[0], LOW[3]]
 
 
-def test_what_is_read_starts_every_strategy(tmp_path: Path) -> None:
+def test_every_strategy_starts_with_the_architectures_read(tmp_path: Path) -> None:
     start = read_start([make_history(tmp_path / "run", SCORES)], SAMPLER, 50)
     for settings in STRATEGIES:
         strategy = settings.build(SAMPLER, CandidateCosts(SAMPLER), 0, start)
@@ -121,11 +121,11 @@ def test_what_is_read_starts_every_strategy(tmp_path: Path) -> None:
         (["mini"], "mini: is of the space 'mini', this search is of 'tiny'"),
         (["high"], "high: none of its 1 candidates with a score lies within macs <= "),
         (["failed"], "failed: no candidate has a score; leave it out or resume that search"),
-        (["foreign"], "foreign/history.db: its settings lack 'space'; no search made it"),
+        (["foreign"], "foreign/history.db: its settings lack 'space'; it is not from a search"),
         ([name(LOW[0]), name(LOW[1]), name(LOW[2])], "3 architectures, more than its population"),
     ],
 )
-def test_mistakes_are_named(
+def test_invalid_starts_are_refused(
     sources: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

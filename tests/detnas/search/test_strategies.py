@@ -122,7 +122,7 @@ def test_order_of_completion_is_irrelevant(settings: StrategySettings, tmp_path:
     assert trajectory(list(forwards.evaluations)) == trajectory(list(backwards.evaluations))
 
 
-def test_everything_may_fail(settings: StrategySettings) -> None:
+def test_continues_when_all_candidates_fail(settings: StrategySettings) -> None:
     told = run(build(settings), failing=frozenset(range(1000)))
     assert len(set(proposed(told))) == settings.generations * settings.population
 
@@ -130,7 +130,7 @@ def test_everything_may_fail(settings: StrategySettings) -> None:
 START = [(0,) * 10, (3,) + (0,) * 9, (1,) + (0,) * 9]
 
 
-def test_starts_with_what_it_is_given(settings: StrategySettings) -> None:
+def test_generation_0_begins_with_the_start(settings: StrategySettings) -> None:
     told = run(build(settings, start=[START[0], *START]))
     assert proposed(told)[:3] == START
     assert len(set(proposed(told))) == settings.generations * settings.population
@@ -145,7 +145,7 @@ def test_a_start_larger_than_a_generation_is_cut(settings: StrategySettings) -> 
     assert [len(generation) for generation in told] == [settings.population] * settings.generations
 
 
-def test_a_start_may_be_all_there_is(settings: StrategySettings) -> None:
+def test_a_start_may_be_the_whole_space(settings: StrategySettings) -> None:
     sampler = toy_sampler(MINI, 0.2)
     told = run(build(settings, sampler=sampler, start=list_all(sampler)[::-1]))
     assert proposed(told) == list_all(sampler)[::-1]

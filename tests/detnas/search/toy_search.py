@@ -111,7 +111,7 @@ def noisy(choices: Choices) -> dict[str, float]:
 
 
 def start(path: Path, *options: str) -> "subprocess.Popen[str]":
-    """This program in a process of its own."""
+    """This program in another process."""
     return subprocess.Popen(
         [sys.executable, __file__, str(path), *options],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

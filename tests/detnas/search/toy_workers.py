@@ -1,6 +1,6 @@
 """A scorer that needs no model, built in workers, with faults on request.
 
-In a module of its own, so that a process of any kind can import it by name.
+A separate module, so that any process can import it by name.
 """
 
 import os

@@ -146,7 +146,7 @@ SPLITS = {"train_dataloader": "train", "test_dataloader": "val"}
 
 def test_preflight_checks_archives_like_folders(folder: Path) -> None:
     for root in roots(folder):
-        with pytest.raises(ValueError, match=r"num_classes is 10, and .*images/train has 3 class"):
+        with pytest.raises(ValueError, match=r"num_classes is 10, but .*images/train has 3 class"):
             check_splits(_config(root), SPLITS)
         options = {"num_classes": 3}
         check_splits(_config(f"{root}/", **options), SPLITS)
