@@ -16,7 +16,7 @@ def run_demo(work_dir: Path, overrides: Mapping[str, Any], seed: int | None = No
     """Write the data, run the five stages, print the table; the pictures are the experiment's.
 
     Raises:
-        FileNotFoundError: DetNAS was installed without its repository's configs.
+        MissingFileError: DetNAS was installed without its repository's configs.
     """
     if not CONFIGS.is_dir():
         raise MissingFileError(f"{CONFIGS} does not exist: run the demo from a checkout of DetNAS")

@@ -102,7 +102,7 @@ def _earlier(file: Path, resume: bool) -> SearchHistory | None:
         return None
     if not resume:
         raise UserError(
-            f"{file} already exists; continue it with --resume, or search in another work directory"
+            f"{file} already exists; resume it with --resume, or search in another work directory"
         )
     lock_writer(file).close()  # refuse a second writer before the workers start
     return SearchHistory.read(file)
