@@ -7,6 +7,7 @@ from detnas.commands import options as shared
 from detnas.errors import user_input
 from search_space.architecture import costs as architecture_costs
 from search_space.architecture import parse_architecture
+from search_space.cost import COSTS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: shared.Options) -> None:
-    """Print both costs."""
+    """Print the computed costs."""
     height, width = options.input_size
     with user_input():
         architecture = parse_architecture(options.what)
@@ -30,5 +31,10 @@ def run(options: shared.Options) -> None:
         print(json.dumps(result))
         return
     print(architecture.key)
-    print(f"{costs['macs']:,} MACs at {height}x{width}, ", end="")
-    print(f"{costs['params']:,} parameters (backbone alone)")
+    listed = (
+        f"{costs[cost.name]:,} {cost.unit}"
+        + (f" at {height}x{width}" if cost.depends_on_input_size else "")
+        for cost in COSTS.values()
+        if cost.name in costs
+    )
+    print(f"{', '.join(listed)} (backbone alone)")

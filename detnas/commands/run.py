@@ -1,6 +1,7 @@
 """`detnas run FOLDER`: the stages of an experiment in order."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from detnas.commands import options as shared
@@ -36,6 +37,7 @@ def run(options: shared.Options) -> None:
         if options.check:
             for stage, state in check_experiment(experiment, options.stages).items():
                 print(f"{stage} {state}")
+            print("all checks passed", file=sys.stderr)
             return
         with process_group(options.launcher):
             run_experiment(experiment, options.stages, quiet=options.quiet)

@@ -26,7 +26,7 @@ def space(monkeypatch: pytest.MonkeyPatch) -> SearchSpace:
     """A space with the choice "shufflenet_9x9", which no other file knows."""
     monkeypatch.setitem(CHOICES, "shufflenet_9x9", shufflenet(9, COLOUR))
     choices = ("shufflenet_3x3", "xception_3x3", "shufflenet_9x9")
-    return SearchSpace("nine", 8, (Stage(16, 2), Stage(32, 2)), choices)
+    return SearchSpace("space_with_9x9", 8, (Stage(16, 2), Stage(32, 2)), choices)
 
 
 def test_it_is_counted_and_sampled(space: SearchSpace) -> None:

@@ -25,10 +25,10 @@ SEED = 0
 
 def proposals() -> dict[str, list[str]]:
     """40 proposals of every strategy, in 5 generations."""
-    from toy_search import STRATEGIES, CandidateCosts, toy_sampler, toy_score
+    from toy_search import TOY_STRATEGIES, CandidateCosts, toy_sampler, toy_score
 
     made = {}
-    for settings in STRATEGIES:
+    for settings in TOY_STRATEGIES:
         sampler = toy_sampler()
         longer = replace(settings, generations=5, population=8)
         strategy = longer.build(sampler, CandidateCosts(sampler), SEED)

@@ -55,12 +55,15 @@ def test_file_round_trip_with_score_and_provenance(tmp_path: Path) -> None:
     assert Architecture.load(path) == parse_architecture(str(path)) == TINY
     document = json.loads(path.read_text(encoding="utf-8"))
     assert (document["score"], document["provenance"]) == (score, {"seed": 0})
-    assert document["costs"] == {
-        "macs": macs(TINY),
-        "params": params(TINY),
-        "input_size": [3, 224, 224],
-        **latency,
-    }
+    assert (
+        document["costs"].items()
+        >= {
+            "macs": macs(TINY),
+            "params": params(TINY),
+            "input_size": [3, 224, 224],
+            **latency,
+        }.items()
+    )
     assert list(tmp_path.iterdir()) == [path]
 
 

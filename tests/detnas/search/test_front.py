@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toy_search import STRATEGIES, TINY, rows_of, toy_search
+from toy_search import TINY, TOY_STRATEGIES, rows_of, toy_search
 
 from detnas.search.front import pareto_front
 from detnas.search.history.reading import SearchHistory
@@ -102,7 +102,7 @@ def test_front_matches_the_definition(greater_is_better: bool) -> None:
         assert ids(front) == sorted(expected, key=lambda i: (values[i][1], i))
 
 
-@pytest.mark.parametrize("settings", STRATEGIES, ids=lambda s: s.type)
+@pytest.mark.parametrize("settings", TOY_STRATEGIES, ids=lambda s: s.type)
 def test_any_search_has_a_front(settings: Any, tmp_path: Path) -> None:
     result = toy_search(tmp_path / "h.db", settings, baseline=4)
     front = history_of(rows_of(tmp_path / "h.db")).front(["macs"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import toy_search as toy
-from toy_search import MINI, STRATEGIES, noisy, rows_of, toy_evaluate, toy_sampler, trajectory
+from toy_search import MINI, TOY_STRATEGIES, noisy, rows_of, toy_evaluate, toy_sampler, trajectory
 
 from detnas.search.executors.base import MissingScoreError
 from detnas.search.executors.local import LocalExecutor
@@ -15,7 +15,7 @@ from detnas.search.progress import Progress
 from detnas.search.strategies.random_search import RandomSettings
 from search_space.architecture import Choices
 
-EVOLUTION = STRATEGIES[0]
+EVOLUTION = TOY_STRATEGIES[0]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_search import MINI, STRATEGIES, TINY, rows_of, toy_sampler
+from toy_search import MINI, TINY, TOY_STRATEGIES, rows_of, toy_sampler
 
 from detnas.search.costs import CandidateCosts
 from detnas.search.history.file import FILE_NAME
@@ -103,7 +103,7 @@ def test_architectures_come_first_then_histories_alternate(tmp_path: Path) -> No
 
 def test_every_strategy_starts_with_the_architectures_read(tmp_path: Path) -> None:
     start = read_start([make_history(tmp_path / "run", SCORES)], SAMPLER, 50)
-    for settings in STRATEGIES:
+    for settings in TOY_STRATEGIES:
         strategy = settings.build(SAMPLER, CandidateCosts(SAMPLER), 0, start)
         assert strategy.ask()[:3] == start
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
-from toy_search import MINI, STRATEGIES, toy_sampler, toy_score, toy_search, trajectory
+from toy_search import MINI, TOY_STRATEGIES, toy_sampler, toy_score, toy_search, trajectory
 
 from detnas.search.costs import CandidateCosts
 from detnas.search.executors.base import Job, JobResult
@@ -15,7 +15,7 @@ from detnas.search.strategies.unseen import list_all
 from search_space.architecture import Choices
 from search_space.sampling import BudgetSampler
 
-pytestmark = pytest.mark.parametrize("settings", STRATEGIES, ids=lambda s: s.type)
+pytestmark = pytest.mark.parametrize("settings", TOY_STRATEGIES, ids=lambda s: s.type)
 Generations = list[list[tuple[Choices, float | None]]]
 
 

@@ -42,7 +42,7 @@ from search_space.spaces import PAPER_CHOICES, SearchSpace, Stage, get_space
 
 TINY = get_space("tiny")
 MINI = SearchSpace("mini", 16, (Stage(32, 2),), PAPER_CHOICES)  # 16 architectures
-STRATEGIES: list[StrategySettings] = [
+TOY_STRATEGIES: list[StrategySettings] = [
     EvolutionSettings(generations=4, population=6, parents=3, mutations=2, crossovers=2),
     ParetoSettings(generations=4, population=6, parents=4, mutations=2, crossovers=2),
     RandomSettings(generations=4, population=6),
@@ -71,7 +71,7 @@ def fingerprint(settings: StrategySettings, seed: int) -> dict[str, Any]:
 
 def toy_search(
     path: Path,
-    settings: StrategySettings = STRATEGIES[0],
+    settings: StrategySettings = TOY_STRATEGIES[0],
     *,
     seed: int = 0,
     sampler: BudgetSampler | None = None,
@@ -189,7 +189,7 @@ def main() -> None:
     with build_executor(settings, make, "score", Machine(0, 1)) as executor:
         toy_search(
             options.path,
-            replace(STRATEGIES[0], generations=options.generations),
+            replace(TOY_STRATEGIES[0], generations=options.generations),
             executor=executor,
             baseline=3,
             progress=lambda progress: print(progress.done, flush=True),
