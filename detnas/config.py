@@ -64,7 +64,6 @@ def load_config(
             )
         del options[key]
     _override(config, options, path)
-    _derive_channels(config, path)
     if work_dir is not None:
         config.work_dir = str(work_dir)
     elif config.get("work_dir") is None:
@@ -74,7 +73,10 @@ def load_config(
         randomness["seed"] = seed
     if randomness.get("seed") is None:
         randomness["seed"] = 0
+    if not isinstance(randomness["seed"], int) or randomness["seed"] < 0:
+        raise UserError(f"config {path}: seed is {randomness['seed']!r}; set it to an integer >= 0")
     config.randomness = randomness
+    _derive_channels(config, path)
     return Config(_resolver(config, path)(config.to_dict()), filename=str(path))
 
 
@@ -113,10 +115,14 @@ def _closest(option: str, known: Iterable[str]) -> str:
 
 
 def _override(config: Config, options: Mapping[str, Any], path: Path) -> None:
-    for key in options:
+    merged = deepcopy(dict(options))  # mmengine removes `_delete_` from what it merges
+    if isinstance(merged.get("space"), Mapping):  # a space is replaced, not merged
+        space = merged.pop("space")
+        config.space = {key: value for key, value in space.items() if key != "_delete_"}
+    for key in merged:
         _open_references(config, key, path)
     try:
-        config.merge_from_dict(dict(options))
+        config.merge_from_dict(merged)
     except Exception as error:  # an option that does not fit raises errors of many types
         raise _unreadable(path, error) from error
 

@@ -42,7 +42,7 @@ def require_format(data: object, kind: str, name: str, version: int, hint: str =
     `kind` is what such a document is called, and `hint` says how to get one.
     """
     if not isinstance(data, Mapping) or data.get("format") != name:
-        raise SpaceError(f'not a {kind} file: its "format" must be {name!r}{hint}')
+        raise SpaceError(f'not a {name} file: its "format" must be {name!r}{hint}')
     if data.get("version") != version:
         raise SpaceError(f"{kind} version {data.get('version')!r}, this program reads {version}")
 

@@ -63,10 +63,10 @@ def folder_split(name: str, root: Path | str) -> Split:
 def _class_folders(root: Path) -> dict[Path, Iterable[Path]]:
     if not root.is_dir():
         in_file = any(path.is_file() for path in (root, *root.parents))
-        mend = (
-            "address an archive as zip://... or tar://..." if in_file else "correct its `data_root`"
-        )
-        raise MissingFileError(f"image folder {root} does not exist; {mend}")
+        fix = "correct `data_root`, or `pretrain_root` of a pretraining"
+        if in_file:
+            fix = "address an archive as zip://... or tar://..."
+        raise MissingFileError(f"image folder {root} does not exist; {fix}")
     return {folder: folder.rglob("*") for folder in sorted(root.iterdir()) if folder.is_dir()}
 
 

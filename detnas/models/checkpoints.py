@@ -62,6 +62,10 @@ _SAFE_GLOBALS: list[Any] = [
 ]
 
 
+# What torch.load raises for a damaged file.
+_UNREADABLE = (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, AttributeError)
+
+
 def read_checkpoint(path: Path | str, map_location: str = "cpu") -> dict[str, Any]:
     """Read a checkpoint with `weights_only=True`, allowing only OpenMMLab's log history besides.
 
@@ -78,7 +82,7 @@ def read_checkpoint(path: Path | str, map_location: str = "cpu") -> dict[str, An
     try:
         with torch.serialization.safe_globals(_SAFE_GLOBALS):
             content = torch.load(path, map_location=map_location, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, AttributeError) as error:
+    except _UNREADABLE as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise UserError(
             f"checkpoint {path} is damaged or contains more than weights and plain data; it is not "
@@ -89,6 +93,10 @@ def read_checkpoint(path: Path | str, map_location: str = "cpu") -> dict[str, An
     if "state_dict" not in content:
         content = {"state_dict": content}
     content.setdefault("meta", {})
+    for key in ("state_dict", "meta"):
+        if not isinstance(content[key], dict):
+            kind = type(content[key]).__name__
+            raise UserError(f"checkpoint {path}: '{key}' has the type {kind}, not dict")
     content["meta"].pop("config", None)
     return content
 

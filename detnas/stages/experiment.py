@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from mmengine.dist import barrier, get_world_size, is_main_process
 
 from detnas.config import load_config, unknown_options
@@ -42,6 +43,14 @@ STAGES: dict[str, type[Stage]] = {
 
 STAGE_FILE = "stage.json"
 FINISHED, UNFINISHED = "finished", "unfinished"
+
+
+class _State(msgspec.Struct):
+    """The content of a stage's `stage.json`; `seconds` is None until the stage is finished."""
+
+    config_sha256: str
+    inputs_sha256: dict[str, str]
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -196,7 +205,14 @@ def _print(line: str) -> None:
 
 def _read_state(folder: Path) -> dict[str, Any] | None:
     path = folder / STAGE_FILE
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        return msgspec.to_builtins(msgspec.json.decode(path.read_bytes(), type=_State))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} is damaged ({error}): remove {folder} to run the stage again"
+        ) from None
 
 
 def _write_state(folder: Path, state: Mapping[str, Any]) -> None:

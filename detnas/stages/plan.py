@@ -91,7 +91,7 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
     """
     recorded = recorded or {}
     _require_sections(config)
-    settings = SearchSettings.from_section(config.search.to_dict())
+    settings = SearchSettings.from_section(config.to_dict()["search"])
     if settings.evaluator.threads is None:
         threads = recorded.get("evaluator", {}).get("threads") or torch.get_num_threads()
         evaluator = structs.replace(settings.evaluator, threads=threads)

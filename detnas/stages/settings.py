@@ -59,6 +59,8 @@ class SearchSettings(Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             UserError: an unknown key at any depth, a missing one, or a value out of its range.
         """
+        if not isinstance(section, Mapping):
+            raise UserError(f"search must be a dict, not {section!r}")
         section = dict(section)
         for key in ("start_from", "cost_tables"):
             if isinstance(section.get(key), str):

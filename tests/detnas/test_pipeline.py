@@ -351,3 +351,42 @@ def _assert_one_line(printed: str, expected: str) -> None:
     assert len(lines) == 1, printed
     assert re.search(expected, lines[0]), printed
     assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"seconds": "x"}'])
+def test_a_damaged_state_of_a_stage_is_refused(
+    content: str, experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(experiment, copy)
+    (copy / "finetune" / "stage.json").write_text(content)
+    command = ["run", str(MINIATURE / "retinanet"), "--work-dir", str(copy), "--check"]
+    assert main(command) == 2
+    _assert_one_line(capsys.readouterr().err, "stage.json is damaged .*: remove .*finetune")
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [("search=5", "search must be a dict, not 5"), ("randomness.seed=-1", "seed is -1; set it")],
+)
+def test_wrong_sections_are_refused(
+    option: str, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = str(MINIATURE / "retinanet" / "search.py")
+    assert main(["search", config, "--work-dir", "none", "--cfg-options", option]) == 2
+    _assert_one_line(capsys.readouterr().err, expected)
+
+
+def test_an_experiment_takes_a_space_from_the_command_line(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = "space={'name':'mine','stem':16,'stages':[[32,1],[64,1],[128,1],[256,1]],"
+    space += "'choices':['shufflenet_3x3','xception_3x3']}"
+    command = ["run", str(MINIATURE / "retinanet"), "--work-dir", str(tmp_path), "--check"]
+    command += ["--cfg-options", space, "search.budgets=[]"]
+    command += [f"data_root={experiment}/data/detection"]
+    command += [f"pretrain_root={experiment}/data/classification"]
+    assert main(command) == 0
+    assert capsys.readouterr().out.count("unfinished") == 5
+    assert main([*command[:-3], space.replace("xception_3x3", "xcepton")]) == 2
+    _assert_one_line(capsys.readouterr().err, "xcepton")

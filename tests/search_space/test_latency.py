@@ -106,7 +106,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         load_latency_table(tmp_path)
     for text in ("{", "[1]", "null", '"text"'):
         (tmp_path / "broken.json").write_text(text, encoding="utf-8")
-        with pytest.raises(ValueError, match=r"not a (JSON file|latency table)"):
+        with pytest.raises(ValueError, match=r"not a (JSON file|detnas-latency file)"):
             load_latency_table(tmp_path / "broken.json")
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
+from detnas.errors import UserError
 from detnas.models.checkpoints import read_checkpoint
 
 
@@ -71,3 +72,27 @@ def test_a_truncated_file_is_reported(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nothing\.pth"):
         read_checkpoint(tmp_path / "nothing.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"state_dict": 5}, "'state_dict' has the type int, not dict"),
+        ({"state_dict": {}, "meta": 5}, "'meta' has the type int, not dict"),
+    ],
+)
+def test_content_of_the_wrong_type_is_refused(
+    content: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    torch.save(content, tmp_path / "odd.pth")
+    with pytest.raises(UserError, match=message):
+        read_checkpoint(tmp_path / "odd.pth")
+
+
+def test_a_checkpoint_cut_short_is_refused(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"x": torch.zeros(100000)}}, tmp_path / "whole.pth")
+    data = (tmp_path / "whole.pth").read_bytes()
+    for size in (0, 1, 5000, 10000, 50000, len(data) - 1):
+        (tmp_path / "cut.pth").write_bytes(data[:size])
+        with pytest.raises(UserError, match="damaged"):
+            read_checkpoint(tmp_path / "cut.pth")
