@@ -114,10 +114,8 @@ def _classifier(space: SearchSpace, official: Mapping[str, Tensor]) -> dict[str,
 
 def _read(source: Path | str) -> dict[str, Tensor]:
     state_dict = read_checkpoint(source)["state_dict"]
-    if isinstance(state_dict, Mapping) and isinstance(state_dict.get("model"), Mapping):
+    if isinstance(state_dict.get("model"), Mapping):
         state_dict = state_dict["model"]
-    if not isinstance(state_dict, Mapping):
-        raise UserError(f"checkpoint {source} contains a {type(state_dict).__name__}, not weights")
     for key, value in state_dict.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
             raise UserError(

@@ -322,7 +322,7 @@ WIDE = Architecture(
         ({"backbone.stem.0.weight": ONE}, {}, "no key of .*'backbone.stem.0.weight'"),
         ({"features.0.0.weight": ONE}, {}, "of its .* are missing"),
         (OFFICIAL | {"epoch": 3}, {}, "'epoch'.*not a tensor"),
-        ({"state_dict": [ONE]}, {}, "contains a list"),
+        ({"state_dict": [ONE]}, {}, "'state_dict' has the type list"),
         (OFFICIAL | _renamed("^", "module.", OFFICIAL), {}, r"backbones under \['', 'module\.'\]"),
         (_renamed("^", "module.", OFFICIAL) | {"fc.fc.bias": ONE}, {}, "1 keys outside 'module.'"),
     ],
