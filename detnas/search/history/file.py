@@ -177,9 +177,10 @@ def _check_integrity(connection: sqlite3.Connection, path: Path) -> int:
 def _is_readable(connection: sqlite3.Connection) -> bool:
     try:
         broken = connection.execute(
-            "SELECT (SELECT COUNT(*) FROM evaluations "
-            "WHERE NOT json_valid(costs) OR NOT json_valid(metrics) OR choices = '') + "
-            "(SELECT COUNT(*) FROM meta WHERE NOT json_valid(value))"
+            "SELECT (SELECT COUNT(*) FROM evaluations WHERE NOT json_valid(metrics) "
+            "OR json_type(costs) != 'object' OR choices = '' OR choices GLOB '*[^0-9,]*') + "
+            "(SELECT COUNT(*) FROM meta WHERE NOT json_valid(value)) + (SELECT COUNT(*) != 1 "
+            "FROM meta WHERE key = 'fingerprint' AND json_type(value) = 'object')"
         )
         return bool(broken.fetchone()[0] == 0)
     except sqlite3.DatabaseError:

@@ -200,7 +200,15 @@ def test_damaged_file_is_refused_with_its_backup_named(
 
 @pytest.mark.parametrize(
     "damage",
-    ["UPDATE evaluations SET costs = '[\"macs'", "UPDATE meta SET value = 'x'", "DROP TABLE meta"],
+    [
+        "UPDATE evaluations SET costs = '[\"macs'",
+        "UPDATE evaluations SET costs = '[1]'",
+        "UPDATE evaluations SET choices = '1,2,x'",
+        "UPDATE meta SET value = 'x'",
+        "UPDATE meta SET value = '[1]' WHERE key = 'fingerprint'",
+        "DELETE FROM meta WHERE key = 'fingerprint'",
+        "DROP TABLE meta",
+    ],
 )
 def test_unreadable_row_is_reported_as_damage(history: History, path: Path, damage: str) -> None:
     history.backup()
