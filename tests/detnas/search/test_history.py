@@ -203,7 +203,7 @@ def test_damaged_file_is_refused_with_its_backup_named(
     [
         "UPDATE evaluations SET costs = '[\"macs'",
         "UPDATE evaluations SET costs = '[1]'",
-        "UPDATE evaluations SET choices = '1,2,x'",
+        "UPDATE evaluations SET choices = '1,2,x' WHERE id = 1",
         "UPDATE meta SET value = 'x'",
         "UPDATE meta SET value = '[1]' WHERE key = 'fingerprint'",
         "DELETE FROM meta WHERE key = 'fingerprint'",
