@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detnas.errors import UserError
 from detnas.files import file_sha256, write_text
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import Evaluation
@@ -44,9 +43,8 @@ def write_front(history: SearchHistory, path: Path | str, objectives: Sequence[s
     Raises:
         UserError: no candidate has a score yet, or the history has no such cost.
     """
+    history.require_best()
     front = history.front(objectives)
-    if not front:
-        raise UserError(f"{history.path}: no candidate has a score yet; resume the search first")
     document = {
         "format": FRONT_FORMAT,
         "version": FRONT_VERSION,

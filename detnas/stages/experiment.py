@@ -25,9 +25,10 @@ from detnas.console import duration
 from detnas.distributed import on_rank_0
 from detnas.errors import MissingFileError, UserError
 from detnas.files import file_sha256, write_text
+from detnas.report.folder import SUMMARY_FILE
 from detnas.stages.base import Stage
 from detnas.stages.search import SearchStage
-from detnas.stages.summary import SUMMARY_FILE, illustrate, summarise
+from detnas.stages.summary import illustrate, summarise
 from detnas.stages.test import TestStage
 from detnas.stages.train import TrainingStage
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from detnas.files import replacing
+from detnas.report.folder import DETECTIONS_FILE
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import RANDOM
 from detnas.search.results import BEST_FILE
@@ -15,8 +16,6 @@ from detnas.stages.base import Stage
 from detnas.stages.test import METRICS_FILE
 from detnas.training.hooks import FINAL_WEIGHTS
 from search_space.architecture import macs, params
-
-SUMMARY_FILE = "summary.json"
 
 
 def summarise(work_dir: Path, seconds: Mapping[str, float]) -> dict[str, Any]:
@@ -75,7 +74,7 @@ def illustrate(work_dir: Path, test: Stage | None) -> None:
         weights = work_dir / "retrain" / FINAL_WEIGHTS
         predictions, classes = predict(test.config, weights, images=8)
         samples = [DetectionSample(**vars(prediction)) for prediction in predictions]
-        draw_detections(samples, work_dir / "detections.png", classes)
+        draw_detections(samples, work_dir / DETECTIONS_FILE, classes)
     best = work_dir / "search" / BEST_FILE
     if best.is_file():
         with replacing(work_dir / BEST_FILE) as temporary:

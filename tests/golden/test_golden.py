@@ -125,19 +125,10 @@ def outputs(folder: Path, detector: str) -> list[dict[str, float]]:
 
 def half_search(path: Path) -> None:
     """The toy evolution, stopped after three results of its third generation."""
-    from toy_search import toy_score, toy_search
-
-    left = 15
-
-    def interrupted(choices: tuple[int, ...]) -> dict[str, float]:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise KeyboardInterrupt
-        return {"score": toy_score(choices)}
+    from toy_search import interrupted_after, toy_search
 
     with pytest.raises(KeyboardInterrupt):
-        toy_search(path, evaluate=interrupted)
+        toy_search(path, evaluate=interrupted_after(15))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_search import rows_of, toy_score, toy_search, trajectory
+from toy_search import interrupted_after, rows_of, toy_search, trajectory
 
 from detnas.search.strategies import STRATEGIES, Costs, Strategy, StrategySettings
 from detnas.search.strategies.base import GenerationStrategy, Scored
@@ -59,16 +59,7 @@ def test_new_strategy_searches_and_resumes(settings: StrategySettings, tmp_path:
     whole = toy_search(tmp_path / "whole.db", settings)
     first = [row.score for row in whole.evaluations if row.generation == 0]
     assert whole.score > max(score for score in first if score is not None)
-    left = 9
-
-    def interrupted(choices: Choices) -> dict[str, float]:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            raise KeyboardInterrupt
-        return {"score": toy_score(choices)}
-
     with pytest.raises(KeyboardInterrupt):
-        toy_search(tmp_path / "half.db", settings, evaluate=interrupted)
+        toy_search(tmp_path / "half.db", settings, evaluate=interrupted_after(9))
     toy_search(tmp_path / "half.db", settings)
     assert trajectory(rows_of(tmp_path / "half.db")) == trajectory(rows_of(tmp_path / "whole.db"))

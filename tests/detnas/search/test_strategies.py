@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 from msgspec import structs
-from toy_search import MINI, TOY_STRATEGIES, toy_sampler, toy_score, toy_search, trajectory
+from toy_search import (
+    MINI,
+    TOY_STRATEGIES,
+    interrupted_after,
+    toy_sampler,
+    toy_score,
+    toy_search,
+    trajectory,
+)
 
 from detnas.search.costs import CandidateCosts
 from detnas.search.executors.base import Job, JobResult
@@ -92,18 +100,9 @@ def test_ends_where_the_budgets_cannot_be_counted(
 def test_resumes_at_any_point(settings: StrategySettings, tmp_path: Path) -> None:
     expected = trajectory(list(toy_search(tmp_path / "whole.db", settings).evaluations))
     for stop in range(len(expected)):
-        left = stop
-
-        def interrupted(choices: Choices) -> dict[str, float]:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                raise KeyboardInterrupt
-            return {"score": toy_score(choices)}
-
         path = tmp_path / f"{stop}.db"
         with pytest.raises(KeyboardInterrupt):
-            toy_search(path, settings, evaluate=interrupted)
+            toy_search(path, settings, evaluate=interrupted_after(stop))
         assert trajectory(list(toy_search(path, settings).evaluations)) == expected
 
 

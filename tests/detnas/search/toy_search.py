@@ -60,6 +60,20 @@ def toy_evaluate(choices: Choices) -> dict[str, float]:
     return {"score": toy_score(choices), "nan": float("nan")}
 
 
+def interrupted_after(results: int) -> Callable[[Choices], dict[str, float]]:
+    """The scorer, interrupted as by Ctrl-C after so many results."""
+    left = results
+
+    def evaluate(choices: Choices) -> dict[str, float]:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        return {"score": toy_score(choices)}
+
+    return evaluate
+
+
 def fingerprint(settings: StrategySettings, seed: int) -> dict[str, Any]:
     return {
         "space": "tiny",
