@@ -84,6 +84,11 @@ class Architecture:
                     f"choice {choice} of block {block} is out of range, "
                     f"space {space.name!r} has choices 0 to {space.num_choices - 1}"
                 )
+            if choice not in space.numbers[block]:
+                raise SpaceError(
+                    f"block {block} cannot be {space.choices[choice]!r}: in space {space.name!r} "
+                    f"it may be {', '.join(space.choices[number] for number in space.numbers[block])}"
+                )
         if self.channel_shuffle not in CHANNEL_SHUFFLES:
             raise SpaceError(
                 f"unknown channel shuffle {self.channel_shuffle!r}, "

@@ -65,7 +65,7 @@ class ShuffleBlock(nn.Module):
 
     Stride 1: one half of the channels passes, the other goes through the main branch. Stride 2:
     all channels go through both the main branch and the projection; the output is the
-    concatenation (projection or passed half, main).
+    concatenation (projection or passed half, main). A choice without layers returns its input.
 
     Args:
         spec: where the block stands (channels and stride).
@@ -90,6 +90,8 @@ class ShuffleBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, H, W) to (N, out, ceil(H / stride), ceil(W / stride))."""
+        if not len(self.main):
+            return x
         if self.projection is not None:
             return torch.cat((self.projection(x), self.main(x)), 1)
         passed, computed = self._split(x)

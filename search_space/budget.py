@@ -88,9 +88,9 @@ def parse_budget(text: str, input_size: InputSize = DEFAULT_INPUT_SIZE) -> Budge
 class IntegerBudget:
     """A budget in integers: lower <= sum over blocks of offsets[block, choice] <= upper.
 
-    `offsets` is int64 [blocks, choices] with a zero in every row; `lower` and `upper` lie within
-    -1 and one more than the largest sum. `step` is the step of a quantised cost in the cost's
-    unit, 0 if nothing was rounded.
+    `offsets` is int64 [blocks, choices] with a zero in every row, and a zero for each choice that
+    a block does not have; `lower` and `upper` lie within -1 and one more than the largest sum.
+    `step` is the step of a quantised cost in the cost's unit, 0 if nothing was rounded.
     """
 
     offsets: np.ndarray
@@ -111,9 +111,9 @@ class IntegerBudget:
 
 def integer_budget(budget: Budget, table: CostTable, quantise: bool = False) -> IntegerBudget:
     """The budget in integers; a float cost is quantised, an integer one if `quantise`."""
-    smallest = [min(map(Fraction, row)) for row in table.table]
+    smallest = [min(Fraction(value) for value in row if value is not None) for row in table.table]
     differences = [
-        [Fraction(value) - low for value in row]
+        [Fraction(low if value is None else value) - low for value in row]
         for row, low in zip(table.table, smallest, strict=True)
     ]
     minimum = Fraction(table.base) + sum(smallest)

@@ -85,6 +85,7 @@ class Choice:
             "identity" passes the signal on; "raised identity" does too, and adds 0.5 after the
             batch norm, so that a ReLU behind it keeps most of the signal. None is for the same
             sequence of layers as the source's, other kernel sizes aside.
+        halves: whether it can stand where a block halves the resolution.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Choice:
     projection: tuple[Layer, ...]
     note: str = ""
     inflation: tuple[Origin, ...] | None = None
+    halves: bool = True
 
     def convs(self, spec: BlockSpec) -> tuple[tuple[Conv, ...], tuple[Conv, ...]]:
         """The convolutions of main branch and projection at a place.
@@ -177,6 +179,19 @@ XCEPTION = Choice(
     inflation=("identity", 0, "raised identity", "raised identity", 1, 2),
 )
 
+SKIP = Choice(
+    name="skip",
+    label="Skip",
+    caption="skip",
+    mark="\N{EN DASH}",
+    colour="#f1efe9",
+    main=(),
+    projection=(),
+    inflation=(),
+    halves=False,
+)
+"""No block at all: the signal passes unchanged, and the network is one block shallower."""
+
 INFLATION_SOURCE = "shufflenet_3x3"
 """The choice that can be inflated into all others."""
 
@@ -189,6 +204,7 @@ CHOICES: dict[str, Choice] = {
         shufflenet(5, colour="#67aedb"),
         shufflenet(7, colour="#185a8d"),
         XCEPTION,
+        SKIP,
     )
 }
 """Every choice by its name."""

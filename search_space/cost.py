@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from msgspec import Meta
@@ -74,7 +74,7 @@ class CostTable:
 
     `name` is one of `COSTS`, `unit` its unit, and `input_size` the (channels, height, width) that
     the table holds for, None if it holds for all. Costs are all integers or all floats; integer
-    costs stay exact integers.
+    costs stay exact integers. The entry of a choice that a block does not have is None.
 
     Raises:
         SpaceError: rows of different lengths, or an entry that is not a finite number.
@@ -84,22 +84,32 @@ class CostTable:
     unit: str
     input_size: InputSize | None
     base: int | float
-    table: tuple[tuple[int | float, ...], ...]
+    table: tuple[tuple[int | float | None, ...], ...]
 
     def __post_init__(self) -> None:
         if len({len(row) for row in self.table}) != 1 or not self.table[0]:
             raise SpaceError(f"cost table {self.name!r} must have equally many choices per block")
-        entries = {"base": self.base}
+        entries: dict[str, int | float | None] = {"base": self.base}
         for block, row in enumerate(self.table):
             entries |= {f"table[{block}][{choice}]": value for choice, value in enumerate(row)}
         for where, value in entries.items():
-            if not math.isfinite(value):
+            if value is not None and not math.isfinite(value):
                 raise SpaceError(f"cost table {self.name!r}: {where} is {value}, not finite")
 
     @cached_property
     def is_integer(self) -> bool:
         """Whether every entry is an integer, so that sums and comparisons are exact."""
-        return all(isinstance(value, int) for value in (self.base, *chain(*self.table)))
+        return all(
+            value is None or isinstance(value, int) for value in (self.base, *chain(*self.table))
+        )
+
+    @cached_property
+    def numbers(self) -> tuple[tuple[int, ...], ...]:
+        """The choices of every block that have an entry, as `SearchSpace.numbers`."""
+        return tuple(
+            tuple(choice for choice, value in enumerate(row) if value is not None)
+            for row in self.table
+        )
 
     def require_fit(self, space: SearchSpace) -> None:
         """Raise SpaceError unless the table has the blocks and choices of `space`."""
@@ -109,17 +119,24 @@ class CostTable:
                 f"cost table {self.name!r} has {shape[0]} blocks and {shape[1]} choices, "
                 f"space {space.name!r} has {space.num_blocks} and {space.num_choices}"
             )
+        for block, (own, others) in enumerate(zip(self.numbers, space.numbers, strict=True)):
+            if own != others:
+                raise SpaceError(
+                    f"cost table {self.name!r} has choices {own} at block {block}, "
+                    f"space {space.name!r} has {others}"
+                )
 
     def of(self, choices: Sequence[int]) -> int | float:
         """Cost of one architecture; an exact int, or a correctly rounded float."""
-        entries = [row[choice] for row, choice in zip(self.table, choices, strict=True)]
+        entries: list[Any] = [row[choice] for row, choice in zip(self.table, choices, strict=True)]
         if self.is_integer:
             return self.base + sum(entries)
         return math.fsum((self.base, *entries))
 
     def of_many(self, choices: np.ndarray) -> np.ndarray:
         """Costs of architectures [n, blocks] as an int64 or float64 array [n]."""
-        entries = np.array(self.table)[np.arange(len(self.table)), choices]
+        filled = np.array([[0 if value is None else value for value in row] for row in self.table])
+        entries = filled[np.arange(len(self.table)), choices]
         if self.is_integer:
             return self.base + entries.sum(axis=1)
         return np.array([math.fsum((self.base, *row)) for row in entries.tolist()])
@@ -175,8 +192,11 @@ def _computed(space: SearchSpace, cost: Cost, input_size: InputSize) -> CostTabl
         return sum(cost.of(conv, input_size) for conv in convs)
 
     rows = tuple(
-        tuple(sum(map(total, CHOICES[name].convs(spec))) for name in space.choices)
-        for spec in space.block_specs()
+        tuple(
+            sum(map(total, CHOICES[name].convs(spec))) if number in numbers else None
+            for number, name in enumerate(space.choices)
+        )
+        for spec, numbers in zip(space.block_specs(), space.numbers, strict=True)
     )
     base = total((stem_conv(space.stem, input_size[0]),))
     size = input_size if cost.depends_on_input_size else None

@@ -9,6 +9,7 @@ held in limbs of 60 bits; a uniform draw makes no decision in floating point.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -87,26 +88,29 @@ class CountTable:
 
 
 def count_table(
-    budgets: Sequence[IntegerBudget], shape: tuple[int, int], max_states: int = MAX_STATES
+    budgets: Sequence[IntegerBudget], has: np.ndarray, max_states: int = MAX_STATES
 ) -> CountTable | None:
-    """The table for all `budgets` together over `shape` (blocks, choices); None if it is too large.
+    """The table for all `budgets` together; None if it is too large.
+
+    `has` says which choices each block has, as booleans [blocks, choices]. A choice that a block
+    does not have leads to the dead state.
 
     The sums of several budgets are packed into one integer, each in its own digit: a digit is
     larger than the largest sum, so packed sums add without carries.
     """
-    blocks, choices = shape
+    blocks = len(has)
     digits = [budget.largest + 1 for budget in budgets]
     places = [int(np.prod(digits[:i], dtype=object)) for i in range(len(digits) + 1)]
     if places[-1] >= 2**62:
         return None
-    packed = np.zeros(shape, dtype=np.int64)
+    packed = np.zeros(has.shape, dtype=np.int64)
     for budget, place in zip(budgets, places, strict=False):
         packed += budget.offsets * place
     states, successors, held = [np.zeros(1, dtype=np.int64)], [], 0
     for block in range(blocks):
         reached = packed[block][:, None] + states[-1]
         # Each row is sorted, so that a merging sort takes linear time.
-        following = np.sort(reached, axis=None, kind="stable")
+        following = np.sort(reached[has[block]], axis=None, kind="stable")
         following = following[np.diff(following, prepend=-1) > 0]
         for budget, place, digit in zip(budgets, places, digits, strict=False):
             sums = following // place % digit
@@ -117,33 +121,33 @@ def count_table(
             return None
         index = np.searchsorted(following, reached)
         index[np.append(following, -1)[index] != reached] = len(following)
+        index[~has[block]] = len(following)
         successors.append(np.ascontiguousarray(index.T, dtype=np.int32))
         states.append(following)
-    limbs = -(-(choices**blocks).bit_length() // _LIMB_BITS)
+    size = math.prod(has.sum(axis=1).tolist())
+    limbs = -(-size.bit_length() // _LIMB_BITS)
     return CountTable(tuple(successors), _counts(successors, len(states[-1]), limbs), states[-1])
 
 
 def nearest_outside(
-    bounds: IntegerBudget, others: Sequence[IntegerBudget] = ()
+    bounds: IntegerBudget, has: np.ndarray, others: Sequence[IntegerBudget] = ()
 ) -> tuple[list[int] | None, list[int] | None]:
     """The architectures nearest below and above bounds that admit none, within the `others`.
 
     Either is None if there is none, or if finding it needs too large a table.
     """
-    shape = (len(bounds.offsets), len(bounds.offsets[0]))
-
     def nearest(direction: int) -> list[int] | None:
         width = 1
         while True:  # windows of growing width on one side, so that tables stay small
             low = max(bounds.lower - width, 0) if direction < 0 else bounds.upper + 1
             high = bounds.lower - 1 if direction < 0 else min(bounds.upper + width, bounds.largest)
-            table = count_table([replace(bounds, lower=low, upper=high), *others], shape)
+            table = count_table([replace(bounds, lower=low, upper=high), *others], has)
             if table is None:
                 return None
             if table.total:
                 sums = table.sums % (bounds.largest + 1)
                 best = int(sums.max() if direction < 0 else sums.min())
-                only = count_table([replace(bounds, lower=best, upper=best), *others], shape)
+                only = count_table([replace(bounds, lower=best, upper=best), *others], has)
                 assert only is not None, "a narrower table fits where a wider one did"
                 return only.unrank(np.zeros((len(only.counts[0]), 1), dtype=np.int64))[0].tolist()
             if width > bounds.largest:

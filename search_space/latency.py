@@ -91,7 +91,8 @@ class LatencyTable(
     Attributes:
         space: whose blocks were measured.
         base: milliseconds of the stem for one batch.
-        table: milliseconds of the choices for one batch, [blocks][choices].
+        table: milliseconds of the choices for one batch, [blocks][choices]; null for a choice that
+            a block does not have.
         settings: what was timed.
         device: what it was measured on.
         torch: version of torch.
@@ -105,7 +106,7 @@ class LatencyTable(
     version: int = VERSION
     space: SearchSpace
     base: Milliseconds
-    table: tuple[tuple[Milliseconds, ...], ...]
+    table: tuple[tuple[Milliseconds | None, ...], ...]
     settings: LatencySettings
     device: Device
     torch: Text

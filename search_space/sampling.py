@@ -65,10 +65,12 @@ class BudgetSampler:
         self.cost_tables = tuple(
             cost_table(space, budget.cost, budget.input_size, tables or ()) for budget in budgets
         )
-        self._shape = (space.num_blocks, space.num_choices)
+        self._has = np.zeros((space.num_blocks, space.num_choices), dtype=bool)
+        for block, numbers in enumerate(space.numbers):
+            self._has[block, list(numbers)] = True
         single = list(map(self._count_alone, self.budgets, self.cost_tables))
         self._bounds = tuple(bounds for bounds, _ in single)
-        joint = single[0][1] if len(single) == 1 else count_table(self._bounds, self._shape)
+        joint = single[0][1] if len(single) == 1 else count_table(self._bounds, self._has)
         self.exact = joint is not None
         self._table = joint or min((table for _, table in single), key=lambda table: table.total)
         self.count = self._table.total
@@ -109,7 +111,9 @@ class BudgetSampler:
             raise InfeasibleBudgetError(
                 f"budgets {self._named()} together admit no architecture of space "
                 f"{self.space.name!r}: "
-                + _remedy(self.cost_tables[last], self._bounds[last], self._bounds[:last])
+                + _remedy(
+                    self.cost_tables[last], self._bounds[last], self._has, self._bounds[:last]
+                )
             )
         if not self.exact:
             self.sample(np.random.default_rng(0), 1)
@@ -117,7 +121,7 @@ class BudgetSampler:
     def mutate(
         self, rng: np.random.Generator, parent: Genes, probability: float, attempts: int = 100
     ) -> np.ndarray:
-        """A child of which each gene is redrawn with `probability`, uniformly over all choices.
+        """A child of which each gene is redrawn with `probability`, uniformly over its choices.
 
         The distribution is conditioned on the bounds: `attempts` children are tried, and if all
         are outside, one is drawn from those inside. The child may equal its parent. Returns int8
@@ -129,9 +133,8 @@ class BudgetSampler:
         """
         if not 0 <= probability <= 1:
             raise SpaceError(f"mutation probability {probability} must be between 0 and 1")
-        blocks, choices = self._shape
-        weights = np.full(self._shape, probability / choices)
-        weights[np.arange(blocks), np.asarray(parent)] += 1 - probability
+        weights = self._has * (probability / self._has.sum(axis=1, keepdims=True))
+        weights[np.arange(len(weights)), np.asarray(parent)] += 1 - probability
         return self._child(rng, weights, attempts, [parent])
 
     def crossover(
@@ -144,7 +147,7 @@ class BudgetSampler:
         Raises:
             InfeasibleBudgetError: no child lies within the bounds (both parents are outside them).
         """
-        weights = np.zeros(self._shape)
+        weights = np.zeros(self._has.shape)
         for parent in (a, b):
             weights[np.arange(len(weights)), np.asarray(parent)] += 0.5
         return self._child(rng, weights, attempts, [a, b])
@@ -172,7 +175,7 @@ class BudgetSampler:
         raise InfeasibleBudgetError(f"no child of these parents lies within {self._named()}")
 
     def _admits(self, choices: np.ndarray) -> np.ndarray:
-        admitted = np.ones(len(choices), dtype=bool)
+        admitted = self._has[np.arange(len(self._has)), choices].all(axis=1)
         for bounds in self._bounds:
             admitted &= bounds.admits(choices)
         return admitted
@@ -180,15 +183,15 @@ class BudgetSampler:
     def _count_alone(self, budget: Budget, costs: CostTable) -> tuple[IntegerBudget, CountTable]:
         """One budget in integers and its table; an empty table raises InfeasibleBudgetError."""
         bounds = integer_budget(budget, costs)
-        table = count_table([bounds], self._shape)
+        table = count_table([bounds], self._has)
         if table is None:  # too many distinct costs: count in steps
             bounds = integer_budget(budget, costs, quantise=True)
-            table = count_table([bounds], self._shape)
+            table = count_table([bounds], self._has)
             assert table is not None, "65,536 states per block always fit"
         if table.total == 0:
             raise InfeasibleBudgetError(
                 f"budget {budget} admits no architecture of space {self.space.name!r}: "
-                + _remedy(costs, bounds)
+                + _remedy(costs, bounds, self._has)
             )
         return bounds, table
 
@@ -198,12 +201,17 @@ class BudgetSampler:
 
 def enumerate_space(space: SearchSpace) -> Iterator[tuple[int, ...]]:
     """All choices of a (small) space in lexicographic order."""
-    return itertools.product(range(space.num_choices), repeat=space.num_blocks)
+    return itertools.product(*space.numbers)
 
 
-def _remedy(costs: CostTable, bounds: IntegerBudget, others: Sequence[IntegerBudget] = ()) -> str:
+def _remedy(
+    costs: CostTable,
+    bounds: IntegerBudget,
+    has: np.ndarray,
+    others: Sequence[IntegerBudget] = (),
+) -> str:
     """How to change bounds that admit no architecture: the nearest costs within the others."""
-    below, above = nearest_outside(bounds, others)
+    below, above = nearest_outside(bounds, has, others)
     where = f"within the others, by {costs.name}, " if others else ""
     note = f"; counted in steps of {bounds.step:.3g} {costs.unit}" if bounds.step else ""
     slack = bounds.step * len(bounds.offsets)

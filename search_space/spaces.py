@@ -1,22 +1,27 @@
-"""What can be searched: a chain of blocks in stages, each block one of the space's choices.
+"""What can be searched: a chain of blocks in stages, each block one of the choices of its place.
 
 The three published spaces are those of the DetNAS paper (arXiv 1903.10979, section 3.3 and
-table 1); `tiny` is the demo's. A space says nothing of weights, tasks or budgets.
+table 1); `tiny` is for small images. Those named `-skip`, and `elastic`, search depth too. Any of
+them can be had in other widths, such as "small@0.5". A space says nothing of weights, tasks or
+budgets.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from search_space.choices import CHOICES, BlockSpec
 from search_space.errors import SpaceError
 from search_space.validation import convert, did_you_mean
 
 PAPER_CHOICES = ("shufflenet_3x3", "shufflenet_5x5", "shufflenet_7x7", "xception_3x3")
+WITH_SKIP = (*PAPER_CHOICES, "skip")
 
 
 class Stage(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -26,19 +31,29 @@ class Stage(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     blocks: int
 
 
-class SearchSpace(Struct, frozen=True, forbid_unknown_fields=True):
-    """A stem (3x3, stride 2) with `stem` channels, the stages, and the choices of every block.
+class SearchSpace(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
+    """A stem (3x3, stride 2) with `stem` channels, the stages, and the choices of the blocks.
 
-    `choices` are names in `search_space.choices.CHOICES`.
+    An architecture numbers the choices of every block as `choices` does.
+
+    Attributes:
+        name: one word.
+        stem: channels of the stem.
+        stages: the blocks, stage by stage.
+        choices: names in `search_space.choices.CHOICES`.
+        places: which of the choices each block has, one tuple of names per block; None means all
+            that can stand there (`skip` cannot where the resolution is halved).
 
     Raises:
-        SpaceError: a geometry that the blocks cannot have, or an unknown choice.
+        SpaceError: a geometry that the blocks cannot have, an unknown choice, or one that cannot
+            stand where `places` has it.
     """
 
     name: str
     stem: int
     stages: tuple[Annotated[Stage, Meta(extra={"form": "[channels, blocks]"})], ...]
     choices: tuple[str, ...]
+    places: tuple[tuple[str, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.name or any(mark in self.name for mark in ":, \n"):
@@ -58,6 +73,15 @@ class SearchSpace(Struct, frozen=True, forbid_unknown_fields=True):
                 raise SpaceError(f"{where}: unknown choice {choice!r}; {hint}")
         if not self.choices or len(set(self.choices)) != len(self.choices):
             raise SpaceError(f"{where}: choices must be non-empty and distinct")
+        if self.places is not None and len(self.places) != self.num_blocks:
+            raise SpaceError(
+                f"{where}: places has {len(self.places)} blocks, the stages have {self.num_blocks}"
+            )
+        for spec, names in zip(self.block_specs(), self.places or (), strict=False):
+            _check_place(spec, names, self.choices, f"{where}, places[{spec.index}]")
+        for block, numbers in enumerate(self.numbers):
+            if not numbers:
+                raise SpaceError(f"{where}: no choice can stand at block {block}; add one")
 
     @property
     def num_blocks(self) -> int:
@@ -66,18 +90,28 @@ class SearchSpace(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def num_choices(self) -> int:
-        """Choices of each block."""
+        """Choices of the space; a place may have fewer."""
         return len(self.choices)
+
+    @cached_property
+    def numbers(self) -> tuple[tuple[int, ...], ...]:
+        """The choices of every block, as indices into `choices`, in rising order."""
+        specs = self.block_specs()
+        places = self.places or [
+            [name for name in self.choices if spec.stride == 1 or CHOICES[name].halves]
+            for spec in specs
+        ]
+        return tuple(tuple(sorted(map(self.choices.index, names))) for names in places)
 
     @property
     def size(self) -> int:
         """Number of architectures, exactly."""
-        return self.num_choices**self.num_blocks
+        return math.prod(map(len, self.numbers))
 
     @property
     def last_channels(self) -> int:
         """Channels of the 1x1 convolution before the classifier, which detection does not use."""
-        return _LAST_CHANNELS.get(self.name, 1024)
+        return _LAST_CHANNELS.get(self.name.partition("@")[0], 1024)
 
     def block_specs(self) -> tuple[BlockSpec, ...]:
         """The places of the blocks, in order."""
@@ -98,6 +132,19 @@ class SearchSpace(Struct, frozen=True, forbid_unknown_fields=True):
         return msgspec.json.decode(msgspec.json.encode(self))
 
 
+def _check_place(
+    spec: BlockSpec, names: tuple[str, ...], choices: tuple[str, ...], where: str
+) -> None:
+    if not names or len(set(names)) != len(names):
+        raise SpaceError(f"{where}: the choices of a block must be non-empty and distinct")
+    for name in names:
+        if name not in choices:
+            hint = did_you_mean(name, choices, list_all=True)
+            raise SpaceError(f"{where}: {name!r} is not one of the space's choices; {hint}")
+        if spec.stride == 2 and not CHOICES[name].halves:
+            raise SpaceError(f"{where}: {name!r} cannot halve the resolution; remove it there")
+
+
 def _check_stage(stage: Stage, previous: int, where: str) -> None:
     if stage.blocks < 1:
         raise SpaceError(f"{where}: {stage.blocks} blocks, must be at least 1")
@@ -112,8 +159,9 @@ def _check_stage(stage: Stage, previous: int, where: str) -> None:
 def parse_space(what: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
     """A space from its name, from its JSON object or config, or the space itself.
 
-    An object has the keys "name", "stem", "stages" (a list of [channels, blocks]) and "choices" (a
-    list of names). It may describe a known space or a custom one.
+    An object has the keys "name", "stem", "stages" (a list of [channels, blocks]), "choices" (a
+    list of names) and optionally "places" (a list of names per block). It may describe a known
+    space or a custom one.
 
     Raises:
         SpaceError: an unknown name, missing or unknown keys, invalid values, or a known name with
@@ -124,7 +172,7 @@ def parse_space(what: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
     if isinstance(what, str):
         return get_space(what)
     space = convert(what, SearchSpace, "space")
-    known = SPACES.get(space.name, space)
+    known = get_space(space.name) if _is_known(space.name) else space
     if known != space:
         raise SpaceError(
             f"space {space.name!r} is known with another geometry: give this one another name"
@@ -133,18 +181,54 @@ def parse_space(what: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
 
 
 def get_space(name: str) -> SearchSpace:
-    """The space called `name`.
+    """The space called `name`; "small@0.5" is `small` with half of the channels.
 
     Raises:
-        SpaceError: no space has this name; the message lists the names and the closest one.
+        SpaceError: no space has this name, in which case the message lists the names and the
+            closest one; or the factor of the width is no positive number.
     """
-    if name not in SPACES:
-        raise SpaceError(f"unknown space {name!r}; {did_you_mean(name, SPACES, list_all=True)}")
-    return SPACES[name]
+    known, at, factor = name.partition("@")
+    if known not in SPACES:
+        raise SpaceError(f"unknown space {name!r}; {did_you_mean(known, SPACES, list_all=True)}")
+    if not at:
+        return SPACES[known]
+    try:
+        return scaled(SPACES[known], float(factor))
+    except ValueError:
+        raise SpaceError(f"space {name!r}: the width after '@' must be a number") from None
 
 
-def _space(name: str, stem: int, *stages: tuple[int, int]) -> SearchSpace:
-    return SearchSpace(name, stem, tuple(Stage(*stage) for stage in stages), PAPER_CHOICES)
+def scaled(space: SearchSpace, width: float) -> SearchSpace:
+    """The space with its channels multiplied by `width`, to the nearest multiple of 4.
+
+    Raises:
+        SpaceError: `width` is not positive and finite, or leaves a stage no wider than the one
+            before.
+    """
+    if not (math.isfinite(width) and width > 0):
+        raise SpaceError(f"space {space.name!r}: width {width} must be positive and finite")
+    if width == 1:
+        return space
+
+    def channels(number: int) -> int:
+        return max(4, 4 * round(number * width / 4))
+
+    return structs.replace(
+        space,
+        name=f"{space.name}@{width:g}",
+        stem=channels(space.stem),
+        stages=tuple(Stage(channels(stage.channels), stage.blocks) for stage in space.stages),
+    )
+
+
+def _is_known(name: str) -> bool:
+    return name.partition("@")[0] in SPACES
+
+
+def _space(
+    name: str, stem: int, *stages: tuple[int, int], choices: tuple[str, ...] = PAPER_CHOICES
+) -> SearchSpace:
+    return SearchSpace(name, stem, tuple(Stage(*stage) for stage in stages), choices)
 
 
 SPACES: dict[str, SearchSpace] = {
@@ -154,8 +238,11 @@ SPACES: dict[str, SearchSpace] = {
         _space("large", 48, (96, 8), (240, 8), (480, 16), (960, 8)),
         _space("large-wide", 72, (172, 8), (432, 8), (864, 16), (1728, 8)),
         _space("tiny", 16, (32, 2), (64, 2), (128, 4), (256, 2)),
+        _space("small-skip", 16, (64, 4), (160, 4), (320, 8), (640, 4), choices=WITH_SKIP),
+        _space("tiny-skip", 16, (32, 2), (64, 2), (128, 4), (256, 2), choices=WITH_SKIP),
+        _space("elastic", 12, (48, 8), (120, 8), (240, 16), (480, 8), choices=WITH_SKIP),
     )
 }
 """Every known space by its name."""
 
-_LAST_CHANNELS = {"large-wide": 1728, "tiny": 256}
+_LAST_CHANNELS = {"large-wide": 1728, "tiny": 256, "tiny-skip": 256}

@@ -27,7 +27,15 @@ from pycocotools import mask as coco_mask
 
 from detnas.data.backgrounds import Array
 from detnas.data.folders import new_folder
-from detnas.data.scenes import SCENE_SIZE, Picture, PlacedDigit, draw_crop, draw_scene
+from detnas.data.scenes import (
+    MAX_HEIGHT,
+    SCENE_HEIGHTS,
+    SCENE_SIZE,
+    Picture,
+    PlacedDigit,
+    draw_crop,
+    draw_scene,
+)
 from detnas.errors import UserError
 
 DIGITS = tuple(str(value) for value in range(10))
@@ -53,6 +61,10 @@ class DigitCounts:
 
 
 DEFAULT_COUNTS = DigitCounts()
+BENCHMARK_COUNTS = DigitCounts(8000, 1000, 3000, 1000, 2000)
+BENCHMARK_HEIGHTS = (6.0, 100.0)
+"""Of the benchmark of architectures: so many scenes that scores have little sampling noise, and
+digits of so many sizes that receptive fields matter."""
 
 
 @dataclass(frozen=True)
@@ -82,20 +94,36 @@ def source_splits(seed: int) -> dict[str, SourceDigits]:
     return {name: SourceDigits(images[i], values[i], i) for name, i in indices.items()}
 
 
-def write_digits(root: Path, seed: int = 0, counts: DigitCounts = DEFAULT_COUNTS) -> None:
-    """Write the demo data under `root`; the same seed and counts give the same bytes.
+def write_digits(
+    root: Path,
+    seed: int = 0,
+    counts: DigitCounts = DEFAULT_COUNTS,
+    heights: tuple[float, float] = SCENE_HEIGHTS,
+) -> None:
+    """Write the data under `root`; the same arguments give the same bytes.
 
-    Root appears complete or not at all. If it already has the data of this seed and these counts,
-    nothing is done.
+    Root appears complete or not at all. If it already has the data of these arguments, nothing is
+    done.
 
+    Args:
+        root: the folder.
+        seed: of every picture, and of the division of the source digits.
+        counts: how many pictures.
+        heights: the smallest and the largest height of a digit in a scene, in pixels.
     Raises:
-        UserError: a count is below 1 (10 for crops: one of each digit), or root has other content.
+        UserError: a count is below 1 (10 for crops: one of each digit), heights that do not fit in
+            a scene, or root has other content.
     """
     for name, number in asdict(counts).items():
         least = 10 if name.endswith("crops") else 1
         if number < least:
             raise UserError(f"{name} is {number}; it must be at least {least}")
-    manifest = {**_FORMAT, "seed": seed, "counts": asdict(counts)}
+    smallest, largest = heights
+    if not 4 <= smallest <= largest <= MAX_HEIGHT:
+        raise UserError(f"heights are {heights}; they must rise from at least 4 to {MAX_HEIGHT:g}")
+    manifest: dict[str, Any] = {**_FORMAT, "seed": seed, "counts": asdict(counts)}
+    if heights != SCENE_HEIGHTS:
+        manifest["heights"] = list(heights)
     if _is_written(root, manifest):
         return
     digits = source_splits(seed)
@@ -103,7 +131,8 @@ def write_digits(root: Path, seed: int = 0, counts: DigitCounts = DEFAULT_COUNTS
         for split, number in (("train", counts.train_crops), ("val", counts.val_crops)):
             _write_crops(folder / "classification" / split, digits[split], number, seed)
         scenes = (counts.train_scenes, counts.search_scenes, counts.val_scenes)
-        _write_detection(folder / "detection", digits, dict(zip(SPLITS, scenes, strict=True)), seed)
+        numbers = dict(zip(SPLITS, scenes, strict=True))
+        _write_detection(folder / "detection", digits, numbers, seed, heights)
         _write_json(folder / "manifest.json", manifest)
 
 
@@ -114,7 +143,7 @@ def _is_written(root: Path, manifest: dict[str, Any]) -> bool:
         return False
     if json.loads(path.read_text()) != manifest:
         raise UserError(
-            f"{root} has demo data of another seed or other counts; remove it or name another"
+            f"{root} has data of another seed, other counts or other heights; remove it or name another"
         )
     return True
 
@@ -137,7 +166,11 @@ def _write_crops(folder: Path, digits: SourceDigits, number: int, seed: int) -> 
 
 
 def _write_detection(
-    folder: Path, digits: dict[str, SourceDigits], numbers: dict[str, int], seed: int
+    folder: Path,
+    digits: dict[str, SourceDigits],
+    numbers: dict[str, int],
+    seed: int,
+    heights: tuple[float, float],
 ) -> None:
     """Write the scenes of every split and the four annotation files."""
     (folder / "annotations").mkdir(parents=True)
@@ -147,7 +180,9 @@ def _write_detection(
     for split, part in digits.items():
         (folder / "images" / split).mkdir(parents=True)
         for index in range(numbers[split]):
-            scene = draw_scene(_stream(seed, split, index), part.images, part.values)
+            scene = draw_scene(
+                _stream(seed, split, index), part.images, part.values, heights
+            )
             name, image_id = f"{split}/{index:05d}.jpg", next(image_ids)
             _write_picture(folder / "images" / name, scene.picture)
             size = {"width": SCENE_SIZE, "height": SCENE_SIZE}

@@ -22,6 +22,7 @@ CROP_SIZE = 48
 CROP_HEIGHTS = (24.0, 42.0)
 SCENE_SIZE = 160
 SCENE_HEIGHTS = (16.0, 64.0)
+MAX_HEIGHT = 100.0  # of a digit in a scene, which may be wider than high
 SCENE_DIGITS = (3, 8)
 MAX_COVER = 0.15  # largest share of the smaller of two boxes that the other may cover
 MAX_TURN = 12.0  # degrees
@@ -73,10 +74,16 @@ def draw_glyph(digit: Array, height: float, turn: float) -> Array:
     centre = ((reduced.shape[1] - 1) / 2, (reduced.shape[0] - 1) / 2)
     matrix = cv2.getRotationMatrix2D(centre, turn, 1)
     turned = cv2.warpAffine(reduced, matrix, reduced.shape[::-1], flags=cv2.INTER_LINEAR)
-    rows = np.flatnonzero((turned > 0.5).any(axis=1))
-    columns = np.flatnonzero((turned > 0.5).any(axis=0))
+    ink = turned > ink_level(turned)
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     glyph = turned[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return glyph.astype(np.float32, copy=False)
+
+
+def ink_level(glyph: Array) -> float:
+    """The opacity above which a pixel is ink: 1/2, or less if all strokes are thinner than one."""
+    darkest = float(glyph.max())
+    return 0.5 if darkest > 0.75 else darkest / 2
 
 
 def lay_ink(rng: Generator, canvas: Array, glyph: Array, x: int, y: int) -> None:
@@ -116,7 +123,9 @@ def _cover(a: Box, b: Box) -> float:
     return max(width, 0) * max(height, 0) / min(a[2] * a[3], b[2] * b[3])
 
 
-def _place(rng: Generator, digit: Array, height: float, taken: list[Box]) -> tuple[Array, int, int]:
+def _place(
+    rng: Generator, digit: Array, height: float, smallest: float, taken: list[Box]
+) -> tuple[Array, int, int]:
     """A glyph and a free position for it; the glyph is made smaller until it fits."""
     turn = rng.uniform(-MAX_TURN, MAX_TURN)
     while True:
@@ -127,10 +136,15 @@ def _place(rng: Generator, digit: Array, height: float, taken: list[Box]) -> tup
             y = int(rng.integers(SCENE_SIZE - rows + 1))
             if all(_cover((x, y, columns, rows), other) <= MAX_COVER for other in taken):
                 return glyph, x, y
-        height = max(SCENE_HEIGHTS[0], 0.85 * height)
+        height = max(smallest, 0.85 * height)
 
 
-def draw_scene(rng: Generator, digits: Array, values: NDArray[np.int64]) -> Scene:
+def draw_scene(
+    rng: Generator,
+    digits: Array,
+    values: NDArray[np.int64],
+    heights: tuple[float, float] = SCENE_HEIGHTS,
+) -> Scene:
     """A scene of 3 to 8 different source digits.
 
     Boxes cover at most MAX_COVER of each other; where digits overlap, the later one is visible.
@@ -138,21 +152,21 @@ def draw_scene(rng: Generator, digits: Array, values: NDArray[np.int64]) -> Scen
     Args:
         digits: (N, 8, 8), the source digits to choose from.
         values: (N,), what each of them shows.
+        heights: the smallest and the largest height of a digit, in pixels.
     """
     count = int(rng.integers(SCENE_DIGITS[0], SCENE_DIGITS[1] + 1))
     chosen = rng.choice(len(digits), count, replace=False)
-    smallest, largest = np.log(SCENE_HEIGHTS)
     # Log-uniform; the largest digit is placed first, as it is the hardest to place.
-    heights = np.sort(np.exp(rng.uniform(smallest, largest, count)))[::-1]
+    drawn = np.sort(np.exp(rng.uniform(*np.log(heights), count)))[::-1]
 
     canvas = draw_background(rng, SCENE_SIZE)
     owner = np.full((SCENE_SIZE, SCENE_SIZE), -1)
     taken: list[Box] = []
-    for order, (index, height) in enumerate(zip(chosen, heights, strict=True)):
-        glyph, x, y = _place(rng, digits[index], float(height), taken)
+    for order, (index, height) in enumerate(zip(chosen, drawn, strict=True)):
+        glyph, x, y = _place(rng, digits[index], float(height), heights[0], taken)
         rows, columns = glyph.shape
         lay_ink(rng, canvas, glyph, x, y)
-        owner[y : y + rows, x : x + columns][glyph > 0.5] = order
+        owner[y : y + rows, x : x + columns][glyph > ink_level(glyph)] = order
         taken.append((x, y, columns, rows))
     placed = tuple(PlacedDigit(int(values[index]), owner == i) for i, index in enumerate(chosen))
     return Scene(_to_picture(canvas), placed)

@@ -61,12 +61,16 @@ class DetNASSupernet(Backbone):
         check_one_of("channel_shuffle", channel_shuffle, CHANNEL_SHUFFLES)
 
         def build_block(spec: BlockSpec, norm: NormFactory) -> nn.Module:
-            return nn.ModuleList(
-                ShuffleBlock(spec, choice, channel_shuffle, norm) for choice in parsed.choices
+            numbers = parsed.numbers[spec.index]
+            return nn.ModuleDict(
+                {
+                    str(number): ShuffleBlock(spec, parsed.choices[number], channel_shuffle, norm)
+                    for number in numbers
+                }
             )
 
         super().__init__(parsed, channel_shuffle, build_block, **options)
-        self._path = (0,) * parsed.num_blocks
+        self._path = tuple(numbers[0] for numbers in parsed.numbers)
 
     @property
     def path(self) -> tuple[int, ...]:
@@ -83,18 +87,23 @@ class DetNASSupernet(Backbone):
         After the path of first choices was trained alone, every path then starts (nearly) as that
         trained network; see `search_space.blocks.inflate`.
         """
-        if self.space.choices[0] != INFLATION_SOURCE:
-            raise UserError(f"only {INFLATION_SOURCE} can be inflated, not {self.space.choices[0]}")
+        if any(numbers[0] for numbers in self.space.numbers) or (
+            self.space.choices[0] != INFLATION_SOURCE
+        ):
+            raise UserError(
+                f"only {INFLATION_SOURCE} can be inflated: it must be the first choice of every "
+                f"block, unlike in space {self.space.name!r}"
+            )
         for choices in self.blocks:
-            assert isinstance(choices, nn.ModuleList)
-            source, *others = cast("list[ShuffleBlock]", list(choices))
+            assert isinstance(choices, nn.ModuleDict)
+            source, *others = cast("list[ShuffleBlock]", list(choices.values()))
             for target in others:
                 inflate(source, target)
 
     def active_blocks(self) -> Iterator[nn.Module]:
         """The active choice of every block."""
         for choices, chosen in zip(self.blocks, self._path, strict=True):
-            yield choices[chosen]  # type: ignore[index]
+            yield choices[str(chosen)]  # type: ignore[index]
 
 
 @MODELS.register_module()

@@ -99,6 +99,30 @@ def run_search(
     return SearchResult(best.choices, best.score, tuple(evaluations), tuple(compared))
 
 
+def evaluate_listed(
+    architectures: Sequence[Choices],
+    executor: Executor,
+    history: History,
+    costs: Costs,
+    *,
+    greater_is_better: bool = True,
+    progress: ProgressCallback | None = None,
+) -> tuple[Evaluation, ...]:
+    """Evaluate given architectures, without a strategy; those with a result keep it.
+
+    They are recorded as a random baseline is, so the list may have grown since the last run. The
+    other arguments are those of `run_search`.
+
+    Raises:
+        ReplayError: the history begins with other architectures.
+        MissingScoreError, HistoryWriteError: as `run_search`.
+    """
+    tracker = Tracker(history.rows(), 1, len(architectures), greater_is_better, progress)
+    evaluations = _Run(executor, history, costs, tracker).baseline(architectures)
+    history.backup()
+    return tuple(evaluations)
+
+
 def _result(evaluation: Evaluation, sign: float) -> Result:
     score = evaluation.score
     return evaluation.choices, None if score is None else sign * score

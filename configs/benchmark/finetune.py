@@ -1,0 +1,4 @@
+# Path-wise fine-tuning of the supernet on scenes of digits.
+_base_ = ["./detector.py", "../_base_/backbones/supernet.py"]
+pretrained = "{experiment}/pretrain/final.pth"
+max_iters = 900

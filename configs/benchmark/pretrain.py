@@ -1,0 +1,13 @@
+# Path-wise pretraining of the space on crops of handwritten digits.
+_base_ = [
+    "../_base_/models/classifier.py",
+    "../_base_/backbones/supernet.py",
+    "../_base_/spaces/tiny_skip.py",
+    "../_base_/preprocessing/imagenet.py",
+    "../_base_/datasets/digit_crops.py",
+    "../_base_/schedules/classification.py",
+    "../_base_/runtime.py",
+]
+max_iters = 1400
+warmup_iters = 30
+path_warmup_iters = 250

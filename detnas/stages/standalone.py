@@ -1,0 +1,93 @@
+"""Trains networks on their own, by an experiment's retraining recipe: what a supernet stands for."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
+
+from detnas.evaluation.evaluator import quiet_stdout
+from detnas.stages.test import score_checkpoint
+from detnas.stages.train import train
+from detnas.training.hooks import FINAL_WEIGHTS
+from search_space.architecture import Architecture, Choices, choices_to_text
+
+
+@dataclass(frozen=True)
+class MakeStandaloneTrainer:
+    """Builds the trainer where a worker runs; see `executors.base.MakeEvaluate`.
+
+    Attributes:
+        config: the resolved config of retraining as a plain dict.
+        space: the search space's JSON object.
+        channel_shuffle: of the networks.
+        from_nothing: initialise all weights anew, in place of the recipe's starting weights.
+        work_dir: each network trains in a folder of its own below it.
+        threads: of torch.
+        folder: the coordinator's working directory; the config's paths are relative to it.
+    """
+
+    config: Mapping[str, Any]
+    space: Mapping[str, Any]
+    channel_shuffle: str
+    from_nothing: bool
+    work_dir: Path
+    threads: int
+    folder: str
+
+    def __call__(self) -> "StandaloneTrainer":
+        """The trainer."""
+        os.chdir(self.folder)
+        config = Config(dict(self.config))
+        if config.get("custom_imports"):
+            import_modules_from_strings(**config.custom_imports)
+        return StandaloneTrainer(self)
+
+
+@dataclass(frozen=True)
+class StandaloneTrainer:
+    """Trains one network after another, each from the same weights, and tests it.
+
+    A training that was interrupted goes on from its last checkpoint. Of a finished one the metrics
+    remain, in the history; its folder is removed.
+    """
+
+    made: MakeStandaloneTrainer
+
+    def __call__(self, choices: Choices) -> dict[str, float]:
+        """The metrics of `test_evaluator` on the test split, by full names."""
+        torch.set_num_threads(self.made.threads)
+        folder = self.made.work_dir / choices_to_text(choices).replace(",", "-")
+        with quiet_stdout():
+            weights = folder / FINAL_WEIGHTS
+            if not weights.is_file():
+                train(self._config(choices, folder), resume=True, checked=True)
+            metrics = score_checkpoint(self._config(choices, folder), weights)
+        shutil.rmtree(folder)
+        return metrics
+
+    def _config(self, choices: Choices, folder: Path) -> Config:
+        made = self.made
+        config = Config(dict(made.config))
+        config.work_dir = str(folder)
+        config.console_level = "ERROR"
+        backbone = config.model.backbone
+        backbone.architecture = {
+            "space": dict(made.space),
+            "choices": list(choices),
+            "channel_shuffle": made.channel_shuffle,
+        }
+        if made.from_nothing:
+            config.load_from = None
+            backbone.pop("init_cfg", None)
+        return config
+
+
+def architecture_name(architecture: Architecture) -> str:
+    """A short name for a file or folder, such as "2-1-0-3"."""
+    return choices_to_text(architecture.choices).replace(",", "-")
