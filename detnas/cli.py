@@ -23,6 +23,7 @@ COMMANDS = {
     "test": "score a checkpoint on the test split",
     "export": "export the best architecture of a search",
     "run": "run the stages of an experiment's folder in order",
+    "fidelity": "compare a supernet's scores with networks trained on their own",
     "demo": "run the whole method on embedded data in a few minutes",
     "config": "print a resolved config, or the differences between two",
     "cost": "print multiply-adds and parameters of an architecture",

@@ -13,9 +13,11 @@ num_levels = 3
 model = dict(
     bbox_head=dict(
         stacked_convs=1,
-        anchor_generator=dict(octave_base_scale=2, strides=[8, 16, 32]),
+        anchor_generator=dict(octave_base_scale=2, ratios=[1.5], strides=[8, 16, 32]),
     ),
+    test_cfg=dict(max_per_img=30),
 )
-max_iters = 300
+batch_size = 8
+max_iters = 500
 warmup_iters = 30
-lr = 0.04
+lr = 0.06

@@ -20,6 +20,17 @@ from detnas.version import __version__
 SPLITS = {"train_dataloader": "train", "val_dataloader": "search"}
 """The dataloaders of a search and the names of their splits."""
 
+_OF_TRAINING = (
+    "model",
+    "train_cfg",
+    "optim_wrapper",
+    "param_scheduler",
+    "test_cfg",
+    "test_evaluator",
+    "custom_hooks",
+    "amp",
+)
+
 
 def input_hashes(config: Config, supernet: str) -> dict[str, Any]:
     """Hashes of the supernet's checkpoint, and of each split's annotations and data settings.
@@ -36,6 +47,15 @@ def input_hashes(config: Config, supernet: str) -> dict[str, Any]:
             "metrics": _metrics_digest(config.get("val_evaluator") or ()),
         },
     }
+
+
+def training_hashes(config: Config) -> dict[str, Any]:
+    """Hashes of what a training and its test depend on besides files of weights."""
+    parts = {key: config.get(key) for key in _OF_TRAINING}
+    config_sha256 = _digest(_without_paths(Config(parts).to_dict()))
+    loaders = {"train": "train_dataloader", "test": "test_dataloader"}
+    data = {name: _data_digest(config[key]) for name, key in loaders.items()}
+    return {"config_sha256": config_sha256, "data": data}
 
 
 def model_hashes(config: Config) -> dict[str, Any]:

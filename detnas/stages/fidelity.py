@@ -1,0 +1,229 @@
+"""`detnas fidelity`: does the supernet rank networks as their own training does?
+
+Architectures are drawn uniformly, scored on the experiment's supernet as its search would, and each
+is trained on its own by the experiment's retraining recipe, once per seed. Each of these columns is
+a history of its own, so an interrupted run resumes and nothing is trained twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+
+from detnas.errors import UserError
+from detnas.files import file_sha256
+from detnas.search.executors.base import MakeEvaluate
+from detnas.search.executors.build import Machine, build_executor
+from detnas.search.executors.settings import ExecutorSettings
+from detnas.search.history.file import FILE_NAME
+from detnas.search.history.fingerprint import check_fingerprint, normalised
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.writer import History
+from detnas.search.loop import evaluate_listed
+from detnas.search.progress import ProgressCallback
+from detnas.search.strategies.unseen import Unseen
+from detnas.stages.candidate_worker import MakeCandidateEvaluator
+from detnas.stages.checks import check_weights
+from detnas.stages.experiment import Experiment
+from detnas.stages.hashes import training_hashes
+from detnas.stages.plan import SearchPlan, plan_search
+from detnas.stages.standalone import MakeStandaloneTrainer
+from detnas.stages.train import TrainingStage, check_training
+from search_space.architecture import Choices
+from search_space.budget import Budget
+from search_space.sampling import BudgetSampler
+
+FOLDER = "fidelity"
+SPACE, BAND = "space", "band"
+_DRAW = 11  # separates the draw of architectures from other uses of the seed
+_TIMEOUT = 14 * 24 * 3600.0  # seconds for one training
+
+
+@dataclass(frozen=True)
+class FidelityPlan:
+    """What is to be compared.
+
+    Attributes:
+        architectures: drawn uniformly within the search's budgets.
+        within: draw as many again within these budgets, and report them apart.
+        seeds: trainings of every architecture.
+        from_nothing: how many architectures of each group are also trained from nothing.
+        workers: processes; None chooses as a search does.
+        threads: of torch in each of them.
+        draw_seed: of the draw.
+    """
+
+    architectures: int
+    within: tuple[Budget, ...] = ()
+    seeds: int = 1
+    from_nothing: int = 0
+    workers: int | None = None
+    threads: int = 1
+    draw_seed: int = 0
+
+
+def draw_architectures(
+    sampler: BudgetSampler, plan: FidelityPlan
+) -> dict[str, tuple[Choices, ...]]:
+    """The architectures by group: "space" within the search's budgets, "band" within `within`.
+
+    Drawn without repetition, so that a larger number begins with the smaller one's. An architecture
+    is in one group only.
+
+    Raises:
+        UserError: the budgets hold fewer architectures, or none.
+    """
+    groups = {SPACE: sampler}
+    if plan.within:
+        groups[BAND] = BudgetSampler(
+            sampler.space, (*sampler.budgets, *plan.within), sampler.cost_tables
+        )
+    drawn: dict[str, tuple[Choices, ...]] = {}
+    seen: set[Choices] = set()
+    for number, (group, within) in enumerate(groups.items()):
+        unseen = Unseen(within)
+        for choices in seen:
+            unseen.claim(choices)
+        rng = np.random.default_rng([plan.draw_seed, _DRAW, number])
+        chosen = [choices for _ in range(plan.architectures) for choices in unseen.draw(rng, 1)]
+        if len(chosen) < plan.architectures:
+            raise UserError(
+                f"--architectures {plan.architectures}: only {len(chosen)} lie within "
+                f"{' and '.join(map(str, within.budgets)) or 'the space'}; ask for fewer"
+            )
+        drawn[group] = tuple(chosen)
+        seen.update(chosen)
+    return drawn
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """An experiment whose supernet is compared with stand-alone trainings."""
+
+    experiment: Experiment
+    plan: FidelityPlan
+
+    @property
+    def work_dir(self) -> Path:
+        """Where the columns and the results are written."""
+        return self.experiment.work_dir / FOLDER
+
+    def run(self, progress: ProgressCallback | None = None) -> dict[str, SearchHistory]:
+        """Evaluate every column that is not finished; return their histories by name.
+
+        Raises:
+            UserError: the folder has no search or no retraining, the supernet is absent, or a
+                column was begun under other settings.
+        """
+        search, retrain = self._checked()
+        groups = draw_architectures(search.costs.sampler, self.plan)
+        listed = [choices for group in groups.values() for choices in group]
+        some = [choices for group in groups.values() for choices in group[: self.plan.from_nothing]]
+        histories = {"supernet": self._evaluate(_supernet_column(search), listed, search, progress)}
+        for from_nothing, chosen in ((False, listed), (True, some)):
+            for seed in range(self.plan.seeds if chosen else 0):
+                column = self._training_column(search, retrain, seed, from_nothing)
+                histories[column.name] = self._evaluate(column, chosen, search, progress)
+        return histories
+
+    def _checked(self) -> tuple[SearchPlan, Config]:
+        """The search's plan and the config of retraining, checked."""
+        stages = self.experiment.stages()
+        for name in ("search", "retrain"):
+            if name not in stages:
+                raise UserError(
+                    f"{self.experiment.folder} has no {name}.py: the supernet is scored as the "
+                    "search does, and networks are trained as retraining does"
+                )
+        search = plan_search(self.experiment.stage("search").config)
+        check_weights(search.config, search.settings.supernet)
+        retrain = self.experiment.stage("retrain").config
+        for key in ("test_dataloader", "test_evaluator"):
+            if retrain.get(key) is None:
+                raise UserError(f"the config of retraining has no `{key}`; add it")
+        check_training(retrain)
+        return search, retrain
+
+    def _training_column(
+        self, search: SearchPlan, retrain: Config, seed: int, from_nothing: bool
+    ) -> "_Column":
+        name = f"{'nothing' if from_nothing else 'trained'}_seed_{seed}"
+        config = Config(retrain.to_dict())
+        config.randomness["seed"] = seed
+        stage = TrainingStage("retrain", config)
+        starts = {} if from_nothing else stage.starting_weights()
+        space, shuffle = search.costs.sampler.space, search.fingerprint["channel_shuffle"]
+        threads = self.plan.threads
+        make = MakeStandaloneTrainer(
+            *(config.to_dict(), space.to_dict(), shuffle, from_nothing),
+            *(self.work_dir / name / "networks", threads, str(Path.cwd())),
+        )
+        fingerprint = {
+            **{"seed": seed, "from_nothing": from_nothing, "threads": threads},
+            **training_hashes(config),
+            "weights": {key: file_sha256(file) for key, file in starts.items()},
+        }
+        return _Column(name, make, fingerprint, threads)
+
+    def _evaluate(
+        self,
+        column: "_Column",
+        listed: Sequence[Choices],
+        search: SearchPlan,
+        progress: ProgressCallback | None,
+    ) -> SearchHistory:
+        file = self.work_dir / column.name / FILE_NAME
+        settings = search.settings
+        fingerprint = {
+            **{key: search.fingerprint[key] for key in ("space", "channel_shuffle")},
+            **{"score": settings.score, "greater_is_better": settings.greater_is_better},
+            **{"budgets": [], "strategy": {"type": "listed"}},
+            **column.fingerprint,
+        }
+        if file.is_file():
+            done = [row.choices for row in SearchHistory.read(file).baseline if row.settled]
+            if done[: len(listed)] == list(listed):
+                check_fingerprint(file, SearchHistory.read(file).fingerprint, normalised(fingerprint))
+                return SearchHistory.read(file)
+        machine = Machine(torch.cuda.device_count(), column.threads)
+        executor = build_executor(self._executor(), column.make, settings.score, machine)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with executor:
+            open_history = History.open if file.is_file() else History.create
+            with open_history(file, fingerprint) as writer:
+                evaluate_listed(
+                    listed,
+                    executor,
+                    writer,
+                    search.costs,
+                    greater_is_better=settings.greater_is_better,
+                    progress=progress,
+                )
+        return SearchHistory.read(file)
+
+    def _executor(self) -> ExecutorSettings:
+        return ExecutorSettings(
+            type="processes", attempts=2, workers=self.plan.workers, timeout=_TIMEOUT
+        )
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One score of every architecture: how to make it, and what it depends on."""
+
+    name: str
+    make: MakeEvaluate
+    fingerprint: Mapping[str, Any]
+    threads: int
+
+
+def _supernet_column(search: SearchPlan) -> _Column:
+    threads = search.settings.evaluator.threads
+    assert threads is not None, "the plan has decided it"
+    keys = ("evaluator", "seed", "supernet_sha256", "data", "images", "model_sha256")
+    fingerprint = {key: search.fingerprint[key] for key in keys}
+    return _Column("supernet", MakeCandidateEvaluator.of_plan(search), fingerprint, threads)
