@@ -8,9 +8,14 @@ from statistics import fmean, stdev
 from typing import Any
 
 from detnas.report.style import TIMES, cost_name, readable_cost
+from detnas.search.against_random import uniform_draws
+from detnas.search.choice_effects import ChoiceEffect, choice_effects
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import FAILED, Evaluation
 from search_space.budget import Budget
+
+MIN_DRAWS = 8
+"""Fewer random architectures say nothing of single choices."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,31 @@ def generations(search: SearchHistory) -> dict[int, Outcome]:
 
 
 def comparison(search: SearchHistory) -> dict[str, Outcome]:
-    """The outcome of the search beside that of its random baseline."""
-    groups = {"search": search.candidates, "random architectures": search.baseline}
+    """The outcome of the search, of its first generation and of its random baseline."""
+    first = [row for row in search.candidates if row.generation == 0]
+    groups = {"search": search.candidates, "its first generation": first}
+    if search.baseline:
+        groups["random baseline"] = search.baseline
     return {name: _outcome(rows, search.greater_is_better) for name, rows in groups.items()}
+
+
+def effects(search: SearchHistory) -> list[ChoiceEffect]:
+    """The effect of each choice in each stage; empty with fewer than eight random architectures."""
+    drawn = [(row.choices, row.score) for row in uniform_draws(search) if row.score is not None]
+    if len(drawn) < MIN_DRAWS:
+        return []
+    choices, scores = zip(*drawn, strict=True)
+    return choice_effects(search.space, choices, scores, search.greater_is_better)
+
+
+def effect_text(effects: Sequence[ChoiceEffect], choice: str, stage: int) -> str:
+    """The difference of one choice in one stage, with its standard error."""
+    for effect in effects:
+        if (effect.choice, effect.stage) == (choice, stage) and effect.difference is not None:
+            sign = "+" if effect.difference >= 0 else "\N{MINUS SIGN}"
+            error = "" if effect.standard_error is None else f" ± {effect.standard_error:.4f}"
+            return f"{sign}{abs(effect.difference):.4f}{error}"
+    return "\N{EN DASH}"
 
 
 def _outcome(rows: Sequence[Evaluation], greater_is_better: bool) -> Outcome:

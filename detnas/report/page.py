@@ -20,8 +20,9 @@ from detnas.report.architecture import blocks_by_stage, draw_architecture
 from detnas.report.curves import draw_cost_scatter, draw_search
 from detnas.report.folder import read_folder
 from detnas.report.style import DARK, LIGHT, cost_name, ink_on, readable_cost, readable_score
+from detnas.search.against_random import against_random
 from detnas.search.history.reading import SearchHistory
-from detnas.search.history.records import RANDOM, Evaluation
+from detnas.search.history.records import Evaluation
 from detnas.search.results import BEST_FILE
 from search_space.choices import CHOICES
 from search_space.cost import DEFAULT_INPUT_SIZE
@@ -63,8 +64,8 @@ def write_report(folder: Path | str) -> Path:
             search=search,
             best=best,
             best_file=BEST_FILE,
-            random_best=search.best(RANDOM),
-            random_scores=search.scores(RANDOM),
+            random=against_random(search),
+            effects=content.effects(search),
             facts=content.facts(search),
             pictures=_pictures(search, best) if best else {},
             generations=content.generations(search),
@@ -95,6 +96,7 @@ def _environment() -> Environment:
         "cost": lambda value, name: readable_cost(name, value),
         "cost_name": cost_name,
         "data_url": _data_url,
+        "effect_of": content.effect_text,
         "ink_on": ink_on,
         "score": lambda value: "\N{EN DASH}" if value is None else readable_score(value),
     }

@@ -1,0 +1,124 @@
+"""What random search would have found: the comparison that every search owes its user.
+
+A search's best of many is compared with the best of equally many random architectures. The first
+generation is drawn uniformly within the budgets, so it is a random sample that costs nothing; the
+random baseline adds to it.
+"""
+
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import numpy as np
+
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import SEARCH, Evaluation
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class EqualCount:
+    """The best of a search's first evaluations against that of as many random architectures.
+
+    Attributes:
+        evaluations: of either.
+        search: best score of the search's first ones.
+        random: mean best of random ones, resampled.
+        interval: of that, from the 5 % to the 95 % quantile.
+    """
+
+    evaluations: int
+    search: float
+    random: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class AgainstRandom:
+    """Random architectures against a search.
+
+    Attributes:
+        drawn: how many uniformly drawn architectures have a score.
+        mean: of their scores.
+        deviation: their standard deviation.
+        equal: the comparison at equal counts; None where the only random architectures are the
+            search's own first generation, of which both sides would be the same.
+        best: the search's best score.
+        evaluations: of the whole search.
+        expected: the best that as many random architectures would be expected to have, if scores
+            were normally distributed with `mean` and `deviation`. An extrapolation.
+        better: how many of the drawn ones score better than `best`.
+        share: with 95 % confidence at most this share of the budget's architectures scores better.
+    """
+
+    drawn: int
+    mean: float
+    deviation: float
+    equal: EqualCount | None
+    best: float
+    evaluations: int
+    expected: float
+    better: int
+    share: float
+
+
+def uniform_draws(history: SearchHistory) -> list[Evaluation]:
+    """The scored evaluations that were drawn uniformly: first generation and random baseline.
+
+    A search that starts from given architectures has no uniform first generation. Architectures of
+    the baseline that the first generation has, too, count once.
+    """
+    started = bool(history.fingerprint.get("start"))
+    first = [] if started else [row for row in history.candidates if row.generation == 0]
+    seen = {row.choices for row in first}
+    rows = [*first, *(row for row in history.baseline if row.choices not in seen)]
+    return [row for row in rows if row.score is not None]
+
+
+def against_random(history: SearchHistory) -> AgainstRandom | None:
+    """Compare a search with random search; None with fewer than two random scores."""
+    sign = 1.0 if history.greater_is_better else -1.0
+    draws = uniform_draws(history)
+    random = sign * np.array([row.score for row in draws], dtype=float)
+    found = sign * np.array(history.scores(SEARCH))
+    if len(random) < 2 or not len(found):
+        return None
+    scores = (sign * random).tolist()
+    mean, deviation = fmean(scores), stdev(scores)
+    better = int((random > found.max()).sum())
+    has_baseline = any(row.role != SEARCH for row in draws)
+    return AgainstRandom(
+        drawn=len(random),
+        mean=mean,
+        deviation=deviation,
+        equal=_at_equal_count(random, found, sign) if has_baseline else None,
+        best=float(sign * found.max()),
+        evaluations=len(found),
+        expected=mean + sign * deviation * _expected_maximum(len(found)),
+        better=better,
+        share=1.0 if better == len(random) else _upper_bound(better, len(random)),
+    )
+
+
+def _at_equal_count(random: np.ndarray, found: np.ndarray, sign: float) -> EqualCount:
+    count = min(len(random), len(found))
+    resampled = np.random.default_rng(0).choice(random, (RESAMPLES, count)).max(axis=1)
+    low, high = sorted((sign * np.quantile(resampled, (0.05, 0.95))).tolist())
+    return EqualCount(
+        count, float(sign * found[:count].max()), float(sign * resampled.mean()), (low, high)
+    )
+
+
+def _upper_bound(successes: int, trials: int) -> float:
+    """The one-sided upper confidence bound of Clopper and Pearson (1934) on a share."""
+    from scipy.stats import beta  # slow to import
+
+    return float(beta.ppf(CONFIDENCE, successes + 1, trials - successes))
+
+
+def _expected_maximum(n: int) -> float:
+    """The mean largest of `n` standard normal numbers, by Blom's (1958) approximation."""
+    from scipy.stats import norm
+
+    return float(norm.ppf((n - 0.375) / (n + 0.25)))
