@@ -30,6 +30,7 @@ setup(
         "opencv-python-headless>=4.9",
         "pillow>=10",
         "pycocotools>=2.0.8",
+        "scipy>=1.11",
         "torch>=2.6,<2.14",
         "torchvision>=0.21",
     ],
