@@ -18,6 +18,7 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
 
 from detnas.models.checkpoints import fit_backbone, own_backbone, read_checkpoint, unwrapped
+from detnas.training.choice_losses import ChoiceLossHook
 from detnas.training.hooks import CheckpointHooks
 from detnas.training.optimisers import with_precision
 from detnas.training.seeding import StepSeedHook, seeded_dataloader
@@ -106,6 +107,7 @@ class DetNASRunner(Runner):
         super().register_hooks(default_hooks, custom_hooks)
         self.register_hook(StepSeedHook(self.seed))
         self.register_hook(CheckpointHooks())
+        self.register_hook(ChoiceLossHook())
 
     def build_logger(self, log_level: int | str = "INFO", **kwargs: Any) -> MMLogger:
         """Build a logger with the console at the config's `console_level`."""

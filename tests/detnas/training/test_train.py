@@ -125,3 +125,15 @@ def test_a_config_without_training_is_refused(data: Path, tmp_path: Path) -> Non
     config.train_cfg = None
     with pytest.raises(ValueError, match="no `train_cfg`"):
         train(config)
+
+
+def test_losses_of_the_last_paths_are_compared_by_choice(data: Path, tmp_path: Path) -> None:
+    options = {"max_iters": 84, "path_warmup_iters": 0, "checkpoint_interval": 100}
+    _train(data, tmp_path / "run", **options)
+    found = json.loads((tmp_path / "run" / "choice_losses.json").read_text())
+    curve = _losses(tmp_path / "run")
+    last = [loss for step, loss in curve.items() if step > 63]
+    assert found["paths"] == len(last) == 21
+    assert found["mean"] == pytest.approx(sum(last) / 21, abs=1e-4)
+    blocks = sum(effect["blocks"] for effect in found["effects"])
+    assert blocks == 21 * 10

@@ -1,0 +1,76 @@
+"""What the training losses of random paths say of each choice: is any of them left untrained?"""
+
+import json
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+from detnas.files import write_text
+from detnas.models.checkpoints import own_backbone
+from detnas.search.choice_effects import ChoiceEffect, choice_effects
+from search_space.architecture import Choices
+
+FILE_NAME = "choice_losses.json"
+LAST_SHARE = 0.25
+"""Of the iterations: the last ones are recorded."""
+
+MIN_PATHS = 20
+
+
+@HOOKS.register_module()
+class ChoiceLossHook(Hook):
+    """Compares the losses of the supernet's last paths by the choices that they contain.
+
+    The loss of an iteration is known anyway, so this costs nothing. After training it logs the mean
+    loss of each choice in each stage, warns of a choice that seems untrained, and writes
+    `choice_losses.json`. Iterations before a resume are not counted. Networks of one architecture
+    are left alone.
+    """
+
+    priority = "LOW"
+
+    def __init__(self) -> None:
+        self._paths: list[Choices] = []
+        self._losses: list[torch.Tensor] = []
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Records path and loss."""
+        backbone = own_backbone(runner.model)
+        if not hasattr(backbone, "path") or runner.iter < (1 - LAST_SHARE) * runner.max_iters:
+            return
+        if outputs and "loss" in outputs:
+            self._paths.append(backbone.path)
+            self._losses.append(outputs["loss"].detach())
+
+    def after_train(self, runner: Any) -> None:
+        """Logs and writes the comparison."""
+        if runner.rank != 0 or len(self._paths) < MIN_PATHS:
+            return
+        space = own_backbone(runner.model).space
+        losses = torch.stack(self._losses).double().cpu().tolist()
+        effects = choice_effects(space, self._paths, losses, greater_is_better=False)
+        mean = sum(losses) / len(losses)
+        content = {"paths": len(losses), "mean": mean, "effects": [asdict(e) for e in effects]}
+        write_text(Path(runner.work_dir) / FILE_NAME, json.dumps(content, indent=2) + "\n")
+        runner.logger.info(f"mean loss of the last {len(losses)} paths: {mean:.4f}")
+        for effect in effects:
+            if effect.difference is not None:
+                runner.logger.info(f"    {_named(effect)}: {effect.difference:+.4f}")
+        for effect in effects:
+            if effect.is_untrained:
+                runner.logger.log(
+                    logging.WARNING,
+                    f"{_named(effect)} seems untrained: paths with it have a mean loss of "
+                    f"{effect.mean:.4f}, all paths {mean:.4f}; a search cannot rank it",
+                )
+
+
+def _named(effect: ChoiceEffect) -> str:
+    return f"stage {effect.stage + 1}, {effect.choice}"
