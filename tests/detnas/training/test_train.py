@@ -129,6 +129,7 @@ def test_a_config_without_training_is_refused(data: Path, tmp_path: Path) -> Non
 
 def test_losses_of_the_last_paths_are_compared_by_choice(data: Path, tmp_path: Path) -> None:
     options = {"max_iters": 84, "path_warmup_iters": 0, "checkpoint_interval": 100}
+    options["log_processor.window_size"] = 1  # no averages over iterations
     _train(data, tmp_path / "run", **options)
     found = json.loads((tmp_path / "run" / "choice_losses.json").read_text())
     curve = _losses(tmp_path / "run")
