@@ -63,7 +63,9 @@ def run(options: shared.Options) -> None:
             threads=options.threads,
             draw_seed=options.seed or 0,
         )
-        Fidelity(experiment, plan).run(_print_progress)
+        comparison = Fidelity(experiment, plan)
+        print_fidelity(comparison.run(_print_progress))
+        print(f"written: {comparison.work_dir}")
 
 
 def _print_progress(progress: "Progress") -> None:

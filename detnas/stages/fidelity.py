@@ -5,8 +5,10 @@ is trained on its own by the experiment's retraining recipe, once per seed. Each
 a history of its own, so an interrupted run resumes and nothing is trained twice.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,11 @@ import torch
 from mmengine.config import Config
 
 from detnas.errors import UserError
-from detnas.files import file_sha256
+from detnas.evaluation.latency import device_name
+from detnas.fidelity.comparison import NOTHING, SUPERNET, TRAINED, compare
+from detnas.fidelity.table import Table, from_histories
+from detnas.fidelity.table_file import write_table
+from detnas.files import file_sha256, write_text
 from detnas.search.executors.base import MakeEvaluate
 from detnas.search.executors.build import Machine, build_executor
 from detnas.search.executors.settings import ExecutorSettings
@@ -37,7 +43,7 @@ from search_space.architecture import Choices
 from search_space.budget import Budget
 from search_space.sampling import BudgetSampler
 
-FOLDER = "fidelity"
+FOLDER, TABLE_FILE, RESULT_FILE = "fidelity", "table.csv", "fidelity.json"
 SPACE, BAND = "space", "band"
 _DRAW = 11  # separates the draw of architectures from other uses of the seed
 _TIMEOUT = 14 * 24 * 3600.0  # seconds for one training
@@ -112,8 +118,11 @@ class Fidelity:
         """Where the columns and the results are written."""
         return self.experiment.work_dir / FOLDER
 
-    def run(self, progress: ProgressCallback | None = None) -> dict[str, SearchHistory]:
-        """Evaluate every column that is not finished; return their histories by name.
+    def run(self, progress: ProgressCallback | None = None) -> Table:
+        """Evaluate every column that is not finished, and write the results.
+
+        They are `table.csv` with all scores, `fidelity.json` with the statistics, and the picture
+        `fidelity.png`.
 
         Raises:
             UserError: the folder has no search or no retraining, the supernet is absent, or a
@@ -123,12 +132,34 @@ class Fidelity:
         groups = draw_architectures(search.costs.sampler, self.plan)
         listed = [choices for group in groups.values() for choices in group]
         some = [choices for group in groups.values() for choices in group[: self.plan.from_nothing]]
-        histories = {"supernet": self._evaluate(_supernet_column(search), listed, search, progress)}
+        histories = {SUPERNET: self._evaluate(_supernet_column(search), listed, search, progress)}
         for from_nothing, chosen in ((False, listed), (True, some)):
             for seed in range(self.plan.seeds if chosen else 0):
                 column = self._training_column(search, retrain, seed, from_nothing)
                 histories[column.name] = self._evaluate(column, chosen, search, progress)
-        return histories
+        table = self._table(search, groups, histories)
+        write_table(table, self.work_dir / TABLE_FILE)
+        compared = {name: fidelity.to_dict() for name, fidelity in compare(table).items()}
+        write_text(self.work_dir / RESULT_FILE, json.dumps(compared, indent=2) + "\n")
+        return table
+
+    def _table(
+        self,
+        search: SearchPlan,
+        groups: Mapping[str, Sequence[Choices]],
+        histories: Mapping[str, SearchHistory],
+    ) -> Table:
+        group_of = {choices: name for name, group in groups.items() for choices in group}
+        finished = (row.finished or 0.0 for history in histories.values() for row in history.rows)
+        about = {
+            "metric": search.settings.score,
+            "date": f"{datetime.fromtimestamp(max(finished), UTC):%Y-%m-%d}",
+            "device": device_name("cuda" if torch.cuda.is_available() else "cpu"),
+            "torch": torch.__version__,
+        }
+        table = from_histories(histories, lambda choices: group_of.get(choices, ""), about=about)
+        drawn = [choices in group_of for choices in table.architectures]
+        return table if all(drawn) else table.select(drawn)
 
     def _checked(self) -> tuple[SearchPlan, Config]:
         """The search's plan and the config of retraining, checked."""
@@ -151,7 +182,7 @@ class Fidelity:
     def _training_column(
         self, search: SearchPlan, retrain: Config, seed: int, from_nothing: bool
     ) -> "_Column":
-        name = f"{'nothing' if from_nothing else 'trained'}_seed_{seed}"
+        name = f"{NOTHING if from_nothing else TRAINED}/seed{seed}"
         config = Config(retrain.to_dict())
         config.randomness["seed"] = seed
         stage = TrainingStage("retrain", config)
@@ -226,4 +257,4 @@ def _supernet_column(search: SearchPlan) -> _Column:
     assert threads is not None, "the plan has decided it"
     keys = ("evaluator", "seed", "supernet_sha256", "data", "images", "model_sha256")
     fingerprint = {key: search.fingerprint[key] for key in keys}
-    return _Column("supernet", MakeCandidateEvaluator.of_plan(search), fingerprint, threads)
+    return _Column(SUPERNET, MakeCandidateEvaluator.of_plan(search), fingerprint, threads)
