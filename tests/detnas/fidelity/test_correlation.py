@@ -58,10 +58,10 @@ def test_intervals_cover_the_true_correlation_about_as_often_as_they_say() -> No
     true_tau = 2 / np.pi * np.arcsin(linear)  # of a bivariate normal distribution
     true_rho = 6 / np.pi * np.arcsin(linear / 2)
     covered = []
-    for seed in range(200):
+    for seed in range(150):
         x = rng.normal(size=50)
         y = linear * x + np.sqrt(1 - linear**2) * rng.normal(size=50)
-        found = Bootstrap(50, 300, seed).mean_correlation([(x, y)]).summary(0.9)
+        found = Bootstrap(50, 200, seed).mean_correlation([(x, y)]).summary(0.9)
         covered.append(
             [
                 found.tau.low <= true_tau <= found.tau.high,
