@@ -186,7 +186,7 @@ XCEPTION = Choice(
 
 SKIP = Choice(
     name="skip",
-    label="Skip",
+    label="Skip (no block)",
     caption="skip",
     mark="\N{EN DASH}",
     colour="#f1efe9",
