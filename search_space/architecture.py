@@ -62,7 +62,8 @@ class Architecture:
     other.
 
     Raises:
-        SpaceError: a wrong number of choices, a choice out of range, an unknown channel shuffle.
+        SpaceError: a wrong number of choices, a choice out of range or not one of its block's, an
+            unknown channel shuffle.
     """
 
     space: SearchSpace
@@ -85,9 +86,10 @@ class Architecture:
                     f"space {space.name!r} has choices 0 to {space.num_choices - 1}"
                 )
             if choice not in space.numbers[block]:
+                allowed = ", ".join(space.choices[number] for number in space.numbers[block])
                 raise SpaceError(
-                    f"block {block} cannot be {space.choices[choice]!r}: in space {space.name!r} "
-                    f"it may be {', '.join(space.choices[number] for number in space.numbers[block])}"
+                    f"block {block} of space {space.name!r} cannot be {space.choices[choice]!r}, "
+                    f"it may be {allowed}"
                 )
         if self.channel_shuffle not in CHANNEL_SHUFFLES:
             raise SpaceError(

@@ -90,7 +90,7 @@ class ShuffleBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in, H, W) to (N, out, ceil(H / stride), ceil(W / stride))."""
-        if not len(self.main):
+        if self.choice.is_empty:
             return x
         if self.projection is not None:
             return torch.cat((self.projection(x), self.main(x)), 1)
@@ -122,7 +122,8 @@ def inflate(source: ShuffleBlock, target: ShuffleBlock) -> None:
 
     A larger kernel takes the 3x3 one in its middle and zeros around it, and computes exactly the
     same. A choice with other layers says itself where each takes its weights from
-    (`Choice.inflation`); the batch norms it has in addition keep it from being exact.
+    (`Choice.inflation`); the batch norms it has in addition keep it from being exact. A choice
+    without layers takes nothing.
 
     Args:
         source: a block of choice `search_space.choices.INFLATION_SOURCE`.

@@ -85,7 +85,7 @@ class Choice:
             "identity" passes the signal on; "raised identity" does too, and adds 0.5 after the
             batch norm, so that a ReLU behind it keeps most of the signal. None is for the same
             sequence of layers as the source's, other kernel sizes aside.
-        halves: whether it can stand where a block halves the resolution.
+        halves: whether it can be chosen where a block halves the resolution.
     """
 
     name: str
@@ -98,6 +98,11 @@ class Choice:
     note: str = ""
     inflation: tuple[Origin, ...] | None = None
     halves: bool = True
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no layers, so that the network has one block less."""
+        return not self.main
 
     def convs(self, spec: BlockSpec) -> tuple[tuple[Conv, ...], tuple[Conv, ...]]:
         """The convolutions of main branch and projection at a place.
@@ -181,7 +186,7 @@ XCEPTION = Choice(
 
 SKIP = Choice(
     name="skip",
-    label="Skip",
+    label="Skip (no block)",
     caption="skip",
     mark="\N{EN DASH}",
     colour="#f1efe9",
@@ -190,10 +195,10 @@ SKIP = Choice(
     inflation=(),
     halves=False,
 )
-"""No block at all: the signal passes unchanged, and the network is one block shallower."""
+"""No block: the features pass unchanged, and the network has one block less."""
 
 INFLATION_SOURCE = "shufflenet_3x3"
-"""The choice that can be inflated into all others."""
+"""The choice that can be inflated into all others that have layers."""
 
 # The ShuffleNet blocks are one blue, darker with a larger kernel, and Xception is orange: they can
 # be told apart in grey print and with every colour blindness.

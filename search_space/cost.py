@@ -10,7 +10,7 @@ Parameters are those of the same layers with their biases and batch-norm weights
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -77,7 +77,8 @@ class CostTable:
     costs stay exact integers. The entry of a choice that a block does not have is None.
 
     Raises:
-        SpaceError: rows of different lengths, or an entry that is not a finite number.
+        SpaceError: rows of different lengths, a row without an entry, or an entry that is not a
+            finite number.
     """
 
     name: str
@@ -95,6 +96,9 @@ class CostTable:
         for where, value in entries.items():
             if value is not None and not math.isfinite(value):
                 raise SpaceError(f"cost table {self.name!r}: {where} is {value}, not finite")
+        if not all(self.entries):
+            block = list(map(bool, self.entries)).index(False)
+            raise SpaceError(f"cost table {self.name!r} has no choice at block {block}")
 
     @cached_property
     def is_integer(self) -> bool:
@@ -104,10 +108,10 @@ class CostTable:
         )
 
     @cached_property
-    def numbers(self) -> tuple[tuple[int, ...], ...]:
-        """The choices of every block that have an entry, as `SearchSpace.numbers`."""
+    def entries(self) -> tuple[dict[int, int | float], ...]:
+        """The cost of each choice that a block has, one dict per block."""
         return tuple(
-            tuple(choice for choice, value in enumerate(row) if value is not None)
+            {choice: value for choice, value in enumerate(row) if value is not None}
             for row in self.table
         )
 
@@ -119,15 +123,18 @@ class CostTable:
                 f"cost table {self.name!r} has {shape[0]} blocks and {shape[1]} choices, "
                 f"space {space.name!r} has {space.num_blocks} and {space.num_choices}"
             )
-        for block, (own, others) in enumerate(zip(self.numbers, space.numbers, strict=True)):
-            if own != others:
+        for block, (own, wanted) in enumerate(zip(self.entries, space.numbers, strict=True)):
+            if tuple(own) != wanted:
                 raise SpaceError(
-                    f"cost table {self.name!r} has choices {own} at block {block}, "
-                    f"space {space.name!r} has {others}"
+                    f"cost table {self.name!r} has choices {_listed(own)} at block {block}, "
+                    f"space {space.name!r} has {_listed(wanted)}"
                 )
 
     def of(self, choices: Sequence[int]) -> int | float:
-        """Cost of one architecture; an exact int, or a correctly rounded float."""
+        """Cost of one architecture; an exact int, or a correctly rounded float.
+
+        The choices must be ones that their blocks have, here and in `of_many`.
+        """
         entries: list[Any] = [row[choice] for row, choice in zip(self.table, choices, strict=True)]
         if self.is_integer:
             return self.base + sum(entries)
@@ -144,12 +151,12 @@ class CostTable:
     @property
     def min(self) -> int | float:
         """Cost of the cheapest architecture."""
-        return self.of([row.index(min(row)) for row in self.table])
+        return self.of([min(row, key=row.__getitem__) for row in self.entries])
 
     @property
     def max(self) -> int | float:
         """Cost of the most expensive architecture."""
-        return self.of([row.index(max(row)) for row in self.table])
+        return self.of([max(row, key=row.__getitem__) for row in self.entries])
 
 
 def cost_table(
@@ -218,6 +225,10 @@ def computed_tables(
 ) -> list[CostTable]:
     """The tables of all costs that need no measurement, for an image of `input_size`."""
     return [_computed(space, cost, input_size) for cost in COSTS.values() if cost.of is not None]
+
+
+def _listed(choices: Iterable[int]) -> str:
+    return ", ".join(map(str, choices))
 
 
 def size_text(input_size: InputSize) -> str:

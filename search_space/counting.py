@@ -136,6 +136,7 @@ def nearest_outside(
 
     Either is None if there is none, or if finding it needs too large a table.
     """
+
     def nearest(direction: int) -> list[int] | None:
         width = 1
         while True:  # windows of growing width on one side, so that tables stay small

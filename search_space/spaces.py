@@ -1,9 +1,9 @@
-"""What can be searched: a chain of blocks in stages, each block one of the choices of its place.
+"""What can be searched: a chain of blocks in stages, each block one of several choices.
 
 The three published spaces are those of the DetNAS paper (arXiv 1903.10979, section 3.3 and
-table 1); `tiny` is for small images. Those named `-skip`, and `elastic`, search depth too. Any of
-them can be had in other widths, such as "small@0.5". A space says nothing of weights, tasks or
-budgets.
+table 1); `tiny` is for small images. In `small-skip`, `tiny-skip` and `elastic` blocks may be
+skipped, so that depth is searched too. Every known space also exists in other widths, such as
+"small@0.5". A space says nothing of weights, tasks or budgets.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ class SearchSpace(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         stem: channels of the stem.
         stages: the blocks, stage by stage.
         choices: names in `search_space.choices.CHOICES`.
-        places: which of the choices each block has, one tuple of names per block; None means all
-            that can stand there (`skip` cannot where the resolution is halved).
+        places: the names of the choices that each block has, one tuple per block. None means all,
+            except that a block which halves the resolution has only choices that can do so.
 
     Raises:
-        SpaceError: a geometry that the blocks cannot have, an unknown choice, or one that cannot
-            stand where `places` has it.
+        SpaceError: a geometry that the blocks cannot have, an unknown choice, or `places` of
+            another number of blocks or with a choice that its block cannot have.
     """
 
     name: str
@@ -79,9 +79,9 @@ class SearchSpace(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
             )
         for spec, names in zip(self.block_specs(), self.places or (), strict=False):
             _check_place(spec, names, self.choices, f"{where}, places[{spec.index}]")
-        for block, numbers in enumerate(self.numbers):
+        for numbers in self.numbers:
             if not numbers:
-                raise SpaceError(f"{where}: no choice can stand at block {block}; add one")
+                raise SpaceError(f"{where}: none of the choices can halve the resolution; add one")
 
     @property
     def num_blocks(self) -> int:
@@ -90,7 +90,7 @@ class SearchSpace(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
     @property
     def num_choices(self) -> int:
-        """Choices of the space; a place may have fewer."""
+        """Choices of the space; a block may have fewer."""
         return len(self.choices)
 
     @cached_property
@@ -185,7 +185,7 @@ def get_space(name: str) -> SearchSpace:
 
     Raises:
         SpaceError: no space has this name, in which case the message lists the names and the
-            closest one; or the factor of the width is no positive number.
+            closest one; or as `scaled`.
     """
     known, at, factor = name.partition("@")
     if known not in SPACES:
@@ -193,32 +193,43 @@ def get_space(name: str) -> SearchSpace:
     if not at:
         return SPACES[known]
     try:
-        return scaled(SPACES[known], float(factor))
+        width = float(factor)
     except ValueError:
-        raise SpaceError(f"space {name!r}: the width after '@' must be a number") from None
+        raise SpaceError(
+            f"space {name!r}: the width after '@' must be a number, as in '{known}@0.5'"
+        ) from None
+    return scaled(SPACES[known], width)
 
 
 def scaled(space: SearchSpace, width: float) -> SearchSpace:
-    """The space with its channels multiplied by `width`, to the nearest multiple of 4.
+    """The space with its channels multiplied by `width`, to the nearest multiple of 4 above 0.
+
+    Its name is that of `space`, "@" and the width, which counts to six digits.
 
     Raises:
-        SpaceError: `width` is not positive and finite, or leaves a stage no wider than the one
-            before.
+        SpaceError: `width` is not positive and finite, or so small that two stages, or the stem and
+            the first stage, would have equally many channels.
     """
-    if not (math.isfinite(width) and width > 0):
-        raise SpaceError(f"space {space.name!r}: width {width} must be positive and finite")
-    if width == 1:
+    factor = float(f"{width:g}")  # as the name says it
+    if not (math.isfinite(factor) and factor > 0):
+        raise SpaceError(
+            f"space {space.name!r}: the width must be positive and finite, not {width}"
+        )
+    if factor == 1:
         return space
 
     def channels(number: int) -> int:
-        return max(4, 4 * round(number * width / 4))
+        return max(4, 4 * round(number * factor / 4))
 
-    return structs.replace(
-        space,
-        name=f"{space.name}@{width:g}",
-        stem=channels(space.stem),
-        stages=tuple(Stage(channels(stage.channels), stage.blocks) for stage in space.stages),
-    )
+    try:
+        return structs.replace(
+            space,
+            name=f"{space.name}@{width:g}",
+            stem=channels(space.stem),
+            stages=tuple(Stage(channels(stage.channels), stage.blocks) for stage in space.stages),
+        )
+    except SpaceError as error:
+        raise SpaceError(f"{error}: width {width:g} is too small") from None
 
 
 def _is_known(name: str) -> bool:

@@ -29,6 +29,7 @@ from detnas.data.backgrounds import Array
 from detnas.data.folders import new_folder
 from detnas.data.scenes import (
     MAX_HEIGHT,
+    MIN_HEIGHT,
     SCENE_HEIGHTS,
     SCENE_SIZE,
     Picture,
@@ -61,10 +62,12 @@ class DigitCounts:
 
 
 DEFAULT_COUNTS = DigitCounts()
-BENCHMARK_COUNTS = DigitCounts(8000, 1000, 3000, 1000, 2000)
+BENCHMARK_COUNTS = DigitCounts(
+    train_crops=8000, val_crops=1000, train_scenes=3000, search_scenes=1000, val_scenes=2000
+)
+"""Of data to compare architectures on: enough scenes for scores with little sampling noise."""
 BENCHMARK_HEIGHTS = (6.0, 100.0)
-"""Of the benchmark of architectures: so many scenes that scores have little sampling noise, and
-digits of so many sizes that receptive fields matter."""
+"""Of the same data: digits of so many sizes that the receptive field matters."""
 
 
 @dataclass(frozen=True)
@@ -109,18 +112,17 @@ def write_digits(
         root: the folder.
         seed: of every picture, and of the division of the source digits.
         counts: how many pictures.
-        heights: the smallest and the largest height of a digit in a scene, in pixels.
+        heights: the smallest and the largest height of a digit in a scene, in pixels; 4 to 16, and
+            up to 100.
     Raises:
-        UserError: a count is below 1 (10 for crops: one of each digit), heights that do not fit in
-            a scene, or root has other content.
+        UserError: a count is below 1 (10 for crops: one of each digit), heights that are out
+            of their range, or root has other content.
     """
     for name, number in asdict(counts).items():
         least = 10 if name.endswith("crops") else 1
         if number < least:
             raise UserError(f"{name} is {number}; it must be at least {least}")
-    smallest, largest = heights
-    if not 4 <= smallest <= largest <= MAX_HEIGHT:
-        raise UserError(f"heights are {heights}; they must rise from at least 4 to {MAX_HEIGHT:g}")
+    _check_heights(*heights)
     manifest: dict[str, Any] = {**_FORMAT, "seed": seed, "counts": asdict(counts)}
     if heights != SCENE_HEIGHTS:
         manifest["heights"] = list(heights)
@@ -136,6 +138,18 @@ def write_digits(
         _write_json(folder / "manifest.json", manifest)
 
 
+def _check_heights(smallest: float, largest: float) -> None:
+    if not MIN_HEIGHT <= smallest <= SCENE_HEIGHTS[0]:
+        raise UserError(
+            f"the smallest height is {smallest:g}; it must be {MIN_HEIGHT:g} to "
+            f"{SCENE_HEIGHTS[0]:g}, so that all digits fit in a scene"
+        )
+    if not smallest <= largest <= MAX_HEIGHT:
+        raise UserError(
+            f"the largest height is {largest:g}; it must be {smallest:g} to {MAX_HEIGHT:g}"
+        )
+
+
 def _is_written(root: Path, manifest: dict[str, Any]) -> bool:
     """Whether root has the data of `manifest`; UserError if it has other demo data."""
     path = root / "manifest.json"
@@ -143,7 +157,8 @@ def _is_written(root: Path, manifest: dict[str, Any]) -> bool:
         return False
     if json.loads(path.read_text()) != manifest:
         raise UserError(
-            f"{root} has data of another seed, other counts or other heights; remove it or name another"
+            f"{root} has data of another seed, other counts or other heights; remove it or name "
+            "another"
         )
     return True
 
@@ -180,9 +195,7 @@ def _write_detection(
     for split, part in digits.items():
         (folder / "images" / split).mkdir(parents=True)
         for index in range(numbers[split]):
-            scene = draw_scene(
-                _stream(seed, split, index), part.images, part.values, heights
-            )
+            scene = draw_scene(_stream(seed, split, index), part.images, part.values, heights)
             name, image_id = f"{split}/{index:05d}.jpg", next(image_ids)
             _write_picture(folder / "images" / name, scene.picture)
             size = {"width": SCENE_SIZE, "height": SCENE_SIZE}

@@ -22,7 +22,7 @@ CROP_SIZE = 48
 CROP_HEIGHTS = (24.0, 42.0)
 SCENE_SIZE = 160
 SCENE_HEIGHTS = (16.0, 64.0)
-MAX_HEIGHT = 100.0  # of a digit in a scene, which may be wider than high
+MIN_HEIGHT, MAX_HEIGHT = 4.0, 100.0  # that a digit in a scene may have; it can be wider than high
 SCENE_DIGITS = (3, 8)
 MAX_COVER = 0.15  # largest share of the smaller of two boxes that the other may cover
 MAX_TURN = 12.0  # degrees
@@ -73,17 +73,20 @@ def draw_glyph(digit: Array, height: float, turn: float) -> Array:
     reduced = cv2.resize(large, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     centre = ((reduced.shape[1] - 1) / 2, (reduced.shape[0] - 1) / 2)
     matrix = cv2.getRotationMatrix2D(centre, turn, 1)
-    turned = cv2.warpAffine(reduced, matrix, reduced.shape[::-1], flags=cv2.INTER_LINEAR)
+    rotated = cv2.warpAffine(reduced, matrix, reduced.shape[::-1], flags=cv2.INTER_LINEAR)
+    turned = np.asarray(rotated, dtype=np.float32)
     ink = turned > ink_level(turned)
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    glyph = turned[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return glyph.astype(np.float32, copy=False)
+    return turned[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def ink_level(glyph: Array) -> float:
-    """The opacity above which a pixel is ink: 1/2, or less if all strokes are thinner than one."""
-    darkest = float(glyph.max())
-    return 0.5 if darkest > 0.75 else darkest / 2
+    """The opacity above which a pixel is ink.
+
+    It is 0.5, or half of the greatest opacity in a glyph so small that no stroke fills a pixel.
+    """
+    greatest = float(glyph.max())
+    return 0.5 if greatest > 0.75 else greatest / 2
 
 
 def lay_ink(rng: Generator, canvas: Array, glyph: Array, x: int, y: int) -> None:
@@ -126,7 +129,10 @@ def _cover(a: Box, b: Box) -> float:
 def _place(
     rng: Generator, digit: Array, height: float, smallest: float, taken: list[Box]
 ) -> tuple[Array, int, int]:
-    """A glyph and a free position for it; the glyph is made smaller until it fits."""
+    """A glyph and a free position for it.
+
+    The glyph is made smaller until it fits, but not smaller than `smallest`.
+    """
     turn = rng.uniform(-MAX_TURN, MAX_TURN)
     while True:
         glyph = draw_glyph(digit, height, turn)
@@ -152,12 +158,14 @@ def draw_scene(
     Args:
         digits: (N, 8, 8), the source digits to choose from.
         values: (N,), what each of them shows.
-        heights: the smallest and the largest height of a digit, in pixels.
+        heights: the smallest and the largest height of a digit before rotation, in pixels. With a
+            smallest height above that of SCENE_HEIGHTS the digits might not fit in.
     """
     count = int(rng.integers(SCENE_DIGITS[0], SCENE_DIGITS[1] + 1))
     chosen = rng.choice(len(digits), count, replace=False)
     # Log-uniform; the largest digit is placed first, as it is the hardest to place.
-    drawn = np.sort(np.exp(rng.uniform(*np.log(heights), count)))[::-1]
+    low, high = np.log(heights)
+    drawn = np.sort(np.exp(rng.uniform(low, high, count)))[::-1]
 
     canvas = draw_background(rng, SCENE_SIZE)
     owner = np.full((SCENE_SIZE, SCENE_SIZE), -1)

@@ -2,7 +2,8 @@
 
 Blocks are timed within the network. A block that runs repeatedly on its own has its weights and its
 input in the cache, and sums of such times are 10 % too low. Each round times every choice of every
-block, on as many random paths as there are choices. A path runs three times in a row; the first
+block, on as many random paths as there are choices. A block with fewer choices repeats its first
+ones; the last of equal ones in a round is recorded. A path runs three times in a row; the first
 pass is not counted, as it loads the weights into the cache.
 
 On the CPU the C library is set to keep freed memory, for the rest of the process. Otherwise it may,
@@ -89,15 +90,16 @@ def measure_latency(
     """
     chosen = require_device(device)
     rng = np.random.default_rng(settings.seed)
-    blocks, choices = np.arange(space.num_blocks), np.arange(space.num_choices)
-    stem = np.empty((settings.rounds, TIMED_PASSES, len(choices)))
-    times = np.empty((settings.rounds, TIMED_PASSES, len(blocks), len(choices)))
+    blocks, most = np.arange(space.num_blocks), max(map(len, space.numbers))
+    choices = np.stack([np.resize(numbers, most) for numbers in space.numbers])
+    stem = np.empty((settings.rounds, TIMED_PASSES, most))
+    times = np.full((settings.rounds, TIMED_PASSES, len(blocks), space.num_choices), np.nan)
     with _images(settings, chosen) as images:
         net = DetNASSupernet(space, settings.channel_shuffle, **_options(space, settings))
         _prepare(net, settings, images)
         for round_ in range(settings.rounds):
-            # Each block has a permutation of its choices, so the paths cover every choice once.
-            paths = rng.permuted(np.tile(choices, (len(blocks), 1)), axis=1).T
+            # Each block has a permutation of its choices, so the paths cover every choice.
+            paths = rng.permuted(choices, axis=1).T
             for number, path in enumerate(paths):
                 net.set_path(path.tolist())
                 net(images)
@@ -107,11 +109,14 @@ def measure_latency(
                     times[round_, timed, blocks, path] = others
             if progress is not None:
                 progress(round_ + 1, settings.rounds)
-    table = np.quantile(times, settings.quantile, axis=(0, 1)).tolist()
+    quantiles = np.quantile(times, settings.quantile, axis=(0, 1)).tolist()
     return LatencyTable(
         space=space,
         base=float(np.quantile(stem, settings.quantile)),
-        table=tuple(map(tuple, table)),
+        table=tuple(
+            tuple(value if choice in numbers else None for choice, value in enumerate(row))
+            for row, numbers in zip(quantiles, space.numbers, strict=True)
+        ),
         settings=settings,
         device=Device(chosen.type, _device_name(chosen)),
         torch=str(torch.__version__),

@@ -85,7 +85,11 @@ class DetNASSupernet(Backbone):
         """Give all choices of every block the function of the first one, `INFLATION_SOURCE`.
 
         After the path of first choices was trained alone, every path then starts (nearly) as that
-        trained network; see `search_space.blocks.inflate`.
+        trained network; see `search_space.blocks.inflate`. A path with skips starts as that network
+        without the skipped blocks.
+
+        Raises:
+            UserError: `INFLATION_SOURCE` is not the first choice of every block.
         """
         if any(numbers[0] for numbers in self.space.numbers) or (
             self.space.choices[0] != INFLATION_SOURCE

@@ -1,4 +1,7 @@
-"""Draws an architecture block by block: stem and stages as panels, blocks coloured by choice."""
+"""Draws an architecture block by block: stem and stages as panels, blocks coloured by choice.
+
+A skipped block is an empty box with a dashed outline, through which the connecting line passes.
+"""
 
 import math
 from collections import Counter
@@ -94,7 +97,7 @@ def draw_architecture(
         axes.set_xlim(0, layout.width)
         axes.set_ylim(layout.height, 0)
         axes.set_axis_off()
-        heading = f"{space.name} space, {space.num_blocks} blocks"
+        heading = f"{space.name} space, {_block_count(architecture)} blocks"
         axes.text(_MARGIN, 0.40, heading, size=14, weight="bold", va="center")
         subtitle = _subtitle(costs, input_size)
         axes.text(_MARGIN, 0.68, subtitle, size=9.5, color=theme.muted, va="center")
@@ -109,6 +112,13 @@ def blocks_by_stage(architecture: Architecture) -> list[list[Choice]]:
     """The choices of the blocks of each stage."""
     blocks = (CHOICES[name] for name in architecture.choice_names)
     return [list(islice(blocks, stage.blocks)) for stage in architecture.space.stages]
+
+
+def _block_count(architecture: Architecture) -> str:
+    """The number of blocks, such as "40", or "25 of 40" if some are skipped."""
+    present = sum(not CHOICES[name].is_empty for name in architecture.choice_names)
+    total = architecture.space.num_blocks
+    return f"{total}" if present == total else f"{present} of {total}"
 
 
 def _subtitle(costs: Mapping[str, float], input_size: InputSize) -> str:
@@ -176,11 +186,21 @@ def _draw_panel(axes: Axes, panel: _Panel, architecture: Architecture, theme: Th
             _rounded(axes, x, y, _BOX, _BOX, theme.paper, edge=theme.muted)
             _label(axes, x, y, f"3{TIMES}3", "conv", theme.ink)
         else:
-            choice = blocks[panel.stage][position]
-            _rounded(axes, x, y, _BOX, _BOX, choice.colour)
-            _label(axes, x, y, choice.caption, choice.note, ink_on(choice.colour))
+            _draw_block(axes, x, y, blocks[panel.stage][position], theme)
         if position == 0:
             _stride_badge(axes, x + 0.03, y + 0.03, theme)
+
+
+def _draw_block(axes: Axes, x: float, y: float, choice: Choice, theme: Theme) -> None:
+    if not choice.is_empty:
+        _rounded(axes, x, y, _BOX, _BOX, choice.colour)
+        _label(axes, x, y, choice.caption, choice.note, ink_on(choice.colour))
+        return
+    _rounded(axes, x, y, _BOX, _BOX, theme.panel, edge=theme.muted, dashed=True)
+    middle = y + _BOX / 2
+    axes.plot([x, x + _BOX], [middle, middle], color=theme.muted, lw=1.2, zorder=3)
+    place = (x + _BOX / 2, y + _BOX * 0.27)
+    axes.text(*place, choice.caption, size=7.5, color=theme.muted, ha="center", va="center")
 
 
 def _label(axes: Axes, x: float, y: float, caption: str, note: str, ink: str) -> None:
@@ -227,7 +247,12 @@ def _draw_legend(axes: Axes, layout: _Layout, architecture: Architecture, theme:
             axes.text(x + 0.34, y, "halves the resolution", size=8.5, va="center")
             continue
         choice = CHOICES[names[item]]
-        _rounded(axes, x, y - 0.09, 0.18, 0.18, choice.colour, radius=0.04)
+        if choice.is_empty:
+            _rounded(
+                axes, x, y - 0.09, 0.18, 0.18, theme.paper, 0.04, edge=theme.muted, dashed=True
+            )
+        else:
+            _rounded(axes, x, y - 0.09, 0.18, 0.18, choice.colour, radius=0.04)
         text = axes.text(x + 0.27, y, choice.label, size=8.5, va="center")
         count = f"  {TIMES} {counts[names[item]]}"
         axes.annotate(count, (1, 0.5), xycoords=text, size=8.5, color=theme.muted, va="center")
@@ -242,8 +267,10 @@ def _rounded(
     fill: str,
     radius: float = 0.08,
     edge: str = "none",
+    dashed: bool = False,
 ) -> None:
     style = f"round,pad=0,rounding_size={radius}"
-    axes.add_patch(
-        FancyBboxPatch((x, y), width, height, style, facecolor=fill, edgecolor=edge, zorder=2)
-    )
+    box = FancyBboxPatch((x, y), width, height, style, facecolor=fill, edgecolor=edge, zorder=2)
+    if dashed:
+        box.set_linestyle((0, (3, 2)))
+    axes.add_patch(box)

@@ -23,6 +23,7 @@ from mmengine.registry import MODELS, PARAM_SCHEDULERS, init_default_scope
 import detnas.training  # noqa: F401 - registers the constructor
 from detnas.config import load_config
 from detnas.evaluation.evaluator import quiet_logger
+from search_space.sampling import BudgetSampler
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "paper"
 FLAT_DECAY = {"constructor": "DefaultOptimWrapperConstructor"}
@@ -33,8 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {"TwoGroups": {}, "flat_decay_mult": FLAT_
 def classifier(config: Any) -> Any:
     """The supernet's classifier with gradients of a random path."""
     model = MODELS.build({**config.model, "data_preprocessor": config.data_preprocessor})
-    space = model.backbone.space
-    path = np.random.default_rng(0).integers(space.num_choices, size=space.num_blocks)
+    path = BudgetSampler(model.backbone.space).sample(np.random.default_rng(0), 1)[0]
     model.backbone.set_path(path.tolist())
     learning = [model.backbone.stem, *model.backbone.active_blocks(), model.neck, model.head]
     for module in learning:

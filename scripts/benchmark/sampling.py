@@ -17,6 +17,7 @@ from search_space.cost import macs_table
 from search_space.sampling import Budget, BudgetSampler
 from search_space.spaces import SPACES, SearchSpace
 
+# In these spaces every block has all choices.
 BUDGETS = (("small", 250e6), ("small", 260e6), ("small", 300e6), ("large", 1.0e9), ("large", 1.1e9))
 BATCH = 10_000
 LINE = "{:<7}{:>9}{:>11}{:>9}{:>11}{:>12}{:>19}"

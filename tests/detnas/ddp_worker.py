@@ -21,6 +21,8 @@ from detnas.training.runner import DetNASRunner
 from detnas.training.seeding import seed_everything
 
 MINIATURE = Path(__file__).parents[1] / "miniature"
+PATH = (0, 1, 2, 3, 0, 1, 2, 3, 0, 1)
+SKIPPING = (0, 4, 2, 3, 0, 4, 4, 3, 0, 4)
 FROZEN = {  # without batch statistics and dropout, a classifier does not depend on the batch
     "model.backbone.norm_eval": True,
     "model.neck": {"_delete_": True, "type": "mmpretrain.GlobalAveragePooling"},
@@ -54,15 +56,18 @@ def gradients(model: torch.nn.Module) -> dict[str, Tensor | None]:
     return taken
 
 
-def _detector_gradients(data: Path, output: Path, detector: str) -> dict[str, Any]:
+def _detector_gradients(
+    data: Path, output: Path, detector: str, space: str = "tiny", path: tuple[int, ...] = PATH
+) -> dict[str, Any]:
     """The gradients of one batch on one path, before and after synchronisation."""
     options = {"data_root": str(data / "detection"), "pretrained": None, "console_level": "ERROR"}
-    config = load_config(MINIATURE / detector / "finetune.py", options, output / detector)
+    options["space"] = space
+    config = load_config(MINIATURE / detector / "finetune.py", options, output / space / detector)
     config.launcher = "pytorch"
     runner = DetNASRunner.from_cfg(config)
     model, inner = runner.model, unwrapped(runner.model)
     inner.init_weights()
-    inner.backbone.set_path((0, 1, 2, 3, 0, 1, 2, 3, 0, 1))
+    inner.backbone.set_path(path)
     batch = next(iter(runner.build_train_loop(config.train_cfg).dataloader))
     taken = {}
     for name, through in (("own", deepcopy(inner)), ("synchronised", model)):
@@ -105,6 +110,7 @@ def main() -> None:
             detector: _detector_gradients(data, output, detector)
             for detector in ("retinanet", "faster_rcnn")
         }
+        found["skip"] = _detector_gradients(data, output, "retinanet", "tiny-skip", SKIPPING)
         found["fair"] = _fair_gradients(data, output, checkpoint)
         runner = classifier(data, checkpoint, output / "weights")
         runner.train()

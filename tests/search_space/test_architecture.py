@@ -19,18 +19,25 @@ from search_space.architecture import (
     params,
     parse_architecture,
 )
-from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage
+from search_space.errors import SpaceError
+from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage, get_space
 
 CUSTOM = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), PAPER_CHOICES[1:])
+RAGGED = SearchSpace(
+    "ragged",
+    8,
+    (Stage(16, 2), Stage(32, 1)),
+    choices=("shufflenet_3x3", "xception_3x3", "skip"),
+    places=(("xception_3x3", "shufflenet_3x3"), ("skip", "xception_3x3"), ("shufflenet_3x3",)),
+)
 TINY = Architecture(SPACES["tiny"], (0, 1, 2, 3, 0, 1, 2, 3, 0, 1))
 
 
 @st.composite
 def architectures(draw: st.DrawFn) -> Architecture:
-    space = draw(st.sampled_from([*SPACES.values(), CUSTOM]))
-    gene = st.integers(0, space.num_choices - 1)
-    choices = draw(st.lists(gene, min_size=space.num_blocks, max_size=space.num_blocks))
-    return Architecture(space, tuple(choices), draw(st.sampled_from(CHANNEL_SHUFFLES)))
+    space = draw(st.sampled_from([*SPACES.values(), get_space("tiny-skip@1.5"), CUSTOM, RAGGED]))
+    choices = draw(st.tuples(*map(st.sampled_from, space.numbers)))
+    return Architecture(space, choices, draw(st.sampled_from(CHANNEL_SHUFFLES)))
 
 
 @given(architectures())
@@ -43,7 +50,7 @@ def test_json_round_trip(architecture: Architecture) -> None:
 
 @given(architectures())
 def test_key_names_the_choices(architecture: Architecture) -> None:
-    if architecture.space != CUSTOM:
+    if architecture.space not in (CUSTOM, RAGGED):
         assert parse_architecture(architecture.key).choices == architecture.choices
 
 
@@ -132,6 +139,26 @@ def test_numpy_choices_are_plain_integers() -> None:
 def test_invalid_architectures(choices: tuple[int, ...], shuffle: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Architecture(SPACES["small"], choices, shuffle)
+
+
+def test_a_choice_that_a_block_lacks_is_refused() -> None:
+    with pytest.raises(SpaceError, match=r"block 2 of space 'tiny-skip' cannot be 'skip', it may"):
+        Architecture(SPACES["tiny-skip"], (0, 0, 4) + (0,) * 7)
+    assert Architecture(RAGGED, (1, 2, 0)).choice_names[1] == "skip"
+    for choices, message in (
+        ((2, 1, 0), "block 0"),
+        ((0, 0, 0), "block 1"),
+        ((0, 1, 1), "block 2"),
+    ):
+        with pytest.raises(SpaceError, match=f"{message} of space 'ragged' cannot be"):
+            Architecture(RAGGED, choices)
+
+
+def test_the_key_of_a_scaled_space_names_its_width() -> None:
+    architecture = parse_architecture("tiny-skip@0.5: 0, skip, 1, 2, 3, skip, skip, 0, 1, 0")
+    assert architecture.key == "tiny-skip@0.5:0,4,1,2,3,4,4,0,1,0"
+    assert architecture.space.stages[0].channels == 16
+    assert macs(architecture) < macs(parse_architecture("tiny-skip:0,4,1,2,3,4,4,0,1,0"))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ PLACES = {
     2: BlockSpec(index=0, stage=0, in_channels=8, out_channels=16, stride=2, input_stride=2),
 }
 
+WITH_LAYERS = [name for name, choice in CHOICES.items() if not choice.is_empty]
+
 
 def test_published_spaces_have_the_paper_s_choices() -> None:
     published = ("small", "large", "large-wide", "tiny")
@@ -21,7 +23,7 @@ def test_published_spaces_have_the_paper_s_choices() -> None:
     assert set(PAPER_CHOICES) <= set(CHOICES)
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", WITH_LAYERS)
 @pytest.mark.parametrize("stride", PLACES)
 def test_layers_fill_their_place(choice: str, stride: int) -> None:
     spec = PLACES[stride]
@@ -40,13 +42,15 @@ def test_layers_fill_their_place(choice: str, stride: int) -> None:
 @pytest.mark.parametrize("choice", CHOICES)
 def test_modules_have_the_parameters_that_are_counted(choice: str) -> None:
     space = SearchSpace("every", 8, (Stage(16, 2),), tuple(CHOICES))
-    row = params_table(space).table[0]
-    block = ShuffleBlock(space.block_specs()[0], choice)
-    counted = sum(parameter.numel() for parameter in block.parameters())
-    assert counted == row[space.choices.index(choice)]
+    for spec, entries in zip(space.block_specs(), params_table(space).entries, strict=True):
+        number = space.choices.index(choice)
+        assert (number in entries) == (spec.stride == 1 or CHOICES[choice].halves)
+        if number in entries:
+            block = ShuffleBlock(spec, choice)
+            assert sum(parameter.numel() for parameter in block.parameters()) == entries[number]
 
 
-@pytest.mark.parametrize("choice", [name for name in CHOICES if name != INFLATION_SOURCE])
+@pytest.mark.parametrize("choice", [name for name in WITH_LAYERS if name != INFLATION_SOURCE])
 @pytest.mark.parametrize("stride", PLACES)
 def test_every_choice_can_be_inflated(choice: str, stride: int) -> None:
     torch.manual_seed(0)
@@ -60,6 +64,18 @@ def test_every_choice_can_be_inflated(choice: str, stride: int) -> None:
     images = torch.randn(2, spec.in_channels, 12, 12)
     if CHOICES[choice].inflation is None:
         torch.testing.assert_close(target(images), source(images))
+
+
+def test_skip_has_no_layers_and_returns_its_input() -> None:
+    spec = PLACES[1]
+    skip, images = ShuffleBlock(spec, "skip"), torch.randn(2, spec.in_channels, 9, 8)
+    assert CHOICES["skip"].convs(spec) == ((), ())
+    assert skip(images) is images
+    assert not skip.state_dict()
+    inflate(ShuffleBlock(spec, INFLATION_SOURCE), skip)
+    assert skip(images) is images
+    assert [name for name, choice in CHOICES.items() if choice.is_empty] == ["skip"]
+    assert [name for name, choice in CHOICES.items() if not choice.halves] == ["skip"]
 
 
 def _pointwise(block: ShuffleBlock) -> list[torch.Tensor]:

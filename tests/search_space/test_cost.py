@@ -22,7 +22,7 @@ from search_space.cost import (
     params_table,
 )
 from search_space.sampling import Budget, BudgetSampler
-from search_space.spaces import SPACES, SearchSpace
+from search_space.spaces import SPACES, SearchSpace, get_space
 
 GOLDEN = json.loads(
     (Path(__file__).parents[1] / "data" / "macs_and_params.json").read_text(encoding="utf-8")
@@ -109,6 +109,47 @@ def test_float_costs() -> None:
     assert not table.is_integer
     assert table.of([1, 1]) == pytest.approx(1.0)
     assert table.of_many(np.array([[0, 0], [1, 1]])).tolist() == [table.min, table.max]
+
+
+@pytest.mark.parametrize("name", ["macs", "params"])
+def test_a_skipped_block_costs_nothing(name: str) -> None:
+    table, without = (cost_table(SPACES[space], name) for space in ("tiny-skip", "tiny"))
+    for spec, row, other in zip(
+        SPACES["tiny"].block_specs(), table.table, without.table, strict=True
+    ):
+        assert row == (*other, 0 if spec.stride == 1 else None)
+    architectures = np.array([(0, 4, 1, 4, 2, 4, 4, 4, 3, 4), (3,) * 10])
+    assert table.of_many(architectures).tolist() == [table.of(row) for row in architectures]
+    assert table.max == without.max
+    assert table.min == table.base + sum(min(row[:4]) for row in table.table if row[4] is None)
+
+
+def test_entries_that_a_block_lacks_are_no_cost() -> None:
+    table = CostTable("latency_ms", "ms", None, 0.5, ((None, 2.0, 1.0), (0.0, None, 3.0)))
+    assert table.entries == ({1: 2.0, 2: 1.0}, {0: 0.0, 2: 3.0})
+    assert (table.min, table.max) == (1.5, 5.5)
+    with pytest.raises(ValueError, match="no choice at block 1"):
+        CostTable("latency_ms", "ms", None, 0.5, ((1.0,), (None,)))
+    space = SPACES["tiny-skip"]
+    rows = tuple(tuple(0.0 for _ in range(5)) for _ in range(10))
+    with pytest.raises(
+        ValueError, match="has choices 0, 1, 2, 3, 4 at block 0, space 'tiny-skip' "
+    ):
+        CostTable("latency_ms", "ms", None, 0.0, rows).require_fit(space)
+
+
+@pytest.mark.parametrize(
+    ("name", "smallest", "largest"),
+    [
+        ("small-skip", 80_695_552, 365_472_576),
+        ("tiny-skip", 21_650_944, 51_875_712),
+        ("elastic", 47_500_992, 390_415_536),
+        ("small@0.5", 63_693_728, 103_106_976),
+    ],
+)
+def test_range_of_macs(name: str, smallest: int, largest: int) -> None:
+    table = macs_table(get_space(name))
+    assert (table.min, table.max) == (smallest, largest)
 
 
 def test_costs_are_exact_integers() -> None:

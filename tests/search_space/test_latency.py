@@ -14,14 +14,19 @@ from search_space.architecture import Architecture
 from search_space.cost import cost_table
 from search_space.latency import Device, LatencySettings, LatencyTable, load_latency_table
 from search_space.sampling import Budget, BudgetSampler, enumerate_space
-from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage
+from search_space.spaces import PAPER_CHOICES, SPACES, WITH_SKIP, SearchSpace, Stage
 
 FOUR = SearchSpace("four", 8, (Stage(16, 2), Stage(32, 2)), PAPER_CHOICES)
+SKIPPING = SearchSpace("skipping", 8, (Stage(16, 2), Stage(32, 2)), WITH_SKIP)
 SIZE = (3, 32, 48)
 
 
 def made_up(space: SearchSpace = FOUR, seed: int = 0) -> LatencyTable:
-    rows = np.random.default_rng(seed).random((space.num_blocks, space.num_choices)).tolist()
+    drawn = np.random.default_rng(seed).random((space.num_blocks, space.num_choices)).tolist()
+    rows = [
+        [value if choice in numbers else None for choice, value in enumerate(row)]
+        for row, numbers in zip(drawn, space.numbers, strict=True)
+    ]
     return LatencyTable(
         space=space,
         base=0.25,
@@ -46,13 +51,15 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
     return data
 
 
-def test_a_file_gives_the_same_table(tmp_path: Path) -> None:
-    table, path = made_up(), tmp_path / "latency.json"
+@pytest.mark.parametrize("space", [FOUR, SKIPPING], ids=lambda space: space.name)
+def test_a_file_gives_the_same_table(space: SearchSpace, tmp_path: Path) -> None:
+    table, path = made_up(space), tmp_path / "latency.json"
     path.write_text(json.dumps(table.to_dict(), indent=1), encoding="utf-8")
-    read = load_latency_table(path, FOUR)
+    read = load_latency_table(path, space)
     assert read == table
     assert read.sha256 == table.sha256 != made_up(seed=1).sha256
     assert read.costs.of((0, 1, 2, 3)) == table.costs.of((0, 1, 2, 3))
+    assert [list(entries) for entries in read.costs.entries] == [list(n) for n in space.numbers]
     assert "Some CPU, 1 thread, float32" in read.conditions
 
 
@@ -65,9 +72,12 @@ def test_a_file_gives_the_same_table(tmp_path: Path) -> None:
         (("more",), 1, "unknown key 'more' "),
         (("base",), float("nan"), "base must be a number >= 0, not nan"),
         (("base",), -0.1, "base must be a number >= 0, not -0.1"),
-        (("table", 1, 2), "3", r"table\[1\]\[2\] must be a number, not '3'"),
+        (("table", 1, 2), "3", r"table\[1\]\[2\] must be a number or None, not '3'"),
         (("table", 1, 2), float("inf"), r"table\[1\]\[2\] is inf, not finite"),
-        (("table", 1, 2), True, r"table\[1\]\[2\] must be a number, not True"),
+        (("table", 1, 2), True, r"table\[1\]\[2\] must be a number or None, not True"),
+        (("table", 1, 2), -1, r"table\[1\]\[2\] must be a number >= 0, not -1"),
+        (("table", 1, 2), None, "has choices 0, 1, 3 at block 1, space 'four' has 0, 1, 2, 3"),
+        (("table", 1), [None] * 4, "has no choice at block 1"),
         (("table", 1), [1, 2], "equally many choices"),
         (("table", 3), ..., "has 3 blocks and 4 choices, space 'four' has 4 and 4"),
         (("table",), [], "equally many choices"),
@@ -127,20 +137,23 @@ def test_the_budget_must_be_at_the_size_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("lower", "upper"), [(0.0, 0.001), (0.3, 0.31), (0.5, 0.9), (None, 0.1), (0.9, None)]
 )
-def test_latency_budgets_against_enumeration(lower: float | None, upper: float | None) -> None:
-    costs = made_up().costs
-    everything = np.array(list(enumerate_space(FOUR)))
+@pytest.mark.parametrize("space", [FOUR, SKIPPING], ids=lambda space: space.name)
+def test_latency_budgets_against_enumeration(
+    lower: float | None, upper: float | None, space: SearchSpace
+) -> None:
+    costs = made_up(space).costs
+    everything = np.array(list(enumerate_space(space)))
     milliseconds = costs.of_many(everything)
     low, high = (
         None if share is None else float(np.quantile(milliseconds, share))
         for share in (lower, upper)
     )
     budget = Budget("latency_ms", low, high, SIZE)
-    sampler = BudgetSampler(FOUR, [budget], [costs])
+    sampler = BudgetSampler(space, [budget], [costs])
     (step,) = sampler.steps
     admitted = np.array([sampler.contains(row) for row in everything])
     assert all(budget.contains(value) for value in milliseconds[admitted].tolist())
-    margin = (FOUR.num_blocks + 1) * step
+    margin = (space.num_blocks + 1) * step
     inner = np.ones(len(everything), dtype=bool)
     if low is not None and low > milliseconds.min():
         inner &= milliseconds >= low + margin

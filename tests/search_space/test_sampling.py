@@ -167,7 +167,7 @@ def test_too_large_a_joint_table_falls_back_to_rejection(monkeypatch: pytest.Mon
     joint = BudgetSampler(SIX, budgets)
     whole = sampling.count_table
     monkeypatch.setattr(
-        sampling, "count_table", lambda b, shape: None if len(b) > 1 else whole(b, shape)
+        sampling, "count_table", lambda b, has: None if len(b) > 1 else whole(b, has)
     )
     sampler = BudgetSampler(SIX, budgets)
     assert not sampler.exact
@@ -188,7 +188,7 @@ def test_rejection_draws_every_architecture_within_all_budgets_equally_often(
 ) -> None:
     whole = sampling.count_table
     monkeypatch.setattr(
-        sampling, "count_table", lambda b, shape: None if len(b) > 1 else whole(b, shape)
+        sampling, "count_table", lambda b, has: None if len(b) > 1 else whole(b, has)
     )
     budgets = [
         Budget("macs", quantile(MACS, 0.2), quantile(MACS, 0.5)),

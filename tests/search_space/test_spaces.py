@@ -9,7 +9,16 @@ import sys
 import pytest
 
 from search_space.errors import SpaceError
-from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage, get_space, parse_space
+from search_space.spaces import (
+    PAPER_CHOICES,
+    SPACES,
+    WITH_SKIP,
+    SearchSpace,
+    Stage,
+    get_space,
+    parse_space,
+    scaled,
+)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +29,19 @@ def test_known_spaces(name: str, blocks: int, last_channels: int) -> None:
     space = get_space(name)
     assert (space.num_blocks, space.num_choices) == (blocks, 4)
     assert space.size == 4**blocks
+    assert space.last_channels == last_channels
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks", "last_channels"),
+    [("small-skip", 20, 1024), ("tiny-skip", 10, 256), ("elastic", 40, 1024)],
+)
+def test_known_spaces_with_skip(name: str, blocks: int, last_channels: int) -> None:
+    space = get_space(name)
+    assert (space.num_blocks, space.choices, space.places) == (blocks, WITH_SKIP, None)
+    halving = [spec.stride == 2 for spec in space.block_specs()]
+    assert [len(numbers) for numbers in space.numbers] == [4 if half else 5 for half in halving]
+    assert space.size == 4**4 * 5 ** (blocks - 4)
     assert space.last_channels == last_channels
 
 
@@ -37,6 +59,106 @@ def test_block_specs_of_small() -> None:
 @pytest.mark.parametrize("space", SPACES.values(), ids=lambda space: space.name)
 def test_json_of_known_space(space: SearchSpace) -> None:
     assert parse_space(space.to_dict()) is space
+
+
+@pytest.mark.parametrize("name", ["small", "large", "large-wide", "tiny"])
+def test_json_of_a_space_without_places_has_no_such_key(name: str) -> None:
+    assert list(SPACES[name].to_dict()) == ["name", "stem", "stages", "choices"]
+
+
+def with_places(*places: tuple[str, ...]) -> SearchSpace:
+    return SearchSpace("ragged", 8, (Stage(16, 2), Stage(32, 1)), WITH_SKIP, places)
+
+
+def test_places_say_which_choices_a_block_has() -> None:
+    five, three, skip = "shufflenet_5x5", "shufflenet_3x3", "skip"
+    space = with_places((five,), (skip, five, three), (five, three))
+    assert space.numbers == ((1,), (0, 1, 4), (0, 1))
+    assert space.size == 6
+    data = space.to_dict()
+    assert data["places"] == [[five], [skip, five, three], [five, three]]
+    assert parse_space(data) == space
+    assert scaled(space, 2).places == space.places
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        (
+            [["skip"], ["skip"], ["xception_3x3"]],
+            r"places\[0\]: 'skip' cannot halve the resolution",
+        ),
+        ([["xception_3x3"]] * 2, "places has 2 blocks, the stages have 3"),
+        ([["xception_3x3"]] * 4, "places has 4 blocks, the stages have 3"),
+        (
+            [["xception_3x3"], ["skp"], ["xception_3x3"]],
+            r"places\[1\]: 'skp' .* did you mean 'skip'",
+        ),
+        ([["xception_3x3"], [], ["xception_3x3"]], r"places\[1\].* non-empty and distinct"),
+        ([["xception_3x3"], ["skip"] * 2, ["xception_3x3"]], r"places\[1\].* distinct"),
+        ([["xception_3x3"], "skip", ["xception_3x3"]], r"space.places\[1\] must be a list"),
+        (3, "space.places must be a list or None, not 3"),
+    ],
+)
+def test_bad_places_are_refused(places: object, message: str) -> None:
+    data = {"name": "mine", "stem": 8, "stages": [[16, 2], [32, 1]], "choices": list(WITH_SKIP)}
+    with pytest.raises(SpaceError, match=message) as error:
+        parse_space(data | {"places": places})
+    assert "\n" not in str(error.value)
+
+
+def test_a_space_must_be_able_to_halve_the_resolution() -> None:
+    with pytest.raises(SpaceError, match="none of the choices can halve the resolution"):
+        SearchSpace("mine", 8, (Stage(16, 2),), ("skip",))
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=lambda space: space.name)
+@pytest.mark.parametrize("width", [0.5, 0.75, 1.3, 2])
+def test_widths(space: SearchSpace, width: float) -> None:
+    other = get_space(f"{space.name}@{width}")
+    assert other == scaled(space, width) == parse_space(other.to_dict()) == get_space(other.name)
+    assert other.name == f"{space.name}@{width}"
+    for before, after in ((space.stem, other.stem), *zip(*_channels(space, other), strict=True)):
+        assert after % 4 == 0
+        assert abs(after - before * width) <= 2
+    assert (other.numbers, other.last_channels) == (space.numbers, space.last_channels)
+
+
+def _channels(*spaces: SearchSpace) -> list[list[int]]:
+    return [[stage.channels for stage in space.stages] for space in spaces]
+
+
+def test_a_width_counts_as_its_name_says() -> None:
+    assert get_space("small@1") is get_space("small@1.00000001") is SPACES["small"]
+    space = get_space("small@0.333333333")
+    assert space.name == "small@0.333333"
+    assert get_space(space.name) == space
+    assert get_space("small@.50") == get_space("small@0.5")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("small@x", "space 'small@x': the width after '@' must be a number, as in 'small@0.5'"),
+        ("small@", "the width after '@' must be a number"),
+        ("small@0.5@2", "the width after '@' must be a number"),
+        ("small@0", "space 'small': the width must be positive and finite, not 0"),
+        ("small@-1", "the width must be positive and finite, not -1"),
+        ("small@nan", "the width must be positive and finite, not nan"),
+        ("small@inf", "the width must be positive and finite, not inf"),
+        ("small@0.01", "space 'small@0.01', stage 1: 4 channels, must be .*: .* is too small"),
+        ("smal@0.5", r"unknown space 'smal@0.5'; did you mean 'small'\?"),
+    ],
+)
+def test_bad_widths_are_refused(name: str, message: str) -> None:
+    with pytest.raises(SpaceError, match=message):
+        get_space(name)
+
+
+def test_the_name_of_a_width_with_another_geometry_is_refused() -> None:
+    data = get_space("small@0.5").to_dict() | {"stem": 16}
+    with pytest.raises(SpaceError, match=r"'small@0\.5' is known with another geometry"):
+        parse_space(data)
 
 
 def test_json_of_custom_space() -> None:

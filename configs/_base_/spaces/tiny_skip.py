@@ -1,3 +1,4 @@
-# The tiny space in which a block that keeps the resolution may be absent: depth is searched, too.
+# The demo's space in which a block that keeps the resolution may be skipped: depth is searched,
+# too.
 space = "tiny-skip"
 macs_budget = 40e6

@@ -17,8 +17,25 @@ from pycocotools.coco import COCO
 from detnas.data.backgrounds import LUMA, PATTERNS, colour_of, draw_background
 from detnas.data.checks import check_disjoint, folder_split
 from detnas.data.coco import coco_split
-from detnas.data.digits import DIGITS, DigitCounts, source_splits, write_digits
-from detnas.data.scenes import MAX_COVER, SCENE_SIZE, draw_scene, lay_ink
+from detnas.data.digits import (
+    BENCHMARK_HEIGHTS,
+    DIGITS,
+    DigitCounts,
+    source_splits,
+    write_digits,
+)
+from detnas.data.scenes import (
+    MAX_COVER,
+    MAX_HEIGHT,
+    MAX_TURN,
+    MIN_HEIGHT,
+    SCENE_HEIGHTS,
+    SCENE_SIZE,
+    draw_glyph,
+    draw_scene,
+    ink_level,
+    lay_ink,
+)
 
 COUNTS = DigitCounts(train_crops=40, val_crops=20, train_scenes=12, search_scenes=5, val_scenes=6)
 ALL = ("train", "search", "val", "trainsearch")
@@ -106,6 +123,64 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Mon
 def test_counts_too_small_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"{name} is 0; it must be at least"):
         write_digits(tmp_path / "digits", counts=DigitCounts(**{name: 0}))
+
+
+def test_other_heights_are_other_data(root: Path, tmp_path: Path) -> None:
+    write_digits(tmp_path / "default", seed=3, counts=COUNTS, heights=SCENE_HEIGHTS)
+    assert contents(tmp_path / "default") == contents(root)
+    assert "heights" not in json.loads((root / "manifest.json").read_text())
+    other = tmp_path / "other"
+    for _ in range(2):  # the second time it is there
+        write_digits(other, seed=3, counts=COUNTS, heights=BENCHMARK_HEIGHTS)
+    assert json.loads((other / "manifest.json").read_text())["heights"] == list(BENCHMARK_HEIGHTS)
+    here, there = contents(root), contents(other)
+    assert {name for name in here if here[name] == there[name]} == {
+        name for name in here if name.startswith("classification/")
+    }
+    with pytest.raises(ValueError, match="other heights"):
+        write_digits(root, seed=3, counts=COUNTS, heights=BENCHMARK_HEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("heights", "message"),
+    [
+        ((3.0, 64.0), "the smallest height is 3; it must be 4 to 16, so that all digits fit"),
+        ((17.0, 64.0), "the smallest height is 17; it must be 4 to 16"),
+        ((float("nan"), 64.0), "the smallest height is nan"),
+        ((8.0, 101.0), "the largest height is 101; it must be 8 to 100"),
+        ((16.0, 8.0), "the largest height is 8; it must be 16 to 100"),
+    ],
+)
+def test_heights_out_of_range_are_refused(
+    heights: tuple[float, float], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        write_digits(tmp_path / "digits", counts=COUNTS, heights=heights)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("turn", [-MAX_TURN, 0.0, MAX_TURN])
+def test_ink_of_every_height_is_in_its_glyph(turn: float) -> None:
+    for digit in source_splits(0)["val"].images:
+        for height in (MIN_HEIGHT, 6.0, SCENE_HEIGHTS[0], MAX_HEIGHT):
+            glyph = draw_glyph(digit, height, turn)
+            ink = glyph > ink_level(glyph)
+            assert ink.any(axis=0)[[0, -1]].all()
+            assert ink.any(axis=1)[[0, -1]].all()
+            assert max(glyph.shape) < SCENE_SIZE
+            # Strokes of the demo's digits fill pixels.
+            assert ink_level(glyph) == 0.5 or height < SCENE_HEIGHTS[0]
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=10, deadline=None)
+def test_heights_of_a_scene_are_within_their_bounds(seed: int) -> None:
+    part = source_splits(0)["train"]
+    for heights in ((MIN_HEIGHT, 6.0), BENCHMARK_HEIGHTS, (SCENE_HEIGHTS[0], MAX_HEIGHT)):
+        scene = draw_scene(np.random.default_rng(seed), part.images, part.values, heights)
+        for digit in scene.digits:
+            # Rotation changes the height, and another digit may hide some of it.
+            assert 0.7 * heights[0] - 2 <= digit.box[3] <= 1.3 * heights[1] + 2
 
 
 def test_crops_are_in_one_folder_per_digit(root: Path) -> None:

@@ -23,7 +23,7 @@ from search_space.latency import (
     LatencyTable,
     load_latency_table,
 )
-from search_space.spaces import PAPER_CHOICES, SearchSpace, Stage
+from search_space.spaces import PAPER_CHOICES, WITH_SKIP, SearchSpace, Stage
 
 TWO = SearchSpace("two", 8, (Stage(16, 1), Stage(32, 1)), PAPER_CHOICES)
 FAST = LatencySettings(input_size=(3, 32, 32), rounds=2)
@@ -68,6 +68,31 @@ def test_every_choice_of_every_block_is_timed_in_every_round(
     first, paths = rounds, []
     measure_latency(space, replace(FAST, rounds=3))
     assert np.array_equal(np.array(paths).reshape(first.shape), first)
+
+
+def test_blocks_with_fewer_choices_are_timed_with_all_of_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also a skip is timed, and blocks have no entry for a choice that they lack."""
+    places = (("shufflenet_5x5",), ("skip", "xception_3x3", "shufflenet_3x3"), WITH_SKIP[1:3])
+    space = SearchSpace("ragged", 8, (Stage(16, 2), Stage(32, 1)), WITH_SKIP, places)
+    paths: list[tuple[int, ...]] = []
+    real = latency._times_of_parts
+
+    def noted(net: DetNASSupernet, images: torch.Tensor) -> list[float]:
+        paths.append(net.path)
+        return real(net, images)
+
+    monkeypatch.setattr(latency, "_times_of_parts", noted)
+    table = measure_latency(space, FAST)
+    assert space.numbers == ((1,), (0, 3, 4), (1, 2))
+    assert [list(entries) for entries in table.costs.entries] == list(map(list, space.numbers))
+    assert all(value > 0 for entries in table.costs.entries for value in entries.values())
+    assert LatencyTable.from_dict(table.to_dict()) == table
+    rounds = np.array(paths).reshape(FAST.rounds, 3, latency.TIMED_PASSES, 3)
+    for round_ in rounds[:, :, 0]:
+        assert [set(column) for column in round_.T] == list(map(set, space.numbers))
+    assert table.costs.entries[1][4] < min(table.costs.entries[1][0], table.costs.entries[1][3])
 
 
 def test_timed_parts_compute_the_backbones_features(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,7 +171,7 @@ def test_frozen_stages_do_not_learn_and_keep_their_statistics() -> None:
     assert not any(p.requires_grad for p in net.blocks[:2].parameters())
     assert all(p.requires_grad for p in net.blocks[2:].parameters())
     assert not net.stem[1].training
-    assert net.blocks[2][0].main[1].training
+    assert net.blocks[2]["0"].main[1].training
 
 
 @pytest.mark.parametrize(

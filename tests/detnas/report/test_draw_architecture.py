@@ -54,6 +54,36 @@ def test_area_of_a_choice_grows_with_its_count(tmp_path: Path) -> None:
     assert share_of_colour(few, blue) > 5 * share_of_colour(many, blue) > 0
 
 
+def test_skipped_blocks_are_empty_boxes(tmp_path: Path) -> None:
+    few, many = tmp_path / "few.png", tmp_path / "many.png"
+    draw_architecture(parse_architecture("tiny-skip:1,4,1,1,1,1,1,1,1,1"), few)
+    draw_architecture(parse_architecture("tiny-skip:1,4,1,4,1,4,4,4,1,4"), many)
+    blue, fill = CHOICES["shufflenet_5x5"].colour, CHOICES["skip"].colour
+    assert share_of_colour(few, blue) > 2 * share_of_colour(many, blue) > 0
+    assert share_of_colour(many, LIGHT.panel) > share_of_colour(few, LIGHT.panel)
+    assert share_of_colour(many, fill) == 0
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ("tiny-skip:1,4,1,4,1,4,4,4,1,4", ["4 of 10 blocks", "Skip (no block)", "skip"]),
+        ("tiny-skip:" + ",".join("0" * 10), ["tiny-skip space, 10 blocks", "Skip (no block)"]),
+    ],
+)
+def test_the_picture_says_how_many_blocks_are_skipped(
+    network: str, words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr(
+        "detnas.report.architecture.save_figure",
+        lambda figure, path: texts.extend(text.get_text() for text in figure.axes[0].texts),
+    )
+    draw_architecture(parse_architecture(network), tmp_path / "network.png")
+    assert all(any(word in text for text in texts) for word in words)
+    assert texts.count("skip") == network.count("4")
+
+
 def test_every_choice_has_its_own_look() -> None:
     for what in ("colour", "label", "mark"):
         assert len({getattr(choice, what) for choice in CHOICES.values()}) == len(CHOICES)
