@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from detnas.fidelity.comparison import compare, rows_of
+from detnas.fidelity.table import Table
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import FAILED, RANDOM
 from detnas.search.progress import Progress
@@ -75,6 +77,13 @@ def search_table(history: SearchHistory) -> str:
         spread = f"{min(scores):.4f} to {max(scores):.4f}, {len(scores)} architectures"
         lines.append(("random in budget", f"mean {statistics.fmean(scores):.4f}, {spread}"))
     return table(lines)
+
+
+def print_fidelity(scores: Table) -> None:
+    """Print how well the supernet's scores rank trained networks, one column a comparison."""
+    head, *rows = rows_of(compare(scores))
+    for number, name in enumerate(head):
+        print(f"  {name:<20}" + "".join(f"  {row[number]:<22}" for row in rows))
 
 
 def table(lines: list[tuple[str, str]]) -> str:

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: shared.Options) -> None:
     """Score and train, and print the comparison."""
+    from detnas.console import print_fidelity
     from detnas.stages.experiment import Experiment
     from detnas.stages.fidelity import Fidelity, FidelityPlan
     from search_space.budget import parse_budget

@@ -118,7 +118,7 @@ def measure_latency(
             for row, numbers in zip(quantiles, space.numbers, strict=True)
         ),
         settings=settings,
-        device=Device(chosen.type, _device_name(chosen)),
+        device=Device(chosen.type, device_name(chosen)),
         torch=str(torch.__version__),
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -236,7 +236,8 @@ def _prepare(net: Backbone, settings: LatencySettings, images: Tensor) -> None:
         ) from error
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """The model of a GPU, or of this machine's processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     cpuinfo = Path("/proc/cpuinfo")

@@ -4,7 +4,7 @@ Score columns are named by kind, then seed: "standalone/pretrained/seed0", "supe
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -114,12 +114,16 @@ class Table:
         if group not in self.groups:
             known = list(dict.fromkeys(self.groups))
             raise UserError(f"no group {group!r}; {did_you_mean(group, known, list_all=True)}")
-        kept = [row for row, name in enumerate(self.groups) if name == group]
+        return self.select([name == group for name in self.groups])
+
+    def select(self, kept: Sequence[bool]) -> "Table":
+        """The rows for which `kept` is true."""
+        rows = [row for row, wanted in enumerate(kept) if wanted]
         return replace(
             self,
-            architectures=tuple(self.architectures[row] for row in kept),
-            groups=(group,) * len(kept),
-            scores={name: tuple(s[row] for row in kept) for name, s in self.scores.items()},
+            architectures=tuple(self.architectures[row] for row in rows),
+            groups=tuple(self.groups[row] for row in rows),
+            scores={name: tuple(s[row] for row in rows) for name, s in self.scores.items()},
         )
 
     def with_column(self, name: str, scores: Mapping[Choices, float | None]) -> "Table":

@@ -25,6 +25,9 @@ from search_space.errors import SpaceError
 from search_space.spaces import SearchSpace, parse_space
 from search_space.validation import convert
 
+FOLDER, FILE_NAME = "fidelity", "table.csv"
+"""Where `detnas fidelity` writes the table, below the experiment's work directory."""
+
 FORMAT = "detnas-fidelity-table"
 VERSION = 1
 

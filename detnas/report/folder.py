@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from detnas.errors import UserError, user_input
+from detnas.fidelity import table_file
+from detnas.fidelity.table import Table
 from detnas.search.history.reading import SearchHistory
 from detnas.search.results import BEST_FILE
 from search_space.architecture import Architecture
@@ -25,6 +27,7 @@ class ReportFolder:
         stated_best: `best_architecture.json`; None where there is none.
         summary: `summary.json`; empty where there is none.
         detections: the picture `detections.png`; None where there is none.
+        fidelity: the scores of `detnas fidelity`; None where it has not finished.
     """
 
     name: str
@@ -32,6 +35,7 @@ class ReportFolder:
     stated_best: Architecture | None
     summary: dict[str, Any]
     detections: bytes | None
+    fidelity: Table | None
 
 
 def read_folder(folder: Path) -> ReportFolder:
@@ -51,7 +55,9 @@ def read_folder(folder: Path) -> ReportFolder:
             f"{history.space.name!r}: one of them belongs to another search"
         )
     image = detections.read_bytes() if detections.is_file() else None
-    return ReportFolder(folder.resolve().name, history, stated, values, image)
+    scores = folder / table_file.FOLDER / table_file.FILE_NAME
+    fidelity = table_file.read_table(scores) if scores.is_file() else None
+    return ReportFolder(folder.resolve().name, history, stated, values, image, fidelity)
 
 
 def _json_object(content: Any) -> dict[str, Any]:

@@ -14,10 +14,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from detnas.fidelity.comparison import compare, rows_of
+from detnas.fidelity.table import Table
 from detnas.files import write_text
 from detnas.report import content
 from detnas.report.architecture import blocks_by_stage, draw_architecture
 from detnas.report.curves import draw_cost_scatter, draw_search
+from detnas.report.fidelity import draw_fidelity
 from detnas.report.folder import read_folder
 from detnas.report.style import DARK, LIGHT, cost_name, ink_on, readable_cost, readable_score
 from detnas.search.against_random import against_random
@@ -66,8 +69,9 @@ def write_report(folder: Path | str) -> Path:
             best_file=BEST_FILE,
             random=against_random(search),
             effects=content.effects(search),
+            fidelity=list(rows_of(compare(read.fidelity))) if read.fidelity else [],
             facts=content.facts(search),
-            pictures=_pictures(search, best) if best else {},
+            pictures=_pictures(search, best, read.fidelity) if best else {},
             generations=content.generations(search),
             comparison=content.comparison(search),
             summary=content.flattened(read.summary),
@@ -103,7 +107,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _pictures(search: SearchHistory, best: Evaluation) -> dict[str, Any]:
+def _pictures(search: SearchHistory, best: Evaluation, fidelity: Table | None) -> dict[str, Any]:
     """The page's pictures, each as the data URLs of its light and its dark version."""
     size = next((b.input_size for b in search.budgets if b.cost == "macs"), DEFAULT_INPUT_SIZE)
     architecture = search.architecture(best)
@@ -116,6 +120,7 @@ def _pictures(search: SearchHistory, best: Evaluation) -> dict[str, Any]:
         "costs": {
             cost: _in_both_themes(partial(draw_cost_scatter, search, cost=cost)) for cost in costs
         },
+        "fidelity": _in_both_themes(partial(draw_fidelity, fidelity)) if fidelity else None,
     }
 
 

@@ -6,6 +6,7 @@ a history of its own, so an interrupted run resumes and nothing is trained twice
 """
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,12 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 
 from detnas.errors import UserError
 from detnas.evaluation.latency import device_name
+from detnas.fidelity import table_file
 from detnas.fidelity.comparison import NOTHING, SUPERNET, TRAINED, compare
 from detnas.fidelity.table import Table, from_histories
-from detnas.fidelity.table_file import write_table
 from detnas.files import file_sha256, write_text
 from detnas.search.executors.base import MakeEvaluate
 from detnas.search.executors.build import Machine, build_executor
@@ -43,7 +45,7 @@ from search_space.architecture import Choices
 from search_space.budget import Budget
 from search_space.sampling import BudgetSampler
 
-FOLDER, TABLE_FILE, RESULT_FILE = "fidelity", "table.csv", "fidelity.json"
+RESULT_FILE, PICTURE = "fidelity.json", "fidelity.png"
 SPACE, BAND = "space", "band"
 _DRAW = 11  # separates the draw of architectures from other uses of the seed
 _TIMEOUT = 14 * 24 * 3600.0  # seconds for one training
@@ -116,7 +118,7 @@ class Fidelity:
     @property
     def work_dir(self) -> Path:
         """Where the columns and the results are written."""
-        return self.experiment.work_dir / FOLDER
+        return self.experiment.work_dir / table_file.FOLDER
 
     def run(self, progress: ProgressCallback | None = None) -> Table:
         """Evaluate every column that is not finished, and write the results.
@@ -138,9 +140,10 @@ class Fidelity:
                 column = self._training_column(search, retrain, seed, from_nothing)
                 histories[column.name] = self._evaluate(column, chosen, search, progress)
         table = self._table(search, groups, histories)
-        write_table(table, self.work_dir / TABLE_FILE)
+        table_file.write_table(table, self.work_dir / table_file.FILE_NAME)
         compared = {name: fidelity.to_dict() for name, fidelity in compare(table).items()}
         write_text(self.work_dir / RESULT_FILE, json.dumps(compared, indent=2) + "\n")
+        _draw(table, self.work_dir / PICTURE)
         return table
 
     def _table(
@@ -154,7 +157,7 @@ class Fidelity:
         about = {
             "metric": search.settings.score,
             "date": f"{datetime.fromtimestamp(max(finished), UTC):%Y-%m-%d}",
-            "device": device_name("cuda" if torch.cuda.is_available() else "cpu"),
+            "device": device_name(torch.device(get_device())),
             "torch": torch.__version__,
         }
         table = from_histories(histories, lambda choices: group_of.get(choices, ""), about=about)
@@ -194,7 +197,9 @@ class Fidelity:
             *(self.work_dir / name / "networks", threads, str(Path.cwd())),
         )
         fingerprint = {
-            **{"seed": seed, "from_nothing": from_nothing, "threads": threads},
+            "seed": seed,
+            "from_nothing": from_nothing,
+            "threads": threads,
             **training_hashes(config),
             "weights": {key: file_sha256(file) for key, file in starts.items()},
         }
@@ -211,14 +216,18 @@ class Fidelity:
         settings = search.settings
         fingerprint = {
             **{key: search.fingerprint[key] for key in ("space", "channel_shuffle")},
-            **{"score": settings.score, "greater_is_better": settings.greater_is_better},
-            **{"budgets": [], "strategy": {"type": "listed"}},
+            "score": settings.score,
+            "greater_is_better": settings.greater_is_better,
+            "budgets": [],
+            "strategy": {"type": "listed"},
             **column.fingerprint,
         }
         if file.is_file():
             done = [row.choices for row in SearchHistory.read(file).baseline if row.settled]
             if done[: len(listed)] == list(listed):
-                check_fingerprint(file, SearchHistory.read(file).fingerprint, normalised(fingerprint))
+                check_fingerprint(
+                    file, SearchHistory.read(file).fingerprint, normalised(fingerprint)
+                )
                 return SearchHistory.read(file)
         machine = Machine(torch.cuda.device_count(), column.threads)
         executor = build_executor(self._executor(), column.make, settings.score, machine)
@@ -258,3 +267,12 @@ def _supernet_column(search: SearchPlan) -> _Column:
     keys = ("evaluator", "seed", "supernet_sha256", "data", "images", "model_sha256")
     fingerprint = {key: search.fingerprint[key] for key in keys}
     return _Column(SUPERNET, MakeCandidateEvaluator.of_plan(search), fingerprint, threads)
+
+
+def _draw(table: Table, path: Path) -> None:
+    try:
+        from detnas.report.fidelity import draw_fidelity
+    except ModuleNotFoundError as error:
+        print(f"no picture: {error.name} is missing (detnas[report] has it)", file=sys.stderr)
+        return
+    draw_fidelity(table, path)

@@ -1,4 +1,4 @@
-"""Trains networks on their own, by an experiment's retraining recipe: what a supernet stands for."""
+"""Trains networks on their own by an experiment's retraining recipe: what a supernet predicts."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from detnas.evaluation.evaluator import quiet_stdout
 from detnas.stages.test import score_checkpoint
 from detnas.stages.train import train
 from detnas.training.hooks import FINAL_WEIGHTS
-from search_space.architecture import Architecture, Choices, choices_to_text
+from search_space.architecture import Choices, choices_to_text
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,3 @@ class StandaloneTrainer:
             config.load_from = None
             backbone.pop("init_cfg", None)
         return config
-
-
-def architecture_name(architecture: Architecture) -> str:
-    """A short name for a file or folder, such as "2-1-0-3"."""
-    return choices_to_text(architecture.choices).replace(",", "-")

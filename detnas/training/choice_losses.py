@@ -42,7 +42,7 @@ class ChoiceLossHook(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Records path and loss."""
-        backbone = own_backbone(runner.model)
+        backbone: Any = own_backbone(runner.model)
         if not hasattr(backbone, "path") or runner.iter < (1 - LAST_SHARE) * runner.max_iters:
             return
         if outputs and "loss" in outputs:
@@ -53,9 +53,9 @@ class ChoiceLossHook(Hook):
         """Logs and writes the comparison."""
         if runner.rank != 0 or len(self._paths) < MIN_PATHS:
             return
-        space = own_backbone(runner.model).space
+        backbone: Any = own_backbone(runner.model)
         losses = torch.stack(self._losses).double().cpu().tolist()
-        effects = choice_effects(space, self._paths, losses, greater_is_better=False)
+        effects = choice_effects(backbone.space, self._paths, losses, greater_is_better=False)
         mean = sum(losses) / len(losses)
         content = {"paths": len(losses), "mean": mean, "effects": [asdict(e) for e in effects]}
         write_text(Path(runner.work_dir) / FILE_NAME, json.dumps(content, indent=2) + "\n")
