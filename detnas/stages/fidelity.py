@@ -30,6 +30,7 @@ from detnas.search.executors.settings import ExecutorSettings
 from detnas.search.history.file import FILE_NAME
 from detnas.search.history.fingerprint import check_fingerprint, normalised
 from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import Evaluation
 from detnas.search.history.writer import History
 from detnas.search.loop import evaluate_listed
 from detnas.search.progress import ProgressCallback
@@ -60,7 +61,7 @@ class FidelityPlan:
         within: draw as many again within these budgets, and report them apart.
         seeds: trainings of every architecture.
         from_nothing: how many architectures of each group are also trained from nothing.
-        workers: processes; None chooses as a search does.
+        workers: processes; None chooses as a search does, and 1 stays in this process.
         threads: of torch in each of them.
         draw_seed: of the draw.
     """
@@ -72,6 +73,21 @@ class FidelityPlan:
     workers: int | None = None
     threads: int = 1
     draw_seed: int = 0
+
+    def __post_init__(self) -> None:
+        least = {"architectures": 3, "seeds": 1, "from_nothing": 0, "threads": 1}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if value < bound:
+                option = name.replace("_", "-")
+                raise UserError(f"--{option} is {value}; it must be at least {bound}")
+        if self.workers is not None and self.workers < 1:
+            raise UserError(f"--workers is {self.workers}; it must be at least 1")
+        if self.from_nothing > self.architectures:
+            raise UserError(
+                f"--from-nothing is {self.from_nothing}; it may be at most --architectures, "
+                f"{self.architectures}"
+            )
 
 
 def draw_architectures(
@@ -222,13 +238,15 @@ class Fidelity:
             "strategy": {"type": "listed"},
             **column.fingerprint,
         }
+        earlier: list[Evaluation] = []
         if file.is_file():
-            done = [row.choices for row in SearchHistory.read(file).baseline if row.settled]
-            if done[: len(listed)] == list(listed):
-                check_fingerprint(
-                    file, SearchHistory.read(file).fingerprint, normalised(fingerprint)
-                )
-                return SearchHistory.read(file)
+            history = SearchHistory.read(file)
+            check_fingerprint(file, history.fingerprint, normalised(fingerprint))
+            earlier = list(history.baseline)
+            if set(listed) <= {row.choices for row in earlier if row.settled}:
+                return history
+        # The history's own order comes first; an interrupted run with more is finished, too.
+        listed = list(dict.fromkeys([*(row.choices for row in earlier), *listed]))
         machine = Machine(torch.cuda.device_count(), column.threads)
         executor = build_executor(self._executor(), column.make, settings.score, machine)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -246,9 +264,9 @@ class Fidelity:
         return SearchHistory.read(file)
 
     def _executor(self) -> ExecutorSettings:
-        return ExecutorSettings(
-            type="processes", attempts=2, workers=self.plan.workers, timeout=_TIMEOUT
-        )
+        if self.plan.workers == 1:
+            return ExecutorSettings()
+        return ExecutorSettings(type="processes", workers=self.plan.workers, timeout=_TIMEOUT)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,90 @@
+"""`detnas fidelity` on a finished miniature experiment: columns, resuming, growth, refusals."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detnas.cli import main
+from detnas.fidelity.table_file import read_table
+from detnas.report.page import write_report
+from detnas.search.history.reading import SearchHistory
+from search_space.cost import macs_table
+
+MINIATURE = Path(__file__).parents[1] / "miniature" / "retinanet"
+
+
+@pytest.fixture(scope="module")
+def copied(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished experiment to write into."""
+    folder = tmp_path_factory.mktemp("fidelity") / "experiment"
+    shutil.copytree(experiment, folder)
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> int:
+    command = ["fidelity", str(MINIATURE), "--work-dir", str(folder), "--workers", "1"]
+    return main([*command, *arguments])
+
+
+def test_columns_resume_and_grow(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = ("--architectures", "3", "--within", "macs=36e6..38e6", "--seeds", "2")
+    assert run(copied, *first) == 0
+    printed = capsys.readouterr().out
+    assert "tau of MACs" in printed
+    table = read_table(copied / "fidelity" / "table.csv")
+    assert list(table.scores) == ["supernet", "trained/seed0", "trained/seed1"]
+    assert table.groups == ("space",) * 3 + ("band",) * 3
+    band = [macs_table(table.space).of(choices) for choices in table.architectures[3:]]
+    assert all(36e6 <= macs <= 38e6 for macs in band)
+    assert np.isfinite(table.columns("trained")).all()
+    assert not list((copied / "fidelity").glob("*/*/networks/*"))  # weights are not kept
+
+    history = copied / "fidelity" / "trained" / "seed0" / "history.db"
+    before = {row.choices: row.finished for row in SearchHistory.read(history).rows}
+    grown = ("--architectures", "4", "--seeds", "2", "--from-nothing", "1")
+    assert run(copied, *grown) == 0
+    rows = {row.choices: row.finished for row in SearchHistory.read(history).rows}
+    assert len(rows) == 7
+    assert {choices: rows[choices] for choices in before} == before  # nothing is trained twice
+    table = read_table(copied / "fidelity" / "table.csv")
+    assert table.groups == ("space",) * 4
+    assert list(table.scores)[3:] == ["nothing/seed0", "nothing/seed1"]
+    assert np.isfinite(table.columns("nothing")).sum() == 2
+
+    compared = json.loads((copied / "fidelity" / "fidelity.json").read_text())
+    assert compared["trained"]["architectures"] == 4
+    assert "Fidelity: does the supernet" in write_report(copied).read_text(encoding="utf-8")
+    assert (copied / "fidelity" / "fidelity.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--architectures", "0"), "--architectures is 0; it must be at least 3"),
+        (("--within", "macs=1..2"), "admits no architecture"),
+        (("--seeds", "0"), "--seeds is 0; it must be at least 1"),
+        (("--from-nothing", "99"), "--from-nothing is 99; it may be at most --architectures, 24"),
+    ],
+)
+def test_refused_before_any_work(
+    experiment: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    assert run(experiment, *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not (experiment / "fidelity").exists()
+
+
+def test_another_recipe_is_refused(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(copied, "--architectures", "3", "--cfg-options", "lr=0.5") == 2
+    assert "was made with config_sha256" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_search_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "retrain.py").write_text("_base_ = []\n")
+    assert main(["fidelity", str(tmp_path), "--work-dir", str(tmp_path / "w")]) == 2
+    assert "has no search.py" in capsys.readouterr().err
