@@ -23,7 +23,7 @@ class MakeCandidateEvaluator:
     Attributes:
         config: the resolved config as a plain dict.
         supernet: the checkpoint's path.
-        settings: with the number of threads decided.
+        settings: with threads and shapes of batches decided.
         seed: chooses the calibration images.
         hashes: `input_hashes` of the coordinator.
         versions: `versions` of the coordinator.
