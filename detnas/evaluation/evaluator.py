@@ -31,6 +31,7 @@ from detnas.evaluation.batches import (
     calibration_loader,
     scored_loader,
 )
+from detnas.evaluation.bootstrap import recorded_coco_evaluations, resampled_scores
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.models.base import MEMORY_FORMATS
 from detnas.models.checkpoints import load_weights
@@ -78,6 +79,8 @@ class CandidateEvaluator:
         weights: the supernet's checkpoint.
         settings: how candidates are scored.
         seed: chooses the calibration images.
+        resampled: a score to compute on resampled sets of the scored images as well; see
+            `detnas.evaluation.bootstrap.resampled_scores`.
     Attributes:
         calibration_images: the number of calibration images.
         notes: remarks for the user, one line each.
@@ -86,10 +89,16 @@ class CandidateEvaluator:
     """
 
     def __init__(
-        self, config: Config, weights: Path | str, settings: EvaluatorSettings, seed: int
+        self,
+        config: Config,
+        weights: Path | str,
+        settings: EvaluatorSettings,
+        seed: int,
+        resampled: str | None = None,
     ) -> None:
         quiet_logger()
         self._settings = settings
+        self._resampled = resampled
         self._model = build_model(config, weights)
         if not hasattr(self._model.backbone, "set_path"):
             raise UserError(
@@ -133,10 +142,17 @@ class CandidateEvaluator:
             try:
                 if self._settings.calibration_images:
                     recalibrate(self._model, self._calibration)
-                return score(self._model, self._scored, self._metrics, self._size)
+                return self._score()
             except torch.OutOfMemoryError:
                 torch.cuda.empty_cache()  # for the next try
                 raise
+
+    def _score(self) -> dict[str, float]:
+        if self._resampled is None:
+            return score(self._model, self._scored, self._metrics, self._size)
+        with recorded_coco_evaluations() as evaluations:
+            metrics = score(self._model, self._scored, self._metrics, self._size)
+        return metrics | resampled_scores(evaluations, metrics, self._resampled)
 
 
 def make_batches(loader: DataLoader, model: Any, settings: EvaluatorSettings) -> Batches:
