@@ -1,7 +1,7 @@
 """Scores the finalists of a search again, with several calibration seeds.
 
-Each calibration seed has a history of its own, WORK_DIR/finalists/seed_<n>.db: an interrupted scoring
-resumes, and more finalists or seeds are added to those that there are.
+Each calibration seed has a history of its own, WORK_DIR/finalists/seed_<n>.db. An interrupted
+scoring resumes, and more finalists or seeds are added to those that there are.
 """
 
 from collections.abc import Mapping, Sequence
