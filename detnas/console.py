@@ -8,10 +8,12 @@ from contextlib import suppress
 
 from detnas.fidelity.comparison import compare, rows_of
 from detnas.fidelity.table import Table
+from detnas.search.finalists import Finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import FAILED, RANDOM
 from detnas.search.progress import Progress
-from search_space.architecture import macs, params
+from detnas.search.results import best_candidate
+from search_space.architecture import choices_to_text, macs, params
 
 
 def duration(seconds: float) -> str:
@@ -26,19 +28,23 @@ def duration(seconds: float) -> str:
 
 def print_progress(progress: Progress) -> None:
     """Print one line per evaluated candidate on standard error."""
-    where = (
-        "random baseline"
-        if progress.last.role == RANDOM
-        else f"generation {progress.last.generation + 1}/{progress.generations}"
-    )
     score = "failed" if progress.last.score is None else f"{progress.last.score:.4f}"
     best = "none yet" if progress.best is None else f"{progress.best.score:.4f}"
     line = (
-        f"    search  {where}  {progress.done}/{progress.total}  score {score}  best {best}  "
+        f"    search  {_phase(progress)}  {progress.done}/{progress.total}  score {score}  "
+        f"{'' if progress.phase else f'best {best}  '}"
         f"{duration(progress.elapsed)}, {duration(progress.eta)} left"
     )
     with suppress(OSError):  # a closed terminal does not end a search
         print(line, file=sys.stderr, flush=True)
+
+
+def _phase(progress: Progress) -> str:
+    if progress.phase is not None:
+        return progress.phase
+    if progress.last.role == RANDOM:
+        return "random baseline"
+    return f"generation {progress.last.generation + 1}/{progress.generations}"
 
 
 def latency_progress() -> Callable[[int, int], None]:
@@ -63,7 +69,7 @@ def latency_progress() -> Callable[[int, int], None]:
 
 def search_table(history: SearchHistory) -> str:
     """The result of a finished search as a few aligned lines."""
-    best = history.require_best()
+    best = best_candidate(history)
     architecture = history.architecture(best)
     failed = sum(row.status == FAILED for row in history.candidates)
     lines = [
@@ -84,6 +90,31 @@ def print_fidelity(scores: Table) -> None:
     head, *rows = rows_of(compare(scores))
     for number, name in enumerate(head):
         print(f"  {name:<20}" + "".join(f"  {row[number]:<22}" for row in rows))
+
+
+def finalists_table(found: Finalists) -> str:
+    """One line per finalist: mean, 95% interval, difference to the best, choices."""
+    source = f"{len(found.seeds)} calibration seeds"
+    if found.resamples:
+        source += f" and {found.resamples} resampled sets of images"
+    lines = [f"  finalists: mean and 95% interval of {found.metric}, from {source}"]
+    for number, each in enumerate(found.finalists, 1):
+        apart = "the best"
+        if number > 1:
+            verdict = "cannot be told apart" if each.indistinguishable else "worse"
+            apart = f"{each.difference:+.4f}{_interval(each.difference_interval, '+')}  {verdict}"
+        value = f"{each.mean:.4f}{_interval(each.interval)}"
+        lines.append(f"  {number:>3}  {value:<26}  {apart:<52}  {choices_to_text(each.choices)}")
+    if found.finalists[0].interval is None:
+        lines.append("  one calibration seed and no resampled images: no intervals")
+    elif not found.resamples:
+        lines.append(f"  {found.metric} is not resampled: intervals are of calibration seeds alone")
+    lines += [f"  failed  {choices_to_text(each.choices)}  {each.error}" for each in found.failed]
+    return "\n".join(lines)
+
+
+def _interval(interval: tuple[float, float] | None, sign: str = "") -> str:
+    return "" if interval is None else " ({:{s}.4f} to {:{s}.4f})".format(*interval, s=sign)
 
 
 def table(lines: list[tuple[str, str]]) -> str:

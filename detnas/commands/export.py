@@ -6,7 +6,7 @@ from pathlib import Path
 from detnas.commands import options as shared
 from detnas.errors import UserError, user_input
 from detnas.search.history.reading import SearchHistory
-from detnas.search.results import BEST_FILE, CONFIG_FILE, write_best
+from detnas.search.results import BEST_FILE, CONFIG_FILE, best_candidate, write_best
 from search_space.architecture import Architecture, parse_architecture
 
 
@@ -35,7 +35,7 @@ def run(options: shared.Options) -> None:
         if options.architecture:
             architecture = _named(options.architecture, history)
         else:
-            architecture = history.architecture(history.require_best())
+            architecture = history.architecture(best_candidate(history))
         if options.weights:
             from detnas.export.weights import export_weights
 

@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: shared.Options) -> None:
     """Search, and print the result; when interrupted, print how to resume."""
     config = shared.load(options)
-    from detnas.console import print_progress, search_table
+    from detnas.console import finalists_table, print_progress, search_table
+    from detnas.search.finalists import FINALISTS_FILE, read_finalists
     from detnas.search.results import BEST_FILE
     from detnas.stages.search import search
 
@@ -35,7 +36,12 @@ def run(options: shared.Options) -> None:
         _print_how_to_resume(options, Path(config.work_dir))
         raise SystemExit(INTERRUPTED) from None
     print(search_table(history))
-    print(f"written: {history.path.parent / BEST_FILE}")
+    folder = history.path.parent
+    found = read_finalists(folder)
+    if found is not None:
+        print(finalists_table(found))
+        print(f"written: {folder / FINALISTS_FILE}")
+    print(f"written: {folder / BEST_FILE}")
 
 
 def _print_how_to_resume(options: shared.Options, work_dir: Path) -> None:

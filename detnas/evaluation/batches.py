@@ -1,6 +1,10 @@
-"""Data loaders of an evaluator: the calibration images, the scored split, and their cache."""
+"""Data loaders of an evaluator: the calibration images, the scored split, and their cache.
 
-from collections.abc import Iterator, Mapping
+Batches are of images that are padded to one shape, so that the padding of an image does not depend
+on who else is in its batch.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -25,8 +29,8 @@ def calibration_loader(
     """The first `images` of a seeded permutation of the training split, with the test pipeline.
 
     Returns:
-        The loader, with batches of `batch_size`, and its number of images: all of the split if it
-        has fewer than `images`.
+        The loader, with batches of `batch_size` of any shapes, and its number of images: all of the
+        split if it has fewer than `images`.
     """
     pipeline = unwrap_dataset(test_dataloader["dataset"])[0]["pipeline"]
     parts = []
@@ -55,8 +59,102 @@ def scored_loader(dataloader: Mapping[str, Any], seed: int) -> DataLoader:
     return Runner.build_dataloader(config, seed=seed)
 
 
+def group_by_shape(shapes: Sequence[tuple[int, int]], batch_size: int) -> list[list[int]]:
+    """Places of images in batches of one shape, a function of the shapes alone.
+
+    Args:
+        shapes: the padded height and width of each image.
+        batch_size: images in one batch at most.
+    Returns:
+        The batches, in the order in which the shapes first occur. Images of one shape keep their
+        order.
+    """
+    places: dict[tuple[int, int], list[int]] = {}
+    for place, shape in enumerate(shapes):
+        places.setdefault(shape, []).append(place)
+    return [
+        same[start : start + batch_size]
+        for same in places.values()
+        for start in range(0, len(same), batch_size)
+    ]
+
+
+class EqualShapeBatches:
+    """A loader's images in batches of one padded shape, cached in memory if they fit.
+
+    The first pass loads the images in the loader's order to find their shapes after the pipeline.
+    Images that do not fit are loaded again in every pass. Every pass gets fresh copies of the data
+    samples, so that changes by a model do not reach the next pass.
+
+    Args:
+        loader: its images, batch size at most, pipeline and workers are used, not its batches.
+        divisor: the model pads height and width to multiples of it.
+        megabytes: if the images take more, nothing is cached.
+    Attributes:
+        order: for each image in the order of the batches, its place in the loader's order; empty
+            before the first pass.
+    """
+
+    def __init__(self, loader: DataLoader, divisor: int, megabytes: int) -> None:
+        self._loader = loader
+        self._divisor = divisor
+        self._limit = megabytes * 2**20
+        self._items: list[dict[str, Any]] = []
+        self._indices: list[int] = []
+        self._places: list[list[int]] | None = None
+        self.order: list[int] = []
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        if self._places is None:
+            self._places = self._find_shapes()
+            self.order = [place for batch in self._places for place in batch]
+        if self._items:
+            for batch in self._places:
+                yield self._collate([_fresh(self._items[place]) for place in batch])
+            return
+        batches = [[self._indices[place] for place in batch] for batch in self._places]
+        yield from self._load(batches, self._collate)
+
+    def _find_shapes(self) -> list[list[int]]:
+        """The batches as places in the loader's order; keeps the images if they fit."""
+        sampler: Any = self._loader.batch_sampler
+        self._indices = [index for batch in sampler for index in batch]
+        self._items = []
+        shapes = []
+        size = 0
+        for (item,) in self._load([[index] for index in self._indices], list):
+            shapes.append(self._padded(item["inputs"].shape))
+            size += item["inputs"].nbytes
+            if size <= self._limit:
+                self._items.append(_own(item) if self._loader.num_workers else item)
+            else:
+                self._items.clear()
+        return group_by_shape(shapes, sampler.batch_size)
+
+    def _load(
+        self, batches: list[list[int]], collate: Callable[[list[dict[str, Any]]], Any]
+    ) -> DataLoader:
+        ours = self._loader
+        return DataLoader(
+            ours.dataset,
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=ours.num_workers,
+            worker_init_fn=ours.worker_init_fn,
+            timeout=ours.timeout,
+        )
+
+    @property
+    def _collate(self) -> Callable[[list[dict[str, Any]]], Any]:
+        return self._loader.collate_fn
+
+    def _padded(self, shape: Sequence[int]) -> tuple[int, int]:
+        height, width = (-(-side // self._divisor) * self._divisor for side in shape[-2:])
+        return height, width
+
+
 class CachedBatches:
-    """A loader's batches, cached in memory during the first pass if they fit.
+    """A loader's own batches, cached in memory during the first pass if they fit.
 
     All candidates use the same images, which need decoding only once. Every pass gets fresh copies
     of the data samples, so that changes by a model do not reach the next pass.
@@ -88,12 +186,15 @@ class CachedBatches:
             self._kept = batches
 
     def _cacheable(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """A copy in this process's memory; tensors from a loader worker keep files open."""
-        if self._loader.num_workers == 0:
-            return batch
-        inputs = batch["inputs"]
-        kept = inputs.clone() if isinstance(inputs, torch.Tensor) else [i.clone() for i in inputs]
-        return _fresh(batch) | {"inputs": kept}
+        """The batch without shared memory: tensors from a loader worker keep files open."""
+        return _own(batch) if self._loader.num_workers else batch
+
+
+def _own(batch: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a batch or an image in this process's memory."""
+    inputs = batch["inputs"]
+    kept = inputs.clone() if isinstance(inputs, torch.Tensor) else [i.clone() for i in inputs]
+    return _fresh(batch) | {"inputs": kept}
 
 
 def _fresh(batch: dict[str, Any]) -> dict[str, Any]:

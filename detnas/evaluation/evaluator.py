@@ -5,7 +5,7 @@ The candidate evaluator sets the path, recalibrates batch norm, and returns the 
 
 import io
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
@@ -20,15 +20,24 @@ from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS, init_default_scope
+from torch.utils.data import DataLoader
 
 from detnas.config import unwrap_dataset
 from detnas.errors import UserError
 from detnas.evaluation.batch_norm import recalibrate
-from detnas.evaluation.batches import CachedBatches, calibration_loader, scored_loader
+from detnas.evaluation.batches import (
+    CachedBatches,
+    EqualShapeBatches,
+    calibration_loader,
+    scored_loader,
+)
+from detnas.evaluation.bootstrap import recorded_coco_evaluations, resampled_scores
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.models.base import MEMORY_FORMATS
 from detnas.models.checkpoints import load_weights
 from detnas.models.precision import keep_boxes_in_fp32
+
+Batches = Iterable[Mapping[str, Any]]
 
 
 def build_model(config: Config, weights: Path | str) -> Any:
@@ -70,6 +79,8 @@ class CandidateEvaluator:
         weights: the supernet's checkpoint.
         settings: how candidates are scored.
         seed: chooses the calibration images.
+        resampled: a score to compute on resampled sets of the scored images as well; see
+            `detnas.evaluation.bootstrap.resampled_scores`.
     Attributes:
         calibration_images: the number of calibration images.
         notes: remarks for the user, one line each.
@@ -78,10 +89,16 @@ class CandidateEvaluator:
     """
 
     def __init__(
-        self, config: Config, weights: Path | str, settings: EvaluatorSettings, seed: int
+        self,
+        config: Config,
+        weights: Path | str,
+        settings: EvaluatorSettings,
+        seed: int,
+        resampled: str | None = None,
     ) -> None:
         quiet_logger()
         self._settings = settings
+        self._resampled = resampled
         self._model = build_model(config, weights)
         if not hasattr(self._model.backbone, "set_path"):
             raise UserError(
@@ -91,18 +108,21 @@ class CandidateEvaluator:
         memory_format = MEMORY_FORMATS[settings.memory_format]
         self._model.to(memory_format=memory_format)
         self._model.backbone.memory_format = memory_format
+        self._calibration: Batches = ()
+        self.calibration_images = 0
         with quiet_stdout():
-            calibration, self.calibration_images = calibration_loader(
-                config.train_dataloader,
-                config.val_dataloader,
-                settings.calibration_images,
-                settings.calibration_batch_size,
-                seed,
-            )
+            if settings.calibration_images:
+                calibration, self.calibration_images = calibration_loader(
+                    config.train_dataloader,
+                    config.val_dataloader,
+                    settings.calibration_images,
+                    settings.calibration_batch_size,
+                    seed,
+                )
+                self._calibration = make_batches(calibration, self._model, settings)
             scored = scored_loader(config.val_dataloader, seed)
             self._metrics = build_metrics(config.val_evaluator, scored.dataset)
-        self._calibration = CachedBatches(calibration, settings.cache_mb)
-        self._scored = CachedBatches(scored, settings.cache_mb)
+        self._scored = make_batches(scored, self._model, settings)
         self._size = len(scored.dataset)  # type: ignore[arg-type]
         self.notes: list[str] = []
         if self.calibration_images < settings.calibration_images:
@@ -120,11 +140,27 @@ class CandidateEvaluator:
         dtype = getattr(torch, self._settings.dtype)
         with torch.autocast(device, dtype, enabled=dtype != torch.float32):
             try:
-                recalibrate(self._model, self._calibration)
-                return score(self._model, self._scored, self._metrics, self._size)
+                if self._settings.calibration_images:
+                    recalibrate(self._model, self._calibration)
+                return self._score()
             except torch.OutOfMemoryError:
                 torch.cuda.empty_cache()  # for the next try
                 raise
+
+    def _score(self) -> dict[str, float]:
+        if self._resampled is None:
+            return score(self._model, self._scored, self._metrics, self._size)
+        with recorded_coco_evaluations() as evaluations:
+            metrics = score(self._model, self._scored, self._metrics, self._size)
+        return metrics | resampled_scores(evaluations, metrics, self._resampled)
+
+
+def make_batches(loader: DataLoader, model: Any, settings: EvaluatorSettings) -> Batches:
+    """A loader's images in batches for a model, cached as the settings say."""
+    if settings.batch_shapes == "mixed":
+        return CachedBatches(loader, settings.cache_mb)
+    divisor = getattr(model.data_preprocessor, "pad_size_divisor", 1)
+    return EqualShapeBatches(loader, divisor, settings.cache_mb)
 
 
 def build_metrics(config: Any, dataset: Any) -> Evaluator:
@@ -136,17 +172,30 @@ def build_metrics(config: Any, dataset: Any) -> Evaluator:
 
 
 @torch.no_grad()
-def score(model: Any, batches: Any, metrics: Evaluator, size: int) -> dict[str, float]:
-    """Run a model over batches, and return the numeric metrics."""
+def score(model: Any, batches: Batches, metrics: Evaluator, size: int) -> dict[str, float]:
+    """Run a model over batches, and return the numeric metrics.
+
+    Metrics get the results of `EqualShapeBatches` in the order of the split, or of this process's
+    share of it: the order decides between equal scores, and which results pad the last share.
+    """
     model.eval()
     for metric in metrics.metrics:  # left over from a failed evaluation
         metric.results.clear()
     for batch in batches:
         samples = model.val_step(batch)
         metrics.process(data_samples=samples, data_batch=batch)
+    if isinstance(batches, EqualShapeBatches):
+        for metric in metrics.metrics:
+            _put_in_order(metric.results, batches.order)
     with quiet_stdout():
         results: Mapping[str, Any] = metrics.evaluate(size)
     return {key: float(value) for key, value in results.items() if isinstance(value, numbers.Real)}
+
+
+def _put_in_order(results: list[Any], order: Sequence[int]) -> None:
+    """Sort a metric's results by their images' places, if it has one result per image."""
+    if len(results) == len(order):
+        results[:] = [results[i] for i in np.argsort(order)]
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,19 @@ from msgspec import Meta, Struct
 from detnas.resuming import MAY_CHANGE
 
 Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
 
 
 class EvaluatorSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How one candidate is scored; all but `cache_mb` alter scores.
 
     Attributes:
-        calibration_images: training images over which batch-norm statistics are recomputed.
-        calibration_batch_size: images in one batch of them.
+        calibration_images: training images over which batch-norm statistics are recomputed; 0
+            keeps the supernet's own, which do not rank candidates, for comparison.
+        calibration_batch_size: images in one batch of them, at most.
+        batch_shapes: "equal" batches images of one padded shape, in calibration and in scoring;
+            "mixed" batches them in order, padded to the largest of the batch. None is "equal" in a
+            new search, and in a resumed one what the search began with.
         threads: CPU threads of one evaluation; None keeps torch's own number.
         memory_format: of weights, images and feature maps.
         dtype: lower precisions than "float32" are used through autocast.
@@ -22,8 +27,9 @@ class EvaluatorSettings(Struct, frozen=True, forbid_unknown_fields=True):
             MiB; 0 keeps none.
     """
 
-    calibration_images: Positive = 500
+    calibration_images: NotNegative = 500
     calibration_batch_size: Positive = 16
+    batch_shapes: Literal["equal", "mixed"] | None = None
     threads: Positive | None = None
     memory_format: Literal["channels_last", "contiguous"] = "channels_last"
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"

@@ -26,7 +26,7 @@ from detnas.report.style import DARK, LIGHT, cost_name, ink_on, readable_cost, r
 from detnas.search.against_random import against_random
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import Evaluation
-from detnas.search.results import BEST_FILE
+from detnas.search.results import BEST_FILE, best_candidate
 from search_space.choices import CHOICES
 from search_space.cost import DEFAULT_INPUT_SIZE
 
@@ -36,7 +36,7 @@ MAX_ERRORS = 10
 
 def draw_search_pictures(search: SearchHistory, folder: Path) -> None:
     """The best architecture, score against evaluations, score against MACs, into `folder`."""
-    best = search.architecture(search.require_best())
+    best = search.architecture(best_candidate(search))
     draw_architecture(best, folder / "architecture.png")
     draw_search(search, folder / "search.png")
     draw_cost_scatter(search, folder / "costs.png")
@@ -58,7 +58,8 @@ def write_report(folder: Path | str) -> Path:
         UserError: there is no history, or one of the files is damaged or of another search.
     """
     read = read_folder(Path(folder))
-    search, best = read.history, read.history.best()
+    search = read.history
+    best = best_candidate(search) if search.best() else None
     page = (
         _environment()
         .get_template("report.html")

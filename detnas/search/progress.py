@@ -19,6 +19,7 @@ class Progress:
         total: evaluations of the whole search and its baseline, at most.
         elapsed: seconds since this run began; 0 at the start of a resumed search.
         eta: seconds left at this run's pace, whatever its number of workers.
+        phase: what is evaluated, where it is not the search or its baseline.
     """
 
     last: Evaluation
@@ -28,6 +29,7 @@ class Progress:
     total: int
     elapsed: float
     eta: float
+    phase: str | None = None
 
 
 ProgressCallback = Callable[[Progress], None]

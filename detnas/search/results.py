@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from detnas.errors import UserError
 from detnas.files import file_sha256, write_text
+from detnas.search.finalists import FINALISTS_FILE, Finalists, read_finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import Evaluation
 from detnas.version import __version__
@@ -24,14 +26,42 @@ def architecture_document(history: SearchHistory, row: Evaluation) -> dict[str, 
     return history.architecture(row).to_dict(**_stated(history, row))
 
 
+def best_candidate(history: SearchHistory) -> Evaluation:
+    """The best finalist if finalists were scored, otherwise the best candidate of the search.
+
+    Raises:
+        UserError: no candidate has a score yet, or `finalists.json` is damaged.
+    """
+    found = read_finalists(history.path.parent)
+    return history.require_best() if found is None else _best_finalist(history, found)
+
+
 def write_best(history: SearchHistory, path: Path | str) -> None:
     """Write the best architecture of a search as JSON, whole or not at all.
 
+    Where finalists were scored, it is the best of them. Its score is then the mean over calibration
+    seeds, and "finalists" is true in its provenance.
+
     Raises:
-        UserError: no candidate has a score yet.
+        UserError: as `best_candidate`.
     """
-    best = history.require_best()
-    history.architecture(best).save(path, **_stated(history, best))
+    found = read_finalists(history.path.parent)
+    if found is None:
+        best = history.require_best()
+        history.architecture(best).save(path, **_stated(history, best))
+        return
+    best = _best_finalist(history, found)
+    stated = _stated(history, best)
+    stated["score"]["value"] = found.best.mean
+    stated["provenance"]["finalists"] = True
+    history.architecture(best).save(path, **stated)
+
+
+def _best_finalist(history: SearchHistory, found: Finalists) -> Evaluation:
+    for row in history.candidates:
+        if row.choices == found.best.choices:
+            return row
+    raise UserError(f"{history.path.parent / FINALISTS_FILE} is of another search: remove it")
 
 
 def write_front(history: SearchHistory, path: Path | str, objectives: Sequence[str]) -> None:

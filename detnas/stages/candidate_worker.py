@@ -1,4 +1,4 @@
-"""Builds the candidate evaluator in a worker, from what the coordinator sent."""
+"""Builds the candidate evaluator in a worker, from what the coordinator sent; the executors."""
 
 import os
 from collections.abc import Mapping
@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
 from detnas.errors import MissingFileError, UserError
 from detnas.evaluation.evaluator import CandidateEvaluator
 from detnas.evaluation.settings import EvaluatorSettings
+from detnas.search.executors.base import Executor
+from detnas.search.executors.build import Machine, build_executor
 from detnas.stages.hashes import input_hashes, versions
 from detnas.stages.plan import SearchPlan
 
@@ -23,11 +26,12 @@ class MakeCandidateEvaluator:
     Attributes:
         config: the resolved config as a plain dict.
         supernet: the checkpoint's path.
-        settings: with the number of threads decided.
+        settings: with threads and shapes of batches decided.
         seed: chooses the calibration images.
         hashes: `input_hashes` of the coordinator.
         versions: `versions` of the coordinator.
         folder: the coordinator's working directory; the config's paths are relative to it.
+        resampled: the score that is also computed on resampled sets of images; None for none.
     """
 
     config: Mapping[str, Any]
@@ -37,19 +41,28 @@ class MakeCandidateEvaluator:
     hashes: Mapping[str, Any]
     versions: Mapping[str, str]
     folder: str
+    resampled: str | None = None
 
     @classmethod
-    def of_plan(cls, plan: SearchPlan) -> "MakeCandidateEvaluator":
-        """What the coordinator of a search sends to its workers."""
+    def of_plan(
+        cls, plan: SearchPlan, seed: int | None = None, resampled: str | None = None
+    ) -> "MakeCandidateEvaluator":
+        """What the coordinator of a search sends to its workers.
+
+        Args:
+            seed: chooses the calibration images; None takes the search's.
+            resampled: see the attribute.
+        """
         settings = plan.settings
         return cls(
             plan.config.to_dict(),
             settings.supernet,
             settings.evaluator,
-            plan.seed,
+            plan.seed if seed is None else seed,
             plan.hashes,
             versions(),
             str(Path.cwd()),
+            resampled,
         )
 
     def __call__(self) -> CandidateEvaluator:
@@ -71,7 +84,17 @@ class MakeCandidateEvaluator:
             import_modules_from_strings(**config.custom_imports)
         hashes = input_hashes(config, self.supernet)
         _require_equal(hashes, self.hashes, "give it the coordinator's files")
-        return CandidateEvaluator(config, self.supernet, self.settings, self.seed)
+        return CandidateEvaluator(config, self.supernet, self.settings, self.seed, self.resampled)
+
+
+def executor_of(
+    plan: SearchPlan, make_evaluate: MakeCandidateEvaluator, has_scored: bool
+) -> Executor:
+    """The executor that a search's settings ask for; see `build_executor`."""
+    settings = plan.settings
+    assert settings.evaluator.threads is not None, "the plan has decided it"
+    machine = Machine(torch.cuda.device_count(), settings.evaluator.threads)
+    return build_executor(settings.executor, make_evaluate, settings.score, machine, has_scored)
 
 
 def _require_equal(here: Mapping[str, Any], there: Mapping[str, Any], mend: str) -> None:

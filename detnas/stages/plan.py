@@ -12,7 +12,9 @@ from msgspec import structs
 
 from detnas.data.checks import sizes_digest
 from detnas.errors import UserError, user_input
+from detnas.evaluation.settings import EvaluatorSettings
 from detnas.search.costs import CandidateCosts, read_latency_tables, size_latency_budgets
+from detnas.search.history.fingerprint import recorded_value
 from detnas.search.strategies import Strategy
 from detnas.search.warm_start import read_start
 from detnas.stages.checks import backbone_kind, check_splits
@@ -29,7 +31,7 @@ class SearchPlan:
 
     Attributes:
         config: the resolved config.
-        settings: its section `search`; the evaluator's number of threads is decided.
+        settings: its section `search`; the evaluator's threads and shapes of batches are decided.
         costs: a candidate's costs by name; its sampler draws inside the budgets.
         start: the choices that the first generation begins with, as texts.
         strategy: new, nothing told to it yet.
@@ -83,8 +85,9 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
 
     Args:
         config: from `detnas.config.load_config`.
-        recorded: the fingerprint of the history that is to be continued. Its threads and its start
-            are kept, even where the earlier searches that gave the start have changed since.
+        recorded: the fingerprint of the history that is to be continued. Its threads, its shapes of
+            batches and its start are kept, even where the earlier searches that gave the start
+            have changed since.
 
     Raises:
         UserError: an unknown key, an infeasible budget, invalid data, splits or cost tables.
@@ -92,10 +95,8 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
     recorded = recorded or {}
     _require_sections(config)
     settings = SearchSettings.from_section(config.to_dict()["search"])
-    if settings.evaluator.threads is None:
-        threads = recorded.get("evaluator", {}).get("threads") or torch.get_num_threads()
-        evaluator = structs.replace(settings.evaluator, threads=threads)
-        settings = structs.replace(settings, evaluator=evaluator)
+    evaluator = _decided(settings.evaluator, recorded)
+    settings = structs.replace(settings, evaluator=evaluator)
     with user_input():
         space = parse_space(config.model.backbone.get("space", "small"))
         measured = read_latency_tables(settings.cost_tables, space)
@@ -109,6 +110,14 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
     splits = check_splits(config, {**SPLITS, "test_dataloader": "test"})
     images = {split.name: sizes_digest(split) for split in splits if split.name != "test"}
     return SearchPlan(config, settings, costs, start, strategy, images)
+
+
+def _decided(evaluator: EvaluatorSettings, recorded: Mapping[str, Any]) -> EvaluatorSettings:
+    """The settings without None: as recorded, or the defaults of a new search."""
+    defaults = {"threads": torch.get_num_threads(), "batch_shapes": "equal"}
+    open_keys = [key for key in defaults if getattr(evaluator, key) is None]
+    known = {key: recorded_value(recorded, f"evaluator.{key}") for key in open_keys if recorded}
+    return structs.replace(evaluator, **{key: known.get(key) or defaults[key] for key in open_keys})
 
 
 def _require_sections(config: Config) -> None:

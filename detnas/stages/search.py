@@ -15,7 +15,7 @@ from detnas.console import print_progress
 from detnas.errors import UserError
 from detnas.evaluation.metrics import metrics_that_round
 from detnas.search.executors.base import Executor, MissingScoreError
-from detnas.search.executors.build import Machine, build_executor
+from detnas.search.finalists import FINALISTS_FILE
 from detnas.search.history.file import FILE_NAME
 from detnas.search.history.journal import lock_writer
 from detnas.search.history.reading import SearchHistory
@@ -25,8 +25,9 @@ from detnas.search.progress import ProgressCallback
 from detnas.search.results import BEST_FILE, CONFIG_FILE, FRONT_FILE, write_best, write_front
 from detnas.search.strategies.random_search import draw_baseline
 from detnas.stages.base import Stage
-from detnas.stages.candidate_worker import MakeCandidateEvaluator
+from detnas.stages.candidate_worker import MakeCandidateEvaluator, executor_of
 from detnas.stages.checks import check_weights
+from detnas.stages.finalists import are_finalists_missing, refuse_leftovers, score_finalists
 from detnas.stages.plan import SearchPlan, plan_search
 from detnas.stages.settings import SearchSettings, remove_what_may_change
 
@@ -36,7 +37,7 @@ LOG_FILE = "search.log"
 def search(
     config: Config, resume: bool = False, progress: ProgressCallback | None = None
 ) -> SearchHistory:
-    """Run or resume a search, and write `best_architecture.json`.
+    """Run or resume a search, score its finalists, and write `best_architecture.json`.
 
     Args:
         config: from `detnas.config.load_config`.
@@ -62,34 +63,53 @@ def search(
 def _search(config: Config, resume: bool, progress: ProgressCallback | None) -> SearchHistory:
     file = Path(config.work_dir) / FILE_NAME
     earlier = _earlier(file, resume)
+    if earlier is None:
+        refuse_leftovers(file.parent)
     plan = plan_search(config, earlier.fingerprint if earlier else None)
     check_weights(config, plan.settings.supernet)
-    executor = _executor(plan, has_scored=earlier is not None and bool(earlier.scores()))
+    _evaluate(plan, file, earlier, progress)
+    history = SearchHistory.read(file)
+    write_best(history, file.parent / BEST_FILE)
+    if history.objectives:
+        write_front(history, file.parent / FRONT_FILE, history.objectives)
+    if plan.settings.finalists:
+        with _logging_to(file.parent / LOG_FILE):
+            score_finalists(plan, history, progress)
+        write_best(history, file.parent / BEST_FILE)
+    return history
+
+
+def _evaluate(
+    plan: SearchPlan,
+    file: Path,
+    earlier: SearchHistory | None,
+    progress: ProgressCallback | None,
+) -> None:
+    """Evaluate the search and its baseline; the executor has ended afterwards."""
+    make_evaluate = MakeCandidateEvaluator.of_plan(plan)
+    has_scored = earlier is not None and bool(earlier.scores())
+    executor = executor_of(plan, make_evaluate, has_scored)
     with ExitStack() as stack:
         file.parent.mkdir(parents=True, exist_ok=True)
         stack.enter_context(_logging_to(file.parent / LOG_FILE))
         stack.enter_context(executor)  # before there is a history, for workers may be refused
-        _print_notes(config, executor)
+        _print_notes(plan.config, executor)
         if earlier is None:
             stack.enter_context(_removed_if_unscorable(file))
         open_history = History.create if earlier is None else History.open
         writer = stack.enter_context(open_history(file, plan.fingerprint))
-        save_config(config, file.parent / CONFIG_FILE)
-        baseline = draw_baseline(plan.costs.sampler, plan.seed, plan.settings.random_baseline)
+        save_config(plan.config, file.parent / CONFIG_FILE)
+        # What it says need not hold for a search that has grown; its scores stay recorded.
+        (file.parent / FINALISTS_FILE).unlink(missing_ok=True)
         run_search(
             plan.strategy,
             executor,
             writer,
             plan.costs,
-            baseline=baseline,
+            baseline=draw_baseline(plan.costs.sampler, plan.seed, plan.settings.random_baseline),
             greater_is_better=plan.settings.greater_is_better,
             progress=progress,
         )
-        history = SearchHistory.read(file)
-        write_best(history, file.parent / BEST_FILE)
-        if history.objectives:
-            write_front(history, file.parent / FRONT_FILE, history.objectives)
-    return history
 
 
 def _earlier(file: Path, resume: bool) -> SearchHistory | None:
@@ -106,14 +126,6 @@ def _earlier(file: Path, resume: bool) -> SearchHistory | None:
         )
     lock_writer(file).close()  # refuse a second writer before the workers start
     return SearchHistory.read(file)
-
-
-def _executor(plan: SearchPlan, has_scored: bool) -> Executor:
-    settings = plan.settings
-    assert settings.evaluator.threads is not None, "the plan has decided it"
-    machine = Machine(torch.cuda.device_count(), settings.evaluator.threads)
-    make_evaluate = MakeCandidateEvaluator.of_plan(plan)
-    return build_executor(settings.executor, make_evaluate, settings.score, machine, has_scored)
 
 
 @contextmanager
@@ -172,17 +184,17 @@ class SearchStage(Stage):
         return identity
 
     def has_grown(self) -> bool:
-        """See `Stage.has_grown`: more generations, or a longer baseline."""
+        """See `Stage.has_grown`: more generations, a longer baseline, or more finalists."""
         file = self.work_dir / FILE_NAME
         if not file.is_file():
             return False
-        settings, history = (
-            SearchSettings.from_section(self.config.search),
-            SearchHistory.read(file),
+        settings = SearchSettings.from_section(self.config.search)
+        history = SearchHistory.read(file)
+        return (
+            settings.strategy.generations > history.strategy["generations"]
+            or settings.random_baseline > len(history.baseline)
+            or are_finalists_missing(settings, history)
         )
-        return settings.strategy.generations > history.strategy[
-            "generations"
-        ] or settings.random_baseline > len(history.baseline)
 
     def run(self, quiet: bool) -> None:
         search(self.config, resume=True, progress=print_progress)

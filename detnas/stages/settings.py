@@ -14,6 +14,7 @@ from detnas.errors import UserError, user_input
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.resuming import MAY_CHANGE, MAY_GROW, RECORDED_RESOLVED, keys_marked, remove_keys
 from detnas.search.executors.settings import ExecutorSettings
+from detnas.search.finalists import MAX_SEEDS
 from detnas.search.strategies import STRATEGIES, StrategySettings
 from detnas.search.strategies.evolution import EvolutionSettings
 from search_space.budget import Budget
@@ -35,6 +36,8 @@ class SearchSettings(Struct, frozen=True, forbid_unknown_fields=True):
         executor: where candidates are evaluated.
         random_baseline: random architectures in the same budget, scored after the search for
             comparison; never parents.
+        finalists: the best candidates, scored again after the search with other calibration images.
+        finalist_seeds: sets of calibration images with which each finalist is scored.
         start_from: what the first generation begins with: architectures (files, published names,
             "space:choices"), earlier searches' work directories.
         cost_tables: files of measured costs, as `detnas measure-latency` writes them; recorded with
@@ -49,6 +52,8 @@ class SearchSettings(Struct, frozen=True, forbid_unknown_fields=True):
     evaluator: EvaluatorSettings = EvaluatorSettings()
     executor: Annotated[ExecutorSettings, MAY_CHANGE] = ExecutorSettings()
     random_baseline: Annotated[int, Meta(ge=0), MAY_GROW] = 0
+    finalists: Annotated[int, Meta(ge=0), MAY_CHANGE] = 0
+    finalist_seeds: Annotated[int, Meta(ge=1, le=MAX_SEEDS), MAY_CHANGE] = 3
     start_from: Annotated[tuple[Text, ...], RECORDED_RESOLVED] = ()
     cost_tables: Annotated[tuple[Text, ...], RECORDED_RESOLVED] = ()
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from detnas.files import replacing
 from detnas.report.folder import DETECTIONS_FILE
+from detnas.search.finalists import read_finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import RANDOM
-from detnas.search.results import BEST_FILE
+from detnas.search.results import BEST_FILE, best_candidate
 from detnas.stages.base import Stage
 from detnas.stages.test import METRICS_FILE
 from detnas.training.hooks import FINAL_WEIGHTS
@@ -37,7 +38,8 @@ def summarise(work_dir: Path, seconds: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _search_summary(history: SearchHistory) -> dict[str, Any]:
-    best = history.require_best()
+    best = best_candidate(history)
+    found = read_finalists(history.path.parent)
     architecture = history.architecture(best)
     random_best, random_scores = history.best(RANDOM), history.scores(RANDOM)
     return {
@@ -48,6 +50,7 @@ def _search_summary(history: SearchHistory) -> dict[str, Any]:
         "budget_macs": next((b.upper for b in history.budgets if b.cost == "macs"), None),
         "score": history.score_name,
         "search_score": best.score,
+        **({} if found is None else {"finalist_score": found.best.mean}),
         "evaluations": len(history.candidates),
         "random_mean_score": statistics.fmean(random_scores) if random_scores else None,
         "random_best_score": random_best.score if random_best else None,

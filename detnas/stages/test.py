@@ -16,6 +16,7 @@ from detnas.evaluation.batches import calibration_loader, scored_loader
 from detnas.evaluation.evaluator import (
     build_metrics,
     build_model,
+    make_batches,
     quiet_logger,
     quiet_stdout,
     score,
@@ -72,9 +73,9 @@ def _score(
     config: Config, checkpoint: Path | str, choices: Sequence[int] | None
 ) -> dict[str, float]:
     model = build_model(config, checkpoint)
+    settings = EvaluatorSettings()
     if choices is not None:
         model.backbone.set_path(choices)
-        settings = EvaluatorSettings()
         loader, _ = calibration_loader(
             config.train_dataloader,
             config.test_dataloader,
@@ -82,14 +83,14 @@ def _score(
             settings.calibration_batch_size,
             config.randomness["seed"],
         )
-        recalibrate(model, loader)
+        recalibrate(model, make_batches(loader, model, settings))
     loader = scored_loader(config.test_dataloader, config.randomness["seed"])
     dataset: Any = loader.dataset
     metrics = build_metrics(config.test_evaluator, dataset)
     for metric in metrics.metrics:  # a folder that all machines share
         if metric.collect_device == "cpu" and metric.collect_dir is None:
             metric.collect_dir = str(Path(config.work_dir) / ".collected")
-    return score(model, loader, metrics, len(dataset))
+    return score(model, make_batches(loader, model, settings), metrics, len(dataset))
 
 
 @dataclass(frozen=True)

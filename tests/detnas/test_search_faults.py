@@ -175,6 +175,7 @@ CHANGED = {
     "strategy": (["search.strategy.mutations=0"], "strategy.mutations = 1, but this search has 0"),
     "seed": (["--seed", "3"], "seed = 0, but this search has 3"),
     "calibration images": (["search.evaluator.calibration_images=5"], "calibration_images"),
+    "batches": (["search.evaluator.batch_shapes=mixed"], "evaluator.batch_shapes"),
     "threads": (["search.evaluator.threads=1"], "evaluator.threads = 2, but this search has 1"),
     "data": (["val_dataloader.dataset.ann_file={annotations}"], "data.search"),
     "image": (["data_root={images}"], "images.search"),

@@ -12,6 +12,8 @@ from detnas.search.strategies import StrategySettings
 MAY_GROW_KEYS = tuple(keys_marked(StrategySettings, MAY_GROW, prefix="strategy."))
 # Keys that histories of version 1 lack; a resumed search adds them.
 ADDED_LATER = ("images.", "data.metrics")
+# Values that the absence of a key stands for, in histories of versions that did not have it.
+ABSENT_MEANS: Mapping[str, Any] = {"evaluator.batch_shapes": "mixed"}
 
 
 def normalised(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def check_fingerprint(path: object, recorded: Mapping[str, Any], asked: Mapping[
         UserError: naming the first key that differs, with both values. `strategy.generations`
             may be higher than recorded.
     """
-    before, now = _flatten(recorded), _flatten(asked)
+    before, now = (dict(ABSENT_MEANS) | _flatten(each) for each in (recorded, asked))
     for key in [*before, *(key for key in now if key not in before)]:
         old, new = before.get(key), now.get(key)
         if old == new and (key in before) == (key in now):
@@ -50,6 +52,11 @@ def check_fingerprint(path: object, recorded: Mapping[str, Any], asked: Mapping[
             f"but this search has {_shown(now, key)}: "
             f"change it back to resume, or search in another work directory"
         )
+
+
+def recorded_value(recorded: Mapping[str, Any], key: str) -> Any:
+    """The value of a dotted key of a recorded fingerprint; None if it has none."""
+    return _flatten(recorded).get(key, ABSENT_MEANS.get(key))
 
 
 def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,11 +1,20 @@
-"""The cache of an evaluator's batches keeps tensors in this process's memory."""
+"""Batches of an evaluator: of one padded shape, cached in this process's memory."""
 
-from typing import Any
+from typing import Any, ClassVar
 
+import pytest
 import torch
-from torch.utils.data import DataLoader
+from hypothesis import given
+from hypothesis import strategies as st
+from mmengine.evaluator import BaseMetric, Evaluator
+from torch.utils.data import DataLoader, Dataset
 
-from detnas.evaluation.batches import CachedBatches
+from detnas.evaluation.batches import CachedBatches, EqualShapeBatches, group_by_shape
+from detnas.evaluation.evaluator import score
+
+
+def as_lists(items: list[dict[str, Any]]) -> dict[str, Any]:
+    return {key: [item[key] for item in items] for key in items[0]}
 
 
 def as_batch(items: list[int]) -> dict[str, Any]:
@@ -21,3 +30,91 @@ def test_cached_images_are_not_in_shared_memory() -> None:
         for image, kept in zip(one["inputs"], other["inputs"], strict=True):
             assert torch.equal(image, kept)
             assert not kept.is_shared()
+
+
+shapes_of_images = st.lists(st.tuples(*[st.sampled_from([32, 64, 96])] * 2), max_size=40)
+
+
+@given(shapes_of_images, st.integers(1, 5))
+def test_batches_are_of_one_shape_and_keep_the_order(
+    shapes: list[tuple[int, int]], batch_size: int
+) -> None:
+    batches = group_by_shape(shapes, batch_size)
+    assert sorted(place for batch in batches for place in batch) == list(range(len(shapes)))
+    for batch in batches:
+        assert 1 <= len(batch) <= batch_size
+        assert len({shapes[place] for place in batch}) == 1
+        assert batch == sorted(batch)
+    full = sum(len(batch) == batch_size for batch in batches)
+    assert full == sum(shapes.count(shape) // batch_size for shape in set(shapes))
+
+
+def test_images_of_one_shape_are_batched_in_order() -> None:
+    assert group_by_shape([(64, 64)] * 5, 2) == [[0, 1], [2, 3], [4]]
+
+
+class Images(Dataset[dict[str, Any]]):
+    """Images of several sizes; counts how often one is loaded in this process."""
+
+    sizes: ClassVar = [(30, 60), (64, 64), (32, 64), (33, 64), (64, 33), (64, 60), (60, 64)]
+
+    def __init__(self) -> None:
+        self.loaded = 0
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        self.loaded += 1
+        image = torch.full((3, *self.sizes[index]), index, dtype=torch.uint8)
+        return {"inputs": image, "data_samples": [index]}
+
+
+def of_equal_shapes(workers: int, megabytes: int) -> EqualShapeBatches:
+    loader = DataLoader(Images(), 2, num_workers=workers, collate_fn=as_lists)
+    return EqualShapeBatches(loader, 32, megabytes)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("megabytes", [0, 10])
+def test_batches_are_padded_to_the_same_shape(workers: int, megabytes: int) -> None:
+    batches = of_equal_shapes(workers, megabytes)
+    for _ in range(2):
+        found = [[int(image[0, 0, 0]) for image in batch["inputs"]] for batch in batches]
+        # 30 x 60 and 32 x 64 are padded to 32 x 64, all others to 64 x 64.
+        assert found == [[0, 2], [1, 3], [4, 5], [6]]
+    assert batches.order == [0, 2, 1, 3, 4, 5, 6]
+
+
+def test_images_that_fit_are_loaded_once() -> None:
+    for megabytes, times in ((10, 1), (0, 4)):  # to find the shapes, and in each of three passes
+        batches = of_equal_shapes(0, megabytes)
+        for _ in range(3):
+            for batch in batches:
+                batch["data_samples"][0].append("changed by a model")
+        assert batches._loader.dataset.loaded == times * len(Images.sizes)  # type: ignore[attr-defined]
+        assert [sample for batch in batches for sample in batch["data_samples"]] == [
+            [place] for place in batches.order
+        ]
+
+
+def test_metrics_get_results_in_the_order_of_the_sampler() -> None:
+    """It may be one process's share of the images, whose last one only pads it."""
+
+    class Metric(BaseMetric):
+        def process(self, data_batch: Any, data_samples: Any) -> None:
+            self.results += [sample[0] for sample in data_samples]
+
+        def compute_metrics(self, results: list[Any]) -> dict[str, float]:
+            assert results == [0, 3, 2, 1, 0]
+            return {"count": len(results)}
+
+    class Model(torch.nn.Module):
+        def val_step(self, batch: dict[str, Any]) -> Any:
+            return batch["data_samples"]
+
+    loader = DataLoader(Images(), 2, sampler=[0, 3, 2, 1, 0], collate_fn=as_lists)
+    batches = EqualShapeBatches(loader, 32, 10)
+    metrics = Evaluator([Metric()])
+    assert score(Model(), batches, metrics, 7) == {"count": 5}
+    assert batches.order == [0, 2, 4, 1, 3]

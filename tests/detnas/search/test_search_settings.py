@@ -106,6 +106,10 @@ def test_defaults_are_those_of_the_authors() -> None:
         ({"evaluator": {"threads": 0}}, "search.evaluator.threads must be an integer >= 1"),
         ({"executor": {"type": "proceses"}}, "unknown search.executor.type 'proceses'"),
         ({"executor": {"attempts": 0}}, "search.executor.attempts must be an integer >= 1"),
+        ({"evaluator": {"calibration_images": -1}}, "calibration_images must be an integer >= 0"),
+        ({"evaluator": {"batch_shapes": "same"}}, "search.evaluator.batch_shapes"),
+        ({"finalists": -1}, "search.finalists must be an integer >= 0"),
+        ({"finalist_seeds": 0}, "search.finalist_seeds must be an integer >= 1"),
         ({"random_baseline": -1}, "search.random_baseline must be an integer >= 0"),
         ({"supernet": None}, "search.supernet must be a string"),
     ],
@@ -128,10 +132,11 @@ def test_fingerprint_omits_settings_that_do_not_affect_scores() -> None:
         for changes in (
             {},
             {"executor": {"attempts": 5}, "random_baseline": 9, "evaluator": {"cache_mb": 0}},
+            {"finalists": 5, "finalist_seeds": 4},
             {"evaluator": {"threads": 2}},
         )
     ]
-    assert print_of[0] == print_of[1] != print_of[2]
+    assert print_of[0] == print_of[1] == print_of[2] != print_of[3]
 
 
 def test_imports_neither_torch_nor_openmmlab() -> None:
