@@ -47,6 +47,21 @@ def _phase(progress: Progress) -> str:
     return f"generation {progress.last.generation + 1}/{progress.generations}"
 
 
+def print_trainings(what: str) -> Callable[[Progress], None]:
+    """Print one line per evaluated architecture on standard error, each beginning with `what`."""
+
+    def progress(state: Progress) -> None:
+        score = "failed" if state.last.score is None else f"{state.last.score:.4f}"
+        line = (
+            f"    {what}  {state.done}/{state.total}  score {score}  "
+            f"{duration(state.elapsed)}, {duration(state.eta)} left"
+        )
+        with suppress(OSError):  # a closed terminal does not end a run
+            print(line, file=sys.stderr, flush=True)
+
+    return progress
+
+
 def latency_progress() -> Callable[[int, int], None]:
     """Print rounds and remaining time of a measurement on standard error every five seconds."""
     start = shown = time.monotonic()

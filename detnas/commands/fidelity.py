@@ -1,16 +1,10 @@
 """`detnas fidelity FOLDER`: compares a supernet's scores with networks trained on their own."""
 
 import argparse
-import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from detnas.commands import options as shared
 from detnas.errors import user_input
-
-if TYPE_CHECKING:
-    from detnas.search.progress import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: shared.Options) -> None:
     """Score and train, and print the comparison."""
-    from detnas.console import print_fidelity
+    from detnas.console import print_fidelity, print_trainings
     from detnas.stages.experiment import Experiment
     from detnas.stages.fidelity import Fidelity, FidelityPlan
     from search_space.budget import parse_budget
@@ -65,17 +59,5 @@ def run(options: shared.Options) -> None:
             draw_seed=options.seed or 0,
         )
         comparison = Fidelity(experiment, plan)
-        print_fidelity(comparison.run(_print_progress))
+        print_fidelity(comparison.run(print_trainings("fidelity")))
         print(f"written: {comparison.work_dir}")
-
-
-def _print_progress(progress: "Progress") -> None:
-    from detnas.console import duration
-
-    score = "failed" if progress.last.score is None else f"{progress.last.score:.4f}"
-    line = (
-        f"    fidelity  {progress.done}/{progress.total}  score {score}  "
-        f"{duration(progress.elapsed)}, {duration(progress.eta)} left"
-    )
-    with suppress(OSError):  # a closed terminal does not end a run
-        print(line, file=sys.stderr, flush=True)

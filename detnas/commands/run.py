@@ -18,6 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="only check, and print which stages are finished"
     )
+    parser.add_argument(
+        "--retrain-top",
+        type=int,
+        default=0,
+        metavar="K",
+        help="train the K best candidates without the search split, which then chooses among them",
+    )
     shared.add_auto_scale_lr(parser)
     shared.add_launcher(parser)
 
@@ -35,9 +42,11 @@ def run(options: shared.Options) -> None:
     )
     with user_input():
         if options.check:
-            for stage, state in check_experiment(experiment, options.stages).items():
+            for stage, state in check_experiment(
+                experiment, options.stages, options.retrain_top
+            ).items():
                 print(f"{stage} {state}")
             print("all checks passed", file=sys.stderr)
             return
         with process_group(options.launcher):
-            run_experiment(experiment, options.stages, quiet=options.quiet)
+            run_experiment(experiment, options.stages, options.quiet, options.retrain_top)

@@ -13,20 +13,24 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from mmengine.config import Config
 from mmengine.dist import barrier, get_world_size, is_main_process
 
 from detnas.config import load_config, unknown_options
-from detnas.console import duration
+from detnas.console import duration, print_trainings
 from detnas.distributed import on_rank_0
 from detnas.errors import MissingFileError, UserError
 from detnas.files import file_sha256, write_text
 from detnas.report.folder import SUMMARY_FILE
+from detnas.search.history.reading import SearchHistory
 from detnas.stages.base import Stage
+from detnas.stages.plan import plan_search
+from detnas.stages.retrain_top import recipe_for_choosing, retrain_top
 from detnas.stages.search import SearchStage
 from detnas.stages.summary import illustrate, summarise
 from detnas.stages.test import TestStage
@@ -95,12 +99,15 @@ class Experiment:
         return None if state is None else state["seconds"]
 
 
-def check_experiment(experiment: Experiment, stages: Sequence[str] | None = None) -> dict[str, str]:
+def check_experiment(
+    experiment: Experiment, stages: Sequence[str] | None = None, retrained: int = 0
+) -> dict[str, str]:
     """Check data, budgets, keys and foreign inputs of stages before any of them runs.
 
     Args:
         experiment: what is to run.
         stages: None takes all of the folder's.
+        retrained: as in `run_experiment`.
     Returns:
         For each stage "finished" or "unfinished".
     Raises:
@@ -114,11 +121,16 @@ def check_experiment(experiment: Experiment, stages: Sequence[str] | None = None
         _check_foreign_inputs(experiment, stage)
         stage.check()
         states[name] = UNFINISHED if experiment.seconds(name) is None else FINISHED
+    if retrained:
+        _check_choice(experiment, names, retrained)
     return states
 
 
 def run_experiment(
-    experiment: Experiment, stages: Sequence[str] | None = None, quiet: bool = False
+    experiment: Experiment,
+    stages: Sequence[str] | None = None,
+    quiet: bool = False,
+    retrained: int = 0,
 ) -> dict[str, Any] | None:
     """Run every stage that is not finished; resume one that was interrupted.
 
@@ -126,13 +138,15 @@ def run_experiment(
         experiment: what to run.
         stages: None takes all of the folder's.
         quiet: short progress lines instead of mmengine's logs.
+        retrained: train so many of the search's best candidates, and retrain the one that is best
+            on the search split; 0 takes the search's best.
     Returns:
         The content of `summary.json` once all of its stages are finished, else None.
     Raises:
         UserError: as `check_experiment`, or a stage begun under another config or from other
             inputs.
     """
-    states = on_rank_0(lambda: check_experiment(experiment, stages))
+    states = on_rank_0(lambda: check_experiment(experiment, stages, retrained))
     if states.get("search") == UNFINISHED and get_world_size() > 1:
         raise UserError(
             "stage 'search' runs in one process, which starts its workers: run it without "
@@ -141,6 +155,8 @@ def run_experiment(
     chosen = experiment.stages(stages)
     for number, name in enumerate(chosen, 1):
         _run_stage(experiment.stage(name), f"[{number}/{len(chosen)}] {name}", quiet)
+        if name == "search" and retrained:
+            _choose_by_training(experiment, retrained)
     seconds = {name: experiment.seconds(name) for name in experiment.stages()}
     finished = {name: taken for name, taken in seconds.items() if taken is not None}
     if not is_main_process() or len(finished) < len(seconds):
@@ -149,6 +165,33 @@ def run_experiment(
     write_text(experiment.work_dir / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
     illustrate(experiment.work_dir, experiment.stage("test") if "test" in seconds else None)
     return summary
+
+
+def _check_choice(experiment: Experiment, stages: Sequence[str], retrained: int) -> None:
+    if retrained < 2:
+        raise UserError(f"--retrain-top is {retrained}; it must be at least 2, or be left out")
+    if get_world_size() > 1:
+        raise UserError("--retrain-top trains in workers of its own: run it without --launcher")
+    if "search" not in stages or not experiment.file("retrain").is_file():
+        raise UserError(
+            "--retrain-top needs the stage 'search' and the folder's retrain.py: it trains the "
+            "best candidates of the search"
+        )
+    _recipe_for_choosing(experiment)
+
+
+def _recipe_for_choosing(experiment: Experiment) -> Config:
+    alone = replace(experiment, overrides={**experiment.overrides, "train_split": "train"})
+    return recipe_for_choosing(alone.stage("retrain").config, experiment.stage("search").config)
+
+
+def _choose_by_training(experiment: Experiment, retrained: int) -> None:
+    stage = experiment.stage("search")
+    history = SearchHistory.read(stage.work_dir)
+    plan = plan_search(stage.config, history.fingerprint)
+    recipe = _recipe_for_choosing(experiment)
+    winner = retrain_top(retrained, plan, recipe, stage.work_dir, print_trainings("retrain-top"))
+    _print(f"chosen of {retrained} trained on the search split: {winner.key}")
 
 
 def _run_stage(stage: Stage, title: str, quiet: bool) -> None:

@@ -7,11 +7,10 @@ a history of its own, so an interrupted run resumes and nothing is trained twice
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,33 +22,34 @@ from detnas.evaluation.latency import device_name
 from detnas.fidelity import table_file
 from detnas.fidelity.comparison import NOTHING, SUPERNET, TRAINED, compare
 from detnas.fidelity.table import Table, from_histories
-from detnas.files import file_sha256, write_text
-from detnas.search.executors.base import MakeEvaluate
+from detnas.files import write_text
+from detnas.search.executors.base import Executor, MakeEvaluate
 from detnas.search.executors.build import Machine, build_executor
 from detnas.search.executors.settings import ExecutorSettings
 from detnas.search.history.file import FILE_NAME
-from detnas.search.history.fingerprint import check_fingerprint, normalised
 from detnas.search.history.reading import SearchHistory
-from detnas.search.history.records import Evaluation
-from detnas.search.history.writer import History
-from detnas.search.loop import evaluate_listed
 from detnas.search.progress import ProgressCallback
 from detnas.search.strategies.unseen import Unseen
 from detnas.stages.candidate_worker import MakeCandidateEvaluator
 from detnas.stages.checks import check_weights
 from detnas.stages.experiment import Experiment
-from detnas.stages.hashes import training_hashes
+from detnas.stages.listed import evaluate_into
 from detnas.stages.plan import SearchPlan, plan_search
-from detnas.stages.standalone import MakeStandaloneTrainer
-from detnas.stages.train import TrainingStage, check_training
+from detnas.stages.standalone import TIMEOUT, standalone_trainings
+from detnas.stages.train import check_training
 from search_space.architecture import Choices
 from search_space.budget import Budget
 from search_space.sampling import BudgetSampler
 
 RESULT_FILE, PICTURE = "fidelity.json", "fidelity.png"
 SPACE, BAND = "space", "band"
+_OF_SCORES = (
+    *("space", "channel_shuffle", "score", "greater_is_better", "evaluator", "seed"),
+    *("supernet_sha256", "data", "images", "model_sha256", "metrics_sha256"),
+)
+"""What of a search's fingerprint the score of one candidate depends on."""
+
 _DRAW = 11  # separates the draw of architectures from other uses of the seed
-_TIMEOUT = 14 * 24 * 3600.0  # seconds for one training
 
 
 @dataclass(frozen=True)
@@ -150,11 +150,20 @@ class Fidelity:
         groups = draw_architectures(search.costs.sampler, self.plan)
         listed = [choices for group in groups.values() for choices in group]
         some = [choices for group in groups.values() for choices in group[: self.plan.from_nothing]]
-        histories = {SUPERNET: self._evaluate(_supernet_column(search), listed, search, progress)}
-        for from_nothing, chosen in ((False, listed), (True, some)):
+        histories = {SUPERNET: self._on_supernet(search, listed, progress)}
+        for kind, chosen in ((TRAINED, listed), (NOTHING, some)):
             for seed in range(self.plan.seeds if chosen else 0):
-                column = self._training_column(search, retrain, seed, from_nothing)
-                histories[column.name] = self._evaluate(column, chosen, search, progress)
+                name = f"{kind}/seed{seed}"
+                trainings = standalone_trainings(
+                    *(retrain, search, self.work_dir / name / "networks"),
+                    *(seed, self.plan.threads, kind == NOTHING),
+                )
+                histories[name] = evaluate_into(
+                    *(self.work_dir / name / FILE_NAME, trainings.fingerprint, chosen),
+                    self._executor(trainings.make, self.plan.threads, search.settings.score),
+                    search.costs,
+                    progress,
+                )
         table = self._table(search, groups, histories)
         table_file.write_table(table, self.work_dir / table_file.FILE_NAME)
         compared = {name: fidelity.to_dict() for name, fidelity in compare(table).items()}
@@ -198,93 +207,27 @@ class Fidelity:
         check_training(retrain)
         return search, retrain
 
-    def _training_column(
-        self, search: SearchPlan, retrain: Config, seed: int, from_nothing: bool
-    ) -> "_Column":
-        name = f"{NOTHING if from_nothing else TRAINED}/seed{seed}"
-        config = Config(retrain.to_dict())
-        config.randomness["seed"] = seed
-        stage = TrainingStage("retrain", config)
-        starts = {} if from_nothing else stage.starting_weights()
-        space, shuffle = search.costs.sampler.space, search.fingerprint["channel_shuffle"]
-        threads = self.plan.threads
-        make = MakeStandaloneTrainer(
-            *(config.to_dict(), space.to_dict(), shuffle, from_nothing),
-            *(self.work_dir / name / "networks", threads, str(Path.cwd())),
-        )
-        fingerprint = {
-            "seed": seed,
-            "from_nothing": from_nothing,
-            "threads": threads,
-            **training_hashes(config),
-            "weights": {key: file_sha256(file) for key, file in starts.items()},
-        }
-        return _Column(name, make, fingerprint, threads)
-
-    def _evaluate(
-        self,
-        column: "_Column",
-        listed: Sequence[Choices],
-        search: SearchPlan,
-        progress: ProgressCallback | None,
+    def _on_supernet(
+        self, search: SearchPlan, listed: Sequence[Choices], progress: ProgressCallback | None
     ) -> SearchHistory:
-        file = self.work_dir / column.name / FILE_NAME
-        settings = search.settings
-        fingerprint = {
-            **{key: search.fingerprint[key] for key in ("space", "channel_shuffle")},
-            "score": settings.score,
-            "greater_is_better": settings.greater_is_better,
-            "budgets": [],
-            "strategy": {"type": "listed"},
-            **column.fingerprint,
-        }
-        earlier: list[Evaluation] = []
-        if file.is_file():
-            history = SearchHistory.read(file)
-            check_fingerprint(file, history.fingerprint, normalised(fingerprint))
-            earlier = list(history.baseline)
-            if set(listed) <= {row.choices for row in earlier if row.settled}:
-                return history
-        # The history's own order comes first; an interrupted run with more is finished, too.
-        listed = list(dict.fromkeys([*(row.choices for row in earlier), *listed]))
-        machine = Machine(torch.cuda.device_count(), column.threads)
-        executor = build_executor(self._executor(), column.make, settings.score, machine)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with executor:
-            open_history = History.open if file.is_file() else History.create
-            with open_history(file, fingerprint) as writer:
-                evaluate_listed(
-                    listed,
-                    executor,
-                    writer,
-                    search.costs,
-                    greater_is_better=settings.greater_is_better,
-                    progress=progress,
-                )
-        return SearchHistory.read(file)
+        threads = search.settings.evaluator.threads
+        assert threads is not None, "the plan has decided it"
+        make = MakeCandidateEvaluator.of_plan(search)
+        fingerprint = {key: search.fingerprint[key] for key in _OF_SCORES}
+        fingerprint |= {"budgets": [], "strategy": {"type": "listed"}}
+        return evaluate_into(
+            *(self.work_dir / SUPERNET / FILE_NAME, fingerprint, listed),
+            self._executor(make, threads, search.settings.score),
+            search.costs,
+            progress,
+        )
 
-    def _executor(self) -> ExecutorSettings:
-        if self.plan.workers == 1:
-            return ExecutorSettings()
-        return ExecutorSettings(type="processes", workers=self.plan.workers, timeout=_TIMEOUT)
-
-
-@dataclass(frozen=True)
-class _Column:
-    """One score of every architecture: how to make it, and what it depends on."""
-
-    name: str
-    make: MakeEvaluate
-    fingerprint: Mapping[str, Any]
-    threads: int
-
-
-def _supernet_column(search: SearchPlan) -> _Column:
-    threads = search.settings.evaluator.threads
-    assert threads is not None, "the plan has decided it"
-    keys = ("evaluator", "seed", "supernet_sha256", "data", "images", "model_sha256")
-    fingerprint = {key: search.fingerprint[key] for key in keys}
-    return _Column(SUPERNET, MakeCandidateEvaluator.of_plan(search), fingerprint, threads)
+    def _executor(self, make: MakeEvaluate, threads: int, score: str) -> Callable[[], Executor]:
+        settings = ExecutorSettings()
+        if self.plan.workers != 1:
+            settings = ExecutorSettings("processes", workers=self.plan.workers, timeout=TIMEOUT)
+        machine = Machine(torch.cuda.device_count(), threads)
+        return lambda: build_executor(settings, make, score, machine)
 
 
 def _draw(table: Table, path: Path) -> None:

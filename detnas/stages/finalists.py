@@ -7,9 +7,9 @@ scoring resumes, and more finalists or seeds are added to those that there are.
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from detnas.errors import UserError
+from detnas.search.executors.base import Executor
 from detnas.search.finalists import (
     FINALISTS_FILE,
     Finalists,
@@ -18,10 +18,9 @@ from detnas.search.finalists import (
 )
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import Evaluation
-from detnas.search.history.writer import History
-from detnas.search.loop import evaluate_listed
 from detnas.search.progress import Progress, ProgressCallback
 from detnas.stages.candidate_worker import MakeCandidateEvaluator, executor_of
+from detnas.stages.listed import evaluate_into
 from detnas.stages.plan import SearchPlan
 from detnas.stages.settings import SearchSettings
 from search_space.architecture import Choices
@@ -88,25 +87,14 @@ def _rescored(
     progress: ProgressCallback | None,
 ) -> Mapping[Choices, Evaluation]:
     """The evaluation of each candidate under one calibration seed."""
-    fingerprint: dict[str, Any] = {**plan.fingerprint, "calibration_seed": seed}
-    file.parent.mkdir(exist_ok=True)
-    open_history = History.open if file.exists() else History.create
-    with open_history(file, fingerprint) as writer:
-        rows = writer.rows()
-        recorded = [row.choices for row in rows]
-        settled = {row.choices for row in rows if row.settled}
-        if not settled.issuperset(choices):
-            make_evaluate = MakeCandidateEvaluator.of_plan(plan, seed, plan.settings.score)
-            with executor_of(plan, make_evaluate, has_scored=True) as executor:
-                evaluate_listed(
-                    [*recorded, *(each for each in choices if each not in recorded)],
-                    executor,
-                    writer,
-                    plan.costs,
-                    greater_is_better=plan.settings.greater_is_better,
-                    progress=progress,
-                )
-        return {row.choices: row for row in writer.rows()}
+    fingerprint = {**plan.fingerprint, "calibration_seed": seed}
+    make_evaluate = MakeCandidateEvaluator.of_plan(plan, seed, plan.settings.score)
+
+    def make_executor() -> Executor:
+        return executor_of(plan, make_evaluate, has_scored=True)
+
+    history = evaluate_into(file, fingerprint, choices, make_executor, plan.costs, progress)
+    return {row.choices: row for row in history.rows}
 
 
 def _named(progress: ProgressCallback | None, phase: str) -> ProgressCallback | None:

@@ -1,4 +1,7 @@
-"""Trains networks on their own by an experiment's retraining recipe: what a supernet predicts."""
+"""Trains networks on their own by an experiment's retraining recipe: what a supernet predicts.
+
+`standalone_trainings` says how to train, and what the scores depend on; executors do the rest.
+"""
 
 import os
 import shutil
@@ -12,10 +15,73 @@ from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
 from detnas.evaluation.evaluator import quiet_stdout
+from detnas.files import file_sha256
+from detnas.stages.hashes import training_hashes
+from detnas.stages.plan import SearchPlan
 from detnas.stages.test import score_checkpoint
-from detnas.stages.train import train
+from detnas.stages.train import TrainingStage, train
 from detnas.training.hooks import FINAL_WEIGHTS
 from search_space.architecture import Choices, choices_to_text
+
+TIMEOUT = 14 * 24 * 3600.0
+"""Seconds for one training."""
+
+
+@dataclass(frozen=True)
+class StandaloneTrainings:
+    """How networks are trained on their own.
+
+    Attributes:
+        make: builds the trainer.
+        fingerprint: all that the scores depend on, as a history records it.
+    """
+
+    make: "MakeStandaloneTrainer"
+    fingerprint: Mapping[str, Any]
+
+
+def standalone_trainings(
+    retrain: Config,
+    search: SearchPlan,
+    work_dir: Path,
+    seed: int,
+    threads: int,
+    from_nothing: bool = False,
+) -> StandaloneTrainings:
+    """Trainings by a recipe, in the space of a search.
+
+    Args:
+        retrain: the resolved config of retraining, checked; its test split gives the score.
+        search: gives space, channel shuffle, and the score's name.
+        work_dir: networks train in folders below it.
+        seed: of every training.
+        threads: of torch.
+        from_nothing: initialise all weights anew, in place of the recipe's starting weights.
+    Raises:
+        UserError: a checkpoint that the recipe starts from does not exist.
+    """
+    config = Config(retrain.to_dict())
+    config.randomness["seed"] = seed
+    starts = {} if from_nothing else TrainingStage("retrain", config).starting_weights()
+    space, shuffle = search.costs.sampler.space, search.fingerprint["channel_shuffle"]
+    folder = str(Path.cwd())
+    make = MakeStandaloneTrainer(
+        config.to_dict(), space.to_dict(), shuffle, from_nothing, work_dir, threads, folder
+    )
+    fingerprint = {
+        "space": space.to_dict(),
+        "channel_shuffle": shuffle,
+        "score": search.settings.score,
+        "greater_is_better": search.settings.greater_is_better,
+        "budgets": [],
+        "strategy": {"type": "listed"},
+        "seed": seed,
+        "from_nothing": from_nothing,
+        "threads": threads,
+        **training_hashes(config),
+        "weights": {key: file_sha256(file) for key, file in starts.items()},
+    }
+    return StandaloneTrainings(make, fingerprint)
 
 
 @dataclass(frozen=True)
