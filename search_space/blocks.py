@@ -122,8 +122,10 @@ def inflate(source: ShuffleBlock, target: ShuffleBlock) -> None:
 
     A larger kernel takes the 3x3 one in its middle and zeros around it, and computes exactly the
     same. A choice with other layers says itself where each takes its weights from
-    (`Choice.inflation`); the batch norms it has in addition keep it from being exact. A choice
-    without layers takes nothing.
+    (`Choice.inflation`); the batch norms it has in addition keep it from being exact. If it halves
+    the resolution before the source does, it loses more: its strided layer averages neighbours, and
+    the source's strided kernel is resampled to the halved resolution. A choice without layers takes
+    nothing.
 
     Args:
         source: a block of choice `search_space.choices.INFLATION_SOURCE`.
@@ -136,8 +138,12 @@ def inflate(source: ShuffleBlock, target: ShuffleBlock) -> None:
     for origin, (conv, norm) in zip(origins, layers, strict=True):
         if isinstance(origin, int):
             _copy_centred(trained[origin], (conv, norm))
+            if conv.stride < trained[origin][0].stride:
+                conv.weight.copy_(_halved(conv.weight))
             continue
         nn.init.dirac_(conv.weight, groups=conv.groups)
+        if conv.stride[0] == 2:
+            conv.weight.copy_(_smoothed(conv.weight))
         if origin == "raised identity":
             nn.init.ones_(norm.weight)
             nn.init.constant_(norm.bias, 0.5)
@@ -158,3 +164,18 @@ def _copy_centred(source: _Pair, target: _Pair) -> None:
         for key, value in given.state_dict().items():
             edge = (values[key].shape[-1] - value.shape[-1]) // 2 if value.dim() == 4 else 0
             values[key].copy_(nn.functional.pad(value, (edge,) * 4) if edge else value)
+
+
+def _smoothed(kernel: Tensor) -> Tensor:
+    """The kernel, each weight spread over its neighbours, 1/4, 1/2, 1/4 in both directions."""
+    weights = kernel.new_tensor([0.25, 0.5, 0.25])
+    planes = kernel.flatten(0, 1)[:, None]
+    smooth = nn.functional.conv2d(planes, torch.outer(weights, weights)[None, None], padding=1)
+    return smooth.view_as(kernel)
+
+
+def _halved(kernel: Tensor) -> Tensor:
+    """The kernel for a signal that keeps every second value; the others are interpolated."""
+    place = torch.arange(kernel.shape[-1], device=kernel.device) - kernel.shape[-1] // 2
+    share = (1 - (2 * place[:, None] - place).abs() / 2).clamp(min=0)
+    return share @ kernel @ share.T

@@ -82,9 +82,10 @@ class Choice:
         note: a small second line in that box.
         inflation: where each layer of `main` takes its weights from when a trained block of
             `INFLATION_SOURCE` is inflated into this choice. A number is the layer of the source;
-            "identity" passes the signal on; "raised identity" does too, and adds 0.5 after the
-            batch norm, so that a ReLU behind it keeps most of the signal. None is for the same
-            sequence of layers as the source's, other kernel sizes aside.
+            "identity" passes the signal on, averaged over neighbours where the layer halves the
+            resolution; "raised identity" does too, and adds 0.5 after the batch norm, so that a
+            ReLU behind it keeps most of the signal. None is for the same sequence of layers as
+            the source's, other kernel sizes aside.
         halves: whether it can be chosen where a block halves the resolution.
     """
 

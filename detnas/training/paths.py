@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -77,20 +78,51 @@ def uniform_bin_paths(
     return paths
 
 
+def fair_paths(space: SearchSpace, seed: int) -> PathPolicy:
+    """One path per step; n steps use each choice of a block with n choices exactly once.
+
+    The first n steps are such a group, the next n steps are another, and so on. A step costs as
+    much as with `uniform_paths`, and every path is equally likely at every step. There are no
+    budgets: the paths within a budget do not contain all choices of a block equally often.
+    """
+    path = _cycles(space, seed)
+    return lambda step: (path(step),)
+
+
 def strictly_fair_paths(space: SearchSpace, seed: int) -> PathPolicy:
-    """Several paths per step, which together use each choice of each block exactly once.
+    """As many paths per step as a block has choices, which use each choice of each block once.
 
     FairNAS (1907.01845, algorithm 1): every block has a random permutation of its choices, the i-th
     path takes the i-th choice of each block, and the gradients of all paths are summed before the
     optimiser's step. Layers that all paths share (stem, neck, head) get the sum of their gradients.
+
+    The paths of a step are the next ones of `fair_paths`. A block with fewer choices than others
+    has some of them on two paths of a step; over the steps, each is on equally many.
     """
-    choices = np.tile(np.arange(space.num_choices), (space.num_blocks, 1))
+    path = _cycles(space, seed)
+    count = max(map(len, space.numbers))
+    return lambda step: tuple(path(step * count + i) for i in range(count))
 
-    def paths(step: int) -> tuple[Choices, ...]:
-        permutations = _generator(seed, step).permuted(choices, axis=1)
-        return tuple(map(tuple, permutations.T.tolist()))
 
-    return paths
+def _cycles(space: SearchSpace, seed: int) -> Callable[[int], Choices]:
+    """The path at a position: every block goes through its choices in cycles, each in random order.
+
+    The order of a cycle is a function of (seed, block, number of the cycle), and independent of
+    the orders of other blocks and cycles.
+    """
+    sizes = [len(numbers) for numbers in space.numbers]
+
+    @lru_cache(maxsize=16)
+    def orders(cycle: int) -> list[list[int]]:
+        rng = _generator(seed, cycle)
+        return [rng.permuted(numbers).tolist() for numbers in space.numbers]
+
+    def path(position: int) -> Choices:
+        return tuple(
+            orders(position // size)[block][position % size] for block, size in enumerate(sizes)
+        )
+
+    return path
 
 
 def _generator(seed: int, step: int) -> np.random.Generator:
@@ -104,6 +136,7 @@ def _draw(sampler: BudgetSampler, rng: np.random.Generator) -> Choices:
 POLICIES: dict[str, Callable[..., PathPolicy]] = {
     "uniform": uniform_paths,
     "uniform_bins": uniform_bin_paths,
+    "fair": fair_paths,
     "strictly_fair": strictly_fair_paths,
 }
 
@@ -116,13 +149,13 @@ class PathSamplingHook(Hook):
     path on the same batch. The iteration itself adds those of the last path, and steps.
 
     Args:
-        policy: "uniform", "uniform_bins", "strictly_fair", or a dict with such a `type` and the
-            arguments of its function in this module, for example
+        policy: "uniform", "uniform_bins", "fair", "strictly_fair", or a dict with such a `type` and
+            the arguments of its function in this module, for example
             dict(type="uniform_bins", lower=257e6, upper=327e6, bins=7).
         seed: None means the run's seed.
-        warmup_iters: how many iterations train only the path of 3x3 ShuffleNet blocks. It is then
-            inflated into every choice (`DetNASSupernet.inflate`). This is not in the paper; with
-            it a supernet learns in minutes what otherwise takes days.
+        warmup_iters: how many iterations train only the path of first choices, which must be 3x3
+            ShuffleNet blocks. It is then inflated into all choices (`DetNASSupernet.inflate`). This
+            is not in the paper; with it a supernet learns in minutes what otherwise takes days.
     Raises:
         UserError: the policy is unknown, or does not take these arguments.
     """
@@ -160,7 +193,7 @@ class PathSamplingHook(Hook):
         assert self._policy is not None
         backbone, step = _backbone(runner), runner.iter
         if step < self._warmup_iters:
-            backbone.set_path((0,) * backbone.space.num_blocks)
+            backbone.set_path([numbers[0] for numbers in backbone.space.numbers])
             return
         if step == self._warmup_iters > 0:
             backbone.inflate()

@@ -1,11 +1,13 @@
 """Path policies, and the hook that applies them.
 
-Policies are functions of (seed, step), uniform within budgets and bins, or strictly fair. The hook
+Policies are functions of (seed, step), uniform within budgets and bins, or fair. The hook
 sets the path of a step, sums the gradients of several paths, and warms up.
 """
 
 import copy
 from collections import Counter
+from collections.abc import Callable
+from itertools import combinations
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,23 +20,34 @@ from torch import Tensor
 
 from detnas.models import DetNASSupernet
 from detnas.training.paths import (
+    PathPolicy,
     PathSamplingHook,
+    fair_paths,
     strictly_fair_paths,
     uniform_bin_paths,
     uniform_paths,
 )
-from search_space.cost import macs_table
+from detnas.training.seeding import PATH
+from search_space.architecture import Architecture
+from search_space.cost import macs_table, params_table
 from search_space.sampling import Budget, enumerate_space
 from search_space.spaces import PAPER_CHOICES, SearchSpace, Stage, get_space
 
-TINY, SMALL = get_space("tiny"), get_space("small")
+TINY, SMALL, RAGGED = get_space("tiny"), get_space("small"), get_space("tiny-skip")
 
 
-def test_a_path_is_a_function_of_seed_and_step() -> None:
-    one, other = uniform_paths(TINY, 1), uniform_paths(TINY, 2)
-    assert [one(i) for i in (5, 3, 5)] == [uniform_paths(TINY, 1)(i) for i in (5, 3, 5)]
+@pytest.mark.parametrize("space", [TINY, RAGGED], ids=lambda space: space.name)
+@pytest.mark.parametrize("policy", [uniform_paths, fair_paths, strictly_fair_paths])
+def test_a_path_is_a_function_of_seed_and_step(
+    policy: Callable[[SearchSpace, int], PathPolicy], space: SearchSpace
+) -> None:
+    one, other = policy(space, 1), policy(space, 2)
+    assert [one(i) for i in (500, 3, 500)] == [policy(space, 1)(i) for i in (500, 3, 500)]
     assert one(3) != other(3)
     assert len({one(i) for i in range(50)}) > 45
+    for paths in map(one, range(50)):
+        for path in paths:
+            assert Architecture(space, path).choices == path  # a path of the space
 
 
 def test_paths_keep_a_budget() -> None:
@@ -43,10 +56,25 @@ def test_paths_keep_a_budget() -> None:
     assert max(table.of(policy(i)[0]) for i in range(50)) <= 36e6
 
 
-def test_all_choices_of_all_blocks_are_trained() -> None:
-    policy = uniform_paths(TINY, 0)
+def test_paths_of_a_ragged_space_keep_budgets_and_bins() -> None:
+    """Budgets and bins that a third to a half of all paths are in."""
+    macs, params = macs_table(RAGGED), params_table(RAGGED)
+    uniform = uniform_paths(RAGGED, 0, [Budget(upper=40e6), Budget("params", lower=140e3)])
+    bins = uniform_bin_paths(RAGGED, 0, lower=36e6, upper=40e6, bins=2)
+    for policy in (uniform, bins):
+        paths = [policy(i)[0] for i in range(300)]
+        assert max(map(macs.of, paths)) <= 40e6
+        seen = [tuple(sorted(set(column))) for column in zip(*paths, strict=True)]
+        assert tuple(seen) == RAGGED.numbers
+    assert min(params.of(uniform(i)[0]) for i in range(300)) >= 140e3
+    assert min(macs.of(bins(i)[0]) for i in range(300)) >= 36e6
+
+
+@pytest.mark.parametrize("space", [TINY, RAGGED], ids=lambda space: space.name)
+def test_all_choices_of_all_blocks_are_trained(space: SearchSpace) -> None:
+    policy = uniform_paths(space, 0)
     seen = {(b, c) for i in range(60) for b, c in enumerate(policy(i)[0])}
-    assert len(seen) == 40
+    assert len(seen) == sum(map(len, space.numbers))
 
 
 def test_the_authors_bins_are_drawn_equally_often() -> None:
@@ -107,6 +135,51 @@ def test_strictly_fair_paths_use_every_choice_of_every_block_once() -> None:
     assert abs(np.corrcoef(firsts[:, 0], firsts[:, 1])[0, 1]) < 0.15  # blocks are independent
 
 
+@pytest.mark.parametrize("space", [TINY, SMALL], ids=lambda space: space.name)
+def test_strictly_fair_paths_are_those_of_earlier_versions(space: SearchSpace) -> None:
+    """Runs that were started before spaces could be ragged can be resumed."""
+    policy = strictly_fair_paths(space, seed=7)
+    choices = np.tile(np.arange(4), (space.num_blocks, 1))
+    for step in (0, 1, 20_000):
+        drawn = np.random.default_rng([7, PATH, step]).permuted(choices, axis=1)
+        assert policy(step) == tuple(map(tuple, drawn.T.tolist()))
+
+
+@pytest.mark.parametrize("space", [TINY, RAGGED], ids=lambda space: space.name)
+def test_fair_paths_use_every_choice_once_in_as_many_steps(space: SearchSpace) -> None:
+    policy = fair_paths(space, seed=0)
+    paths = [policy(step) for step in range(240)]
+    assert all(len(path) == 1 for path in paths)
+    for column, numbers in zip(np.array(paths)[:, 0].T, space.numbers, strict=True):
+        groups = column.reshape(-1, len(numbers))
+        assert (np.sort(groups) == numbers).all()
+        assert len(np.unique(groups, axis=0)) > 10  # in another order every time
+
+
+@pytest.mark.parametrize("space", [TINY, RAGGED], ids=lambda space: space.name)
+def test_blocks_have_independent_fair_cycles(space: SearchSpace) -> None:
+    """Every pair of choices of two blocks is equally often on one path."""
+    policy = fair_paths(space, seed=0)
+    drawn = np.array([policy(step)[0] for step in range(4000)])
+    for one, other in combinations(range(space.num_blocks), 2):
+        pairs = np.zeros((5, 5))
+        np.add.at(pairs, (drawn[:, one], drawn[:, other]), 1)
+        pairs = pairs[np.ix_(space.numbers[one], space.numbers[other])]
+        expected = len(drawn) / pairs.size
+        assert ((pairs - expected) ** 2 / expected).sum() < 60, (one, other)  # 9 to 16 degrees
+
+
+def test_strictly_fair_paths_of_a_ragged_space_are_the_next_fair_ones() -> None:
+    single, several = fair_paths(RAGGED, seed=3), strictly_fair_paths(RAGGED, seed=3)
+    for step in range(40):
+        assert several(step) == tuple(single(5 * step + i)[0] for i in range(5))
+    drawn = np.array([several(step) for step in range(40)])
+    for column, numbers in zip(np.moveaxis(drawn, 2, 0), RAGGED.numbers, strict=True):
+        assert (np.bincount(column.flatten()) == 200 // len(numbers)).all()
+        if len(numbers) == 5:
+            assert (np.sort(column) == numbers).all()
+
+
 def _runner(backbone: Any, seed: int = 0) -> Any:
     log = SimpleNamespace(info=lambda *_: None)
     model = SimpleNamespace(backbone=backbone)
@@ -128,6 +201,18 @@ def test_a_resumed_hook_sets_the_same_path() -> None:
     resumed.before_train(runner)
     assert _step(resumed, runner, 3) == paths[3]
     assert len(set(paths)) == 4
+
+
+def test_hook_warms_up_the_first_choice_of_every_block() -> None:
+    places = tuple(PAPER_CHOICES[i % 2 : i % 2 + 3] for i in range(3))
+    stages = (Stage(8, 1), Stage(16, 1), Stage(32, 1))
+    space = SearchSpace("places", 4, stages, PAPER_CHOICES, places)
+    runner = _runner(DetNASSupernet(space, out_indices=(2,)))
+    hook = PathSamplingHook(warmup_iters=2)
+    hook.before_train(runner)
+    assert _step(hook, runner, 1) == (0, 1, 0)
+    with pytest.raises(ValueError, match="must be the first choice of every block"):
+        _step(hook, runner, 2)  # after a warm-up, only 3x3 blocks can be inflated
 
 
 def test_hook_refuses_other_backbones_and_unknown_policies() -> None:
