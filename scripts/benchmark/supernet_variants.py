@@ -1,0 +1,164 @@
+"""Trains supernets by several recipes, and scores the architectures of a table on each.
+
+    python scripts/benchmark/supernet_variants.py --work-dir work_dirs/variants \\
+        --table benchmarks/digits.csv --variants base finetune2 --seeds 0 1 2 --workers 2
+
+Every score becomes a column "supernet/<variant>/seed<n>" of the table, which has the scores of the
+same networks trained on their own. Data are written on the first run. Supernets and scores resume.
+`--report` prints the agreement of each variant's seeds, and its fidelity, from the table alone.
+"""
+
+import argparse
+import os
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from detnas.console import print_trainings
+from detnas.data.digits import BENCHMARK_COUNTS, BENCHMARK_HEIGHTS, write_digits
+from detnas.errors import UserError
+from detnas.fidelity.comparison import TRAINED, estimate_text
+from detnas.fidelity.statistics import measure_fidelity
+from detnas.fidelity.table_file import read_table, write_table
+from detnas.search.executors.build import Machine, build_executor
+from detnas.search.executors.settings import ExecutorSettings
+from detnas.search.history.file import FILE_NAME
+from detnas.stages.candidate_worker import MakeCandidateEvaluator
+from detnas.stages.experiment import Experiment, run_experiment
+from detnas.stages.listed import evaluate_into
+from detnas.stages.plan import plan_search
+from search_space.architecture import Choices
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "benchmark"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Overrides of the benchmark's configs, by stage; `supernet` names whose weights it takes."""
+
+    about: str
+    pretrain: Mapping[str, Any] = field(default_factory=dict)
+    finetune: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)
+    supernet: str | None = None
+
+
+FAIR = {"path_policy.type": "fair"}
+STRICT = {"path_policy.type": "strictly_fair"}
+VARIANTS = {
+    "base": Variant("the recipe of configs/benchmark"),
+    "finetune2": Variant("twice the fine-tuning", finetune={"max_iters": 1800}),
+    "finetune4": Variant("four times the fine-tuning", finetune={"max_iters": 3600}),
+    "pretrain2": Variant("twice the pretraining", pretrain={"max_iters": 2800}),
+    "pretrain4": Variant("four times the pretraining", pretrain={"max_iters": 5600}),
+    "fair": Variant("fair paths, one a step", pretrain=FAIR, finetune=FAIR),
+    "strictly-fair": Variant(
+        "fair paths, gradients of five summed, at equal cost",
+        pretrain={**STRICT, "max_iters": 480, "path_warmup_iters": 250},
+        finetune={**STRICT, "max_iters": 180},
+    ),
+    "no-warmup": Variant("random paths from the start", pretrain={"path_warmup_iters": 0}),
+    "long-warmup": Variant("a longer warm-up", pretrain={"path_warmup_iters": 700}),
+    **{
+        f"calibration-{images}": Variant(
+            f"batch norm of {images} images",
+            search={"search.evaluator.calibration_images": images},
+            supernet="base",
+        )
+        for images in (0, 50, 500)
+    },
+}
+
+
+def main() -> None:
+    """Run or report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", type=Path, required=True, help="of `detnas fidelity`")
+    parser.add_argument("--work-dir", type=Path, help="of the supernets")
+    parser.add_argument("--variants", nargs="+", default=["base"], choices=VARIANTS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--workers", type=int, default=2, help="supernets at a time")
+    parser.add_argument("--report", action="store_true", help="only print what the table holds")
+    options = parser.parse_args()
+    if options.report:
+        report(options.table)
+        return
+    if options.work_dir is None:
+        raise SystemExit("--work-dir is needed to train supernets")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    data = options.work_dir / "data"
+    write_digits(data, counts=BENCHMARK_COUNTS, heights=BENCHMARK_HEIGHTS)
+    listed = read_table(options.table).architectures
+    jobs = [(name, seed) for name in options.variants for seed in options.seeds]
+    with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
+        futures = {
+            job: pool.submit(score_variant, *job, options.work_dir, data, listed) for job in jobs
+        }
+        for (name, seed), future in futures.items():
+            scores = future.result()
+            table = read_table(options.table)  # another run may have added columns
+            write_table(table.with_column(f"supernet/{name}/seed{seed}", scores), options.table)
+            print(f"{name}, seed {seed}: {len(scores)} scores", flush=True)
+    report(options.table)
+
+
+def score_variant(
+    name: str, seed: int, work_dir: Path, data: Path, listed: tuple[Choices, ...]
+) -> dict[Choices, float | None]:
+    """Train one supernet, unless it is finished, and score the architectures on it."""
+    torch.set_num_threads(1)
+    variant = VARIANTS[name]
+    owner = variant.supernet or name
+    folder = work_dir / owner / f"seed{seed}"
+    shared = {
+        "data_root": str((data / "detection").resolve()),
+        "pretrain_root": str((data / "classification").resolve()),
+    }
+    for stage in ("pretrain", "finetune"):
+        overrides = {**shared, **getattr(VARIANTS[owner], stage)}
+        run_experiment(Experiment(CONFIGS, folder, overrides, seed), [stage], quiet=True)
+    overrides = {**shared, "search.evaluator.threads": 1, **variant.search}
+    plan = plan_search(Experiment(CONFIGS, folder, overrides, 0).stage("search").config)
+    make = MakeCandidateEvaluator.of_plan(plan)
+    history = evaluate_into(
+        folder / f"scores-{name}" / FILE_NAME,
+        {**plan.fingerprint, "strategy": {"type": "listed"}, "budgets": []},
+        listed,
+        lambda: build_executor(ExecutorSettings(), make, plan.settings.score, Machine(0, 1)),
+        plan.costs,
+        print_trainings(f"{name} seed {seed}"),
+    )
+    return {row.choices: row.score for row in history.rows}
+
+
+def report(file: Path) -> None:
+    """Print each variant's mean score, the agreement of its seeds, and its fidelity."""
+    table = read_table(file)
+    names = list(dict.fromkeys(name.rpartition("/")[0] for name in table.names("supernet")))
+    groups = {"all": table, **{name: table.subset(name) for name in dict.fromkeys(table.groups)}}
+    print(f"{'variant':<22}{'rows':<8}{'seeds':>5}  {'mean score':<12}", end="")
+    print(f"{'tau between seeds':<24}{'tau with trained':<24}{'beyond MACs':<24}rho with trained")
+    for name in names:
+        for group, part in groups.items():
+            proxy = part.columns(name)
+            try:
+                found = measure_fidelity(proxy, part.columns(TRAINED), part.costs)
+            except UserError as error:
+                print(f"{name:<22}{group:<8}{error}")
+                continue
+            agreement = "" if found.agreement is None else estimate_text(found.agreement.tau)
+            beyond = estimate_text(found.costs["macs"].beyond.tau)
+            print(
+                f"{name.removeprefix('supernet/'):<22}{group:<8}{found.proxies:>5}  "
+                f"{float(proxy.mean()):<12.4f}{agreement:<24}"
+                f"{estimate_text(found.proxy.tau):<24}{beyond:<24}{estimate_text(found.proxy.rho)}"
+            )
+
+
+if __name__ == "__main__":
+    main()
