@@ -25,7 +25,6 @@ from detnas.stages.checks import check_splits
 from detnas.stages.listed import evaluate_into
 from detnas.stages.plan import SearchPlan
 from detnas.stages.standalone import TIMEOUT, standalone_trainings
-from detnas.stages.train import check_training
 from search_space.architecture import Architecture, Choices
 
 FOLDER = "retrain_top"
@@ -35,17 +34,16 @@ def recipe_for_choosing(retrain: Config, search: Config) -> Config:
     """The recipe of retraining, scored on the search split in place of the test split.
 
     Args:
-        retrain: the resolved config of retraining, with `train_split="train"`.
+        retrain: the resolved config of retraining, checked, with `train_split="train"`.
         search: the resolved config of the search.
     Raises:
-        UserError: the recipe is invalid, or it trains on images of the search split.
+        UserError: it trains on images of the search split.
     """
     config = Config(retrain.to_dict())
     config.test_dataloader = search.val_dataloader
     config.test_evaluator = search.val_evaluator
     config.test_cfg = {"type": "TestLoop"}
     config.val_dataloader = config.val_evaluator = config.val_cfg = None
-    check_training(config)
     try:
         check_splits(config, {"train_dataloader": "train", "test_dataloader": "search"})
     except UserError as error:
