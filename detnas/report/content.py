@@ -81,6 +81,13 @@ def _outcome(rows: Sequence[Evaluation], greater_is_better: bool) -> Outcome:
     )
 
 
+def interval_text(interval: tuple[float, float] | None) -> str:
+    """An interval of scores, or a dash."""
+    if interval is None:
+        return "\N{EN DASH}"
+    return f"{interval[0]:.4f} to {interval[1]:.4f}"
+
+
 def facts(search: SearchHistory) -> Iterator[str]:
     """What was searched, within which budgets, and the state of the search, as short texts."""
     rows = search.candidates

@@ -7,6 +7,7 @@ from typing import Any
 from detnas.errors import UserError, user_input
 from detnas.fidelity import table_file
 from detnas.fidelity.table import Table
+from detnas.search.finalists import Finalists, read_finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.results import BEST_FILE
 from search_space.architecture import Architecture
@@ -28,6 +29,7 @@ class ReportFolder:
         summary: `summary.json`; empty where there is none.
         detections: the picture `detections.png`; None where there is none.
         fidelity: the scores of `detnas fidelity`; None where it has not finished.
+        finalists: of the search; None where none were scored.
     """
 
     name: str
@@ -36,6 +38,7 @@ class ReportFolder:
     summary: dict[str, Any]
     detections: bytes | None
     fidelity: Table | None
+    finalists: Finalists | None
 
 
 def read_folder(folder: Path) -> ReportFolder:
@@ -57,7 +60,9 @@ def read_folder(folder: Path) -> ReportFolder:
     image = detections.read_bytes() if detections.is_file() else None
     scores = folder / table_file.FOLDER / table_file.FILE_NAME
     fidelity = table_file.read_table(scores) if scores.is_file() else None
-    return ReportFolder(folder.resolve().name, history, stated, values, image, fidelity)
+    finalists = read_finalists(history.path.parent)
+    name = folder.resolve().name
+    return ReportFolder(name, history, stated, values, image, fidelity, finalists)
 
 
 def _json_object(content: Any) -> dict[str, Any]:

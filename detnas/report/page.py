@@ -102,6 +102,7 @@ def _environment() -> Environment:
         "cost_name": cost_name,
         "data_url": _data_url,
         "effect_of": content.effect_text,
+        "interval": content.interval_text,
         "ink_on": ink_on,
         "score": lambda value: "\N{EN DASH}" if value is None else readable_score(value),
     }
