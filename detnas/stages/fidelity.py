@@ -198,7 +198,10 @@ class Fidelity:
                     f"{self.experiment.folder} has no {name}.py: the supernet is scored as the "
                     "search does, and networks are trained as retraining does"
                 )
-        search = plan_search(self.experiment.stage("search").config)
+        stage = self.experiment.stage("search")
+        earlier = stage.work_dir / FILE_NAME
+        recorded = SearchHistory.read(earlier).fingerprint if earlier.is_file() else None
+        search = plan_search(stage.config, recorded)
         check_weights(search.config, search.settings.supernet)
         retrain = self.experiment.stage("retrain").config
         for key in ("test_dataloader", "test_evaluator"):

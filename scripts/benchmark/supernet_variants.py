@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from detnas.console import print_trainings
@@ -24,6 +25,7 @@ from detnas.data.digits import BENCHMARK_COUNTS, BENCHMARK_HEIGHTS, write_digits
 from detnas.errors import UserError
 from detnas.fidelity.comparison import TRAINED, estimate_text
 from detnas.fidelity.statistics import measure_fidelity
+from detnas.fidelity.table import Table
 from detnas.fidelity.table_file import read_table, write_table
 from detnas.search.executors.build import Machine, build_executor
 from detnas.search.executors.settings import ExecutorSettings
@@ -50,6 +52,7 @@ class Variant:
 
 FAIR = {"path_policy.type": "fair"}
 STRICT = {"path_policy.type": "strictly_fair"}
+IN_BAND = {"path_policy.budgets": [{"cost": "macs", "lower": 34e6, "upper": 36e6}]}
 VARIANTS = {
     "base": Variant("the recipe of configs/benchmark"),
     "finetune2": Variant("twice the fine-tuning", finetune={"max_iters": 1800}),
@@ -61,6 +64,9 @@ VARIANTS = {
         "fair paths, gradients of five summed, at equal cost",
         pretrain={**STRICT, "max_iters": 480, "path_warmup_iters": 250},
         finetune={**STRICT, "max_iters": 180},
+    ),
+    "band-paths": Variant(
+        "paths of 34M to 36M multiply-adds alone", pretrain=IN_BAND, finetune=IN_BAND
     ),
     "no-warmup": Variant("random paths from the start", pretrain={"path_warmup_iters": 0}),
     "long-warmup": Variant("a longer warm-up", pretrain={"path_warmup_iters": 700}),
@@ -141,23 +147,29 @@ def report(file: Path) -> None:
     table = read_table(file)
     names = list(dict.fromkeys(name.rpartition("/")[0] for name in table.names("supernet")))
     groups = {"all": table, **{name: table.subset(name) for name in dict.fromkeys(table.groups)}}
-    print(f"{'variant':<22}{'rows':<8}{'seeds':>5}  {'mean score':<12}", end="")
+    print(f"{'variant':<24}{'rows':<8}{'seeds':>5}  {'mean score':<12}", end="")
     print(f"{'tau between seeds':<24}{'tau with trained':<24}{'beyond MACs':<24}rho with trained")
     for name in names:
         for group, part in groups.items():
             proxy = part.columns(name)
-            try:
-                found = measure_fidelity(proxy, part.columns(TRAINED), part.costs)
-            except UserError as error:
-                print(f"{name:<22}{group:<8}{error}")
-                continue
-            agreement = "" if found.agreement is None else estimate_text(found.agreement.tau)
-            beyond = estimate_text(found.costs["macs"].beyond.tau)
-            print(
-                f"{name.removeprefix('supernet/'):<22}{group:<8}{found.proxies:>5}  "
-                f"{float(proxy.mean()):<12.4f}{agreement:<24}"
-                f"{estimate_text(found.proxy.tau):<24}{beyond:<24}{estimate_text(found.proxy.rho)}"
-            )
+            label = name.removeprefix("supernet/")
+            _print_row(label, group, proxy, part)
+            if proxy.shape[1] > 1:
+                _print_row(f"{label}, averaged", group, proxy.mean(axis=1, keepdims=True), part)
+
+
+def _print_row(label: str, group: str, proxy: np.ndarray, table: Table) -> None:
+    try:
+        found = measure_fidelity(proxy, table.columns(TRAINED), table.costs)
+    except UserError as error:
+        print(f"{label:<24}{group:<8}{error}")
+        return
+    agreement = "" if found.agreement is None else estimate_text(found.agreement.tau)
+    beyond = estimate_text(found.costs["macs"].beyond.tau)
+    print(
+        f"{label:<24}{group:<8}{found.proxies:>5}  {float(np.nanmean(proxy)):<12.4f}{agreement:<24}"
+        f"{estimate_text(found.proxy.tau):<24}{beyond:<24}{estimate_text(found.proxy.rho)}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Writes scenes of handwritten digits: those of the benchmark, or other counts and heights.
 
-    python scripts/data/write_digits.py work_dirs/benchmark/data
-    python scripts/data/write_digits.py DIR --train 600 --search 120 --val 150 --heights 16 64
+python scripts/data/write_digits.py work_dirs/benchmark/data
+python scripts/data/write_digits.py DIR --train 600 --search 120 --val 150 --heights 16 64
 """
 
 import argparse
