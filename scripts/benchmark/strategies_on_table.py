@@ -62,7 +62,9 @@ def main() -> None:
         "evolution": EvolutionSettings(
             generations=GENERATIONS, population=POPULATION, parents=8, mutations=8, crossovers=8
         ),
-        "pareto": ParetoSettings(generations=GENERATIONS, population=POPULATION),
+        "pareto": ParetoSettings(
+            generations=GENERATIONS, population=POPULATION, mutations=10, crossovers=10
+        ),
         "random": RandomSettings(generations=GENERATIONS, population=POPULATION),
     }
     sampler = BudgetSampler(table.space, [Budget("macs", upper=options.macs)])

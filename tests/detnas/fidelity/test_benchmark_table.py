@@ -1,0 +1,46 @@
+"""The table in benchmarks/ is whole, and docs/fidelity.md says what it says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detnas.fidelity.comparison import compare, estimate_text
+from detnas.fidelity.table_file import read_table
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
+
+
+def test_the_table_is_what_the_page_describes() -> None:
+    table = read_table(ROOT / "benchmarks" / "digits.csv")
+    assert table.space.name == "tiny-skip"
+    assert table.groups == ("space",) * 20 + ("band",) * 20
+    macs = table.costs["macs"]
+    assert (macs <= 40e6).all()
+    assert ((macs[20:] >= 34e6) & (macs[20:] <= 36e6)).all()
+    assert np.isfinite(table.columns("trained")).all()
+    assert table.columns("trained").shape == (40, 2)
+
+
+def test_the_page_has_the_correlations_of_the_table() -> None:
+    table = read_table(ROOT / "benchmarks" / "digits.csv")
+    first = table.column("supernet/first/seed0")
+    alone = {name: scores for name, scores in table.scores.items() if name.startswith("trained")}
+    scores = dict(zip(table.architectures, first.tolist(), strict=True))
+    compared = compare(
+        type(table)(table.space, table.architectures, table.groups, alone).with_column(
+            "supernet", scores
+        )
+    )
+    columns = [compared[name] for name in ("trained", "trained, space", "trained, band")]
+    rows = {
+        "tau of the supernet": [each.proxy.tau for each in columns],
+        "rho of the supernet": [each.proxy.rho for each in columns],
+        "tau of MACs": [each.costs["macs"].alone.tau for each in columns],
+    }
+    for name, estimates in rows.items():
+        assert f"| {name} | {' | '.join(map(estimate_text, estimates))} |" in PAGE, name
+    regret = compared["trained"].regrets[0]
+    assert regret.first == pytest.approx(0.0068, abs=5e-5)
+    assert regret.random_first == pytest.approx(0.0269, abs=5e-5)
