@@ -105,12 +105,12 @@ def test_finalists_and_seeds_may_grow_and_an_interrupted_scoring_resumes(
     experiment: Path, searched: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more = ["search.finalists=4", "search.finalist_seeds=2"]
-    evaluate = stage.evaluate_listed
-    monkeypatch.setattr(stage, "evaluate_listed", lambda *a, **k: (evaluate(*a, **k), 1 / 0))
+    evaluate = stage.evaluate_into
+    monkeypatch.setattr(stage, "evaluate_into", lambda *a, **k: (evaluate(*a, **k), 1 / 0))
     with pytest.raises(ZeroDivisionError):  # after the first seed
         main(arguments(experiment, copy, *more))
     assert read_finalists(copy) is None
-    monkeypatch.setattr(stage, "evaluate_listed", evaluate)
+    monkeypatch.setattr(stage, "evaluate_into", evaluate)
     assert main(arguments(experiment, copy, *more)) == 0
     workers = ["search.executor.type=processes", "search.executor.workers=1"]
     more[1] = "search.finalist_seeds=3"
