@@ -3,11 +3,12 @@
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 
-from detnas.fidelity.comparison import compare, rows_of
-from detnas.fidelity.table import Table
+from detnas.fidelity.comparison import rows_of
+from detnas.fidelity.statistics import Fidelity
 from detnas.search.finalists import Finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import FAILED, RANDOM
@@ -28,15 +29,9 @@ def duration(seconds: float) -> str:
 
 def print_progress(progress: Progress) -> None:
     """Print one line per evaluated candidate on standard error."""
-    score = "failed" if progress.last.score is None else f"{progress.last.score:.4f}"
     best = "none yet" if progress.best is None else f"{progress.best.score:.4f}"
-    line = (
-        f"    search  {_phase(progress)}  {progress.done}/{progress.total}  score {score}  "
-        f"{'' if progress.phase else f'best {best}  '}"
-        f"{duration(progress.elapsed)}, {duration(progress.eta)} left"
-    )
-    with suppress(OSError):  # a closed terminal does not end a search
-        print(line, file=sys.stderr, flush=True)
+    shown = "" if progress.phase else f"best {best}  "
+    _print_result(f"search  {_phase(progress)}", progress, shown)
 
 
 def _phase(progress: Progress) -> str:
@@ -50,16 +45,17 @@ def _phase(progress: Progress) -> str:
 def print_trainings(what: str) -> Callable[[Progress], None]:
     """Print one line per evaluated architecture on standard error, each beginning with `what`."""
 
-    def progress(state: Progress) -> None:
-        score = "failed" if state.last.score is None else f"{state.last.score:.4f}"
-        line = (
-            f"    {what}  {state.done}/{state.total}  score {score}  "
-            f"{duration(state.elapsed)}, {duration(state.eta)} left"
-        )
-        with suppress(OSError):  # a closed terminal does not end a run
-            print(line, file=sys.stderr, flush=True)
+    return partial(_print_result, what)
 
-    return progress
+
+def _print_result(what: str, progress: Progress, best: str = "") -> None:
+    score = "failed" if progress.last.score is None else f"{progress.last.score:.4f}"
+    line = (
+        f"    {what}  {progress.done}/{progress.total}  score {score}  {best}"
+        f"{duration(progress.elapsed)}, {duration(progress.eta)} left"
+    )
+    with suppress(OSError):  # a closed terminal does not end a search
+        print(line, file=sys.stderr, flush=True)
 
 
 def latency_progress() -> Callable[[int, int], None]:
@@ -100,9 +96,9 @@ def search_table(history: SearchHistory) -> str:
     return table(lines)
 
 
-def print_fidelity(scores: Table) -> None:
+def print_fidelity(compared: Mapping[str, Fidelity]) -> None:
     """Print how well the supernet's scores rank trained networks, one column a comparison."""
-    head, *rows = rows_of(compare(scores))
+    head, *rows = rows_of(compared)
     for number, name in enumerate(head):
         print(f"  {name:<20}" + "".join(f"  {row[number]:<22}" for row in rows))
 

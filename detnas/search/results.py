@@ -50,11 +50,25 @@ def write_best(history: SearchHistory, path: Path | str) -> None:
         best = history.require_best()
         history.architecture(best).save(path, **_stated(history, best))
         return
-    best = _best_finalist(history, found)
-    stated = _stated(history, best)
-    stated["score"]["value"] = found.best.mean
-    stated["provenance"]["finalists"] = True
-    history.architecture(best).save(path, **stated)
+    write_chosen(history, _best_finalist(history, found), found.best.mean, path, finalists=True)
+
+
+def write_chosen(
+    history: SearchHistory, row: Evaluation, score: float, path: Path | str, **provenance: Any
+) -> None:
+    """Write a candidate that was chosen by another score than the search's.
+
+    Args:
+        history: of the search.
+        row: the candidate.
+        score: that it was chosen by, on the search split.
+        path: of the JSON file.
+        provenance: how it was chosen.
+    """
+    stated = _stated(history, row)
+    stated["score"]["value"] = score
+    stated["provenance"].update(provenance)
+    history.architecture(row).save(path, **stated)
 
 
 def _best_finalist(history: SearchHistory, found: Finalists) -> Evaluation:

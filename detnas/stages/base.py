@@ -9,6 +9,9 @@ from typing import Any
 
 from mmengine.config import Config
 
+from detnas.errors import MissingFileError
+from detnas.files import file_sha256
+
 
 @dataclass(frozen=True)
 class Stage(ABC):
@@ -54,6 +57,22 @@ class Stage(ABC):
             for name, file in files.items()
             if isinstance(file, str) and "://" not in file
         }
+
+    def input_hashes(self) -> dict[str, str]:
+        """The SHA-256 of each of `inputs`.
+
+        Raises:
+            MissingFileError: one of them does not exist.
+        """
+        hashes = {}
+        for name, file in self.inputs().items():
+            if not file.is_file():
+                raise MissingFileError(
+                    f"{file}, which stage '{self.name}' starts from, does not exist: run the stage "
+                    "that makes it first, or name another by --cfg-options"
+                )
+            hashes[name] = file_sha256(file)
+        return hashes
 
     def identity(self) -> dict[str, Any]:
         """What of the config may not change once the stage has begun."""

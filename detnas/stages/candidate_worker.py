@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
+from msgspec import structs
 
 from detnas.errors import MissingFileError, UserError
 from detnas.evaluation.evaluator import CandidateEvaluator
 from detnas.evaluation.settings import EvaluatorSettings
-from detnas.search.executors.base import Executor
+from detnas.search.executors.base import Executor, MakeEvaluate
 from detnas.search.executors.build import Machine, build_executor
 from detnas.stages.hashes import input_hashes, versions
 from detnas.stages.plan import SearchPlan
@@ -88,13 +89,23 @@ class MakeCandidateEvaluator:
 
 
 def executor_of(
-    plan: SearchPlan, make_evaluate: MakeCandidateEvaluator, has_scored: bool
+    plan: SearchPlan,
+    make_evaluate: MakeEvaluate,
+    has_scored: bool = False,
+    timeout: float | None = None,
 ) -> Executor:
-    """The executor that a search's settings ask for; see `build_executor`."""
+    """The executor that a search's settings ask for; see `build_executor`.
+
+    Args:
+        timeout: seconds for one try, in place of the settings'.
+    """
     settings = plan.settings
+    executor = settings.executor
+    if timeout is not None:
+        executor = structs.replace(executor, timeout=timeout)
     assert settings.evaluator.threads is not None, "the plan has decided it"
     machine = Machine(torch.cuda.device_count(), settings.evaluator.threads)
-    return build_executor(settings.executor, make_evaluate, settings.score, machine, has_scored)
+    return build_executor(executor, make_evaluate, settings.score, machine, has_scored)
 
 
 def _require_equal(here: Mapping[str, Any], there: Mapping[str, Any], mend: str) -> None:

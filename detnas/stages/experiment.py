@@ -25,7 +25,7 @@ from detnas.config import load_config, unknown_options
 from detnas.console import duration, print_trainings
 from detnas.distributed import on_rank_0
 from detnas.errors import MissingFileError, UserError
-from detnas.files import file_sha256, write_text
+from detnas.files import write_text
 from detnas.report.folder import SUMMARY_FILE
 from detnas.search.history.reading import SearchHistory
 from detnas.stages.base import Stage
@@ -197,7 +197,7 @@ def _choose_by_training(experiment: Experiment, retrained: int) -> None:
 def _run_stage(stage: Stage, title: str, quiet: bool) -> None:
     state: dict[str, Any] = {
         "config_sha256": _digest(stage.identity(), stage.work_dir.parent),
-        "inputs_sha256": _input_hashes(stage),
+        "inputs_sha256": stage.input_hashes(),
         "seconds": None,
     }
     before = _read_state(stage.work_dir)
@@ -215,18 +215,6 @@ def _run_stage(stage: Stage, title: str, quiet: bool) -> None:
     state["seconds"] = time.monotonic() - began
     _write_state(stage.work_dir, state)
     _print(f"{title}: {duration(state['seconds'])}")
-
-
-def _input_hashes(stage: Stage) -> dict[str, str]:
-    hashes = {}
-    for name, file in stage.inputs().items():
-        if not file.is_file():
-            raise MissingFileError(
-                f"{file}, which stage '{stage.name}' starts from, does not exist: run the stage "
-                "that makes it first, or name another by --cfg-options"
-            )
-        hashes[name] = file_sha256(file)
-    return hashes
 
 
 def _require_same(stage: Stage, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from detnas.errors import UserError
 from detnas.evaluation.latency import device_name
 from detnas.fidelity import table_file
 from detnas.fidelity.comparison import NOTHING, SUPERNET, TRAINED, compare
+from detnas.fidelity.statistics import Fidelity as FidelityStatistics
 from detnas.fidelity.table import Table, from_histories
 from detnas.files import write_text
 from detnas.search.executors.base import Executor, MakeEvaluate
@@ -136,11 +137,11 @@ class Fidelity:
         """Where the columns and the results are written."""
         return self.experiment.work_dir / table_file.FOLDER
 
-    def run(self, progress: ProgressCallback | None = None) -> Table:
-        """Evaluate every column that is not finished, and write the results.
+    def run(self, progress: ProgressCallback | None = None) -> dict[str, FidelityStatistics]:
+        """Evaluate every column that is not finished; write and return what `compare` says.
 
-        They are `table.csv` with all scores, `fidelity.json` with the statistics, and the picture
-        `fidelity.png`.
+        Written are `table.csv` with all scores, `fidelity.json` with the statistics, and the
+        picture `fidelity.png`.
 
         Raises:
             UserError: the folder has no search or no retraining, the supernet is absent, or a
@@ -166,10 +167,11 @@ class Fidelity:
                 )
         table = self._table(search, groups, histories)
         table_file.write_table(table, self.work_dir / table_file.FILE_NAME)
-        compared = {name: fidelity.to_dict() for name, fidelity in compare(table).items()}
-        write_text(self.work_dir / RESULT_FILE, json.dumps(compared, indent=2) + "\n")
+        compared = compare(table)
+        plain = {name: fidelity.to_dict() for name, fidelity in compared.items()}
+        write_text(self.work_dir / RESULT_FILE, json.dumps(plain, indent=2) + "\n")
         _draw(table, self.work_dir / PICTURE)
-        return table
+        return compared
 
     def _table(
         self,

@@ -4,28 +4,25 @@ The search split decides, never the test split. So the networks are trained on t
 alone here; the chosen one is then retrained by the experiment's recipe.
 """
 
-import json
-from collections.abc import Mapping
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
-import torch
 from mmengine.config import Config
-from msgspec import structs
 
 from detnas.errors import UserError
 from detnas.search.executors.base import Executor
-from detnas.search.executors.build import Machine, build_executor
 from detnas.search.finalists import read_finalists
 from detnas.search.history.file import FILE_NAME
 from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import Evaluation
 from detnas.search.progress import ProgressCallback
-from detnas.search.results import BEST_FILE
+from detnas.search.results import BEST_FILE, write_chosen
+from detnas.stages.candidate_worker import executor_of
 from detnas.stages.checks import check_splits
 from detnas.stages.listed import evaluate_into
 from detnas.stages.plan import SearchPlan
 from detnas.stages.standalone import TIMEOUT, standalone_trainings
-from search_space.architecture import Architecture, Choices
+from search_space.architecture import Architecture
 
 FOLDER = "retrain_top"
 
@@ -78,51 +75,33 @@ def retrain_top(
     """
     history = SearchHistory.read(search_dir)
     candidates = _candidates(history, count)
-    settings = plan.settings
     work_dir = search_dir.parent / FOLDER
-    assert settings.evaluator.threads is not None, "the plan has decided it"
-    threads = settings.evaluator.threads
+    threads = plan.settings.evaluator.threads
+    assert threads is not None, "the plan has decided it"
     trainings = standalone_trainings(recipe, plan, work_dir / "networks", plan.seed, threads)
 
     def make_executor() -> Executor:
-        executor = structs.replace(settings.executor, timeout=TIMEOUT)
-        machine = Machine(torch.cuda.device_count(), threads)
-        return build_executor(executor, trainings.make, settings.score, machine)
+        return executor_of(plan, trainings.make, timeout=TIMEOUT)
 
     trained = evaluate_into(
-        *(work_dir / FILE_NAME, trainings.fingerprint, candidates, make_executor),
-        *(plan.costs, progress),
+        *(work_dir / FILE_NAME, trainings.fingerprint, [row.choices for row in candidates]),
+        *(make_executor, plan.costs, progress),
     )
-    scored = [row for row in trained.rows if row.score is not None and row.choices in candidates]
+    known = {row.choices: row.score for row in trained.rows}
+    sign = 1.0 if plan.settings.greater_is_better else -1.0
+    scored = [
+        (sign * score, row) for row in candidates if (score := known[row.choices]) is not None
+    ]
     if not scored:
         raise UserError(f"{trained.path}: every training failed; see `detnas history {work_dir}`")
-    sign = 1.0 if settings.greater_is_better else -1.0
-    best = max(scored, key=lambda row: sign * (row.score or 0.0))
-    assert best.score is not None
-    winner = Architecture(history.space, best.choices, history.channel_shuffle)
-    _write(winner, best.score, len(scored), search_dir / BEST_FILE)
-    return winner
+    best, winner = max(scored, key=itemgetter(0))
+    write_chosen(history, winner, sign * best, search_dir / BEST_FILE, retrained=len(scored))
+    return history.architecture(winner)
 
 
-def _candidates(history: SearchHistory, count: int) -> list[Choices]:
+def _candidates(history: SearchHistory, count: int) -> list[Evaluation]:
     finalists = read_finalists(history.path.parent)
-    ranked = [] if finalists is None else [each.choices for each in finalists.finalists]
-    ranked += [row.choices for row in history.ranked() if row.choices not in ranked]
-    return ranked[:count]
-
-
-def _write(winner: Architecture, score: float, trained: int, path: Path) -> None:
-    """Replace the architecture of `path`, keeping the metric and the provenance of the search."""
-    before: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    provenance = {**(before["provenance"] or {}), "retrained": trained}
-    provenance.pop("finalists", None)
-    extra = {}
-    if tuple(before["choices"]) == winner.choice_names:
-        computed = winner.to_dict()["costs"]
-        extra = {key: value for key, value in before["costs"].items() if key not in computed}
-    winner.save(
-        path,
-        score={**before["score"], "value": score},
-        provenance=provenance,
-        extra_costs=extra,
-    )
+    first = [] if finalists is None else [each.choices for each in finalists.finalists]
+    ranked = {row.choices: row for row in history.ranked()}
+    order = dict.fromkeys([*first, *ranked])
+    return [ranked[choices] for choices in order][:count]

@@ -15,7 +15,6 @@ from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
 from detnas.evaluation.evaluator import quiet_stdout
-from detnas.files import file_sha256
 from detnas.stages.hashes import training_hashes
 from detnas.stages.plan import SearchPlan
 from detnas.stages.test import score_checkpoint
@@ -62,11 +61,13 @@ def standalone_trainings(
     """
     config = Config(retrain.to_dict())
     config.randomness["seed"] = seed
-    starts = {} if from_nothing else TrainingStage("retrain", config).starting_weights()
+    config.model.backbone.architecture = None  # every network has its own
+    if from_nothing:
+        config.load_from = None
+        config.model.backbone.pop("init_cfg", None)
     space, shuffle = search.costs.sampler.space, search.fingerprint["channel_shuffle"]
-    folder = str(Path.cwd())
     make = MakeStandaloneTrainer(
-        config.to_dict(), space.to_dict(), shuffle, from_nothing, work_dir, threads, folder
+        config.to_dict(), space.to_dict(), shuffle, work_dir, threads, str(Path.cwd())
     )
     fingerprint = {
         "space": space.to_dict(),
@@ -79,7 +80,7 @@ def standalone_trainings(
         "from_nothing": from_nothing,
         "threads": threads,
         **training_hashes(config),
-        "weights": {key: file_sha256(file) for key, file in starts.items()},
+        "weights": TrainingStage("retrain", config).input_hashes(),
     }
     return StandaloneTrainings(make, fingerprint)
 
@@ -89,10 +90,9 @@ class MakeStandaloneTrainer:
     """Builds the trainer where a worker runs; see `executors.base.MakeEvaluate`.
 
     Attributes:
-        config: the resolved config of retraining as a plain dict.
+        config: the resolved config of the trainings as a plain dict, without an architecture.
         space: the search space's JSON object.
         channel_shuffle: of the networks.
-        from_nothing: initialise all weights anew, in place of the recipe's starting weights.
         work_dir: each network trains in a folder of its own below it.
         threads: of torch.
         folder: the coordinator's working directory; the config's paths are relative to it.
@@ -101,7 +101,6 @@ class MakeStandaloneTrainer:
     config: Mapping[str, Any]
     space: Mapping[str, Any]
     channel_shuffle: str
-    from_nothing: bool
     work_dir: Path
     threads: int
     folder: str
@@ -142,13 +141,9 @@ class StandaloneTrainer:
         config = Config(dict(made.config))
         config.work_dir = str(folder)
         config.console_level = "ERROR"
-        backbone = config.model.backbone
-        backbone.architecture = {
+        config.model.backbone.architecture = {
             "space": dict(made.space),
             "choices": list(choices),
             "channel_shuffle": made.channel_shuffle,
         }
-        if made.from_nothing:
-            config.load_from = None
-            backbone.pop("init_cfg", None)
         return config

@@ -16,7 +16,7 @@ from mmengine.registry import HOOKS, PARAM_SCHEDULERS
 import detnas.models
 import detnas.training  # noqa: F401 - registers hooks and samplers
 from detnas.distributed import on_rank_0
-from detnas.errors import MissingFileError, UserError
+from detnas.errors import UserError
 from detnas.models.backbones import DetNASSupernet
 from detnas.models.checkpoints import read_checkpoint
 from detnas.stages.base import Stage
@@ -185,21 +185,6 @@ class TrainingStage(Stage):
 
     def check(self) -> None:
         check_training(self.config)
-
-    def starting_weights(self) -> dict[str, Path]:
-        """The checkpoints that the training starts from.
-
-        Raises:
-            UserError: one of them does not exist.
-        """
-        files = {key: path for key, path in self.inputs().items() if key != "architecture"}
-        for file in files.values():
-            if not file.is_file():
-                raise MissingFileError(
-                    f"{file}, which retraining starts from, does not exist: run the stage that "
-                    "makes it first"
-                )
-        return files
 
     def named_inputs(self) -> Mapping[str, Any]:
         init_cfg = self.config.model.backbone.get("init_cfg") or {}
