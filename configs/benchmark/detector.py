@@ -18,6 +18,5 @@ model = dict(
     test_cfg=dict(max_per_img=30),
 )
 batch_size = 8
-max_iters = 500
+num_workers = 0  # two trainings fill two cores
 warmup_iters = 30
-lr = 0.06

@@ -2,3 +2,4 @@
 _base_ = ["./detector.py", "../_base_/backbones/supernet.py"]
 pretrained = "{experiment}/pretrain/final.pth"
 max_iters = 900
+lr = 0.06

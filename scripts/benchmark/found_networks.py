@@ -1,0 +1,147 @@
+"""Does a search beat chance? Trains what searches of several seeds find, beside the obvious rivals.
+
+    python scripts/benchmark/found_networks.py --table benchmarks/digits.csv \\
+        --work-dir work_dirs/variants --variant base --seeds 0 1 2 --trainings 2
+
+Searches on the supernets that `supernet_variants.py` trained in the same folder: one search of
+detection for each, and one of classification on its pretraining (ClsNAS). The best of each, and the
+network of 3x3 blocks alone, are trained as the table's architectures were, from the same slice; the
+best of detection also from nothing. The table's own random architectures are the baseline. Prints
+every network, then the means with their standard errors. Everything resumes.
+"""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from detnas.console import print_trainings
+from detnas.fidelity.comparison import TRAINED
+from detnas.fidelity.table import SPACE_GROUP
+from detnas.fidelity.table_file import read_table
+from detnas.search.executors.build import Machine, build_executor
+from detnas.search.executors.settings import ExecutorSettings
+from detnas.search.history.file import FILE_NAME
+from detnas.search.results import BEST_FILE
+from detnas.stages.experiment import Experiment, run_experiment
+from detnas.stages.listed import evaluate_into
+from detnas.stages.plan import SearchPlan, plan_search
+from detnas.stages.standalone import TIMEOUT, standalone_trainings
+from search_space.architecture import Architecture, Choices, choices_to_text
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+DETECTION, CLASSIFICATION, ALL_3X3 = "searched", "searched by classification", "every block 3x3"
+FROM_NOTHING = "searched, from nothing"
+
+
+def main() -> None:
+    """Search, train, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", type=Path, required=True, help="of `detnas fidelity`")
+    parser.add_argument("--work-dir", type=Path, required=True, help="of the supernets")
+    parser.add_argument("--variant", default="base", help="which of the supernets")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of supernets")
+    parser.add_argument("--trainings", type=int, default=2, help="of each network")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    data = (options.work_dir / "data").resolve()
+    shared = {
+        "data_root": str(data / "detection"),
+        "pretrain_root": str(data / "classification"),
+        "search.executor.type": "processes",
+        "search.executor.workers": options.workers,
+    }
+    kinds: dict[str, list[Choices]] = {DETECTION: [], CLASSIFICATION: []}
+    for seed in options.seeds:
+        supernet = options.work_dir / options.variant / f"seed{seed}"
+        kinds[DETECTION].append(search(CONFIGS / "benchmark", supernet, shared, seed))
+        weights = {"search.supernet": str(supernet / "pretrain" / "final.pth")}
+        folder = supernet / "clsnas"
+        kinds[CLASSIFICATION].append(
+            search(CONFIGS / "benchmark_clsnas", folder, shared | weights, seed)
+        )
+    # All are trained from the slice of one pretraining, as the table's architectures were.
+    first = Experiment(CONFIGS / "benchmark", options.work_dir / "base" / "seed0", shared, 0)
+    plan = plan_search(first.stage("search").config)
+    kinds[ALL_3X3] = [(0,) * len(plan.costs.sampler.space.numbers)]
+    listed = list(dict.fromkeys(choices for group in kinds.values() for choices in group))
+    trained = train_all(first, plan, listed, options, from_nothing=False)
+    scratch = train_all(first, plan, kinds[DETECTION], options, from_nothing=True)
+    table = read_table(options.table).subset(SPACE_GROUP)
+    random = {c: row for c, row in zip(table.architectures, table.columns(TRAINED), strict=True)}
+    print(f"\n{'network':<30}{'choices':<24}{'MACs':>12}  val mAP of each training")
+    for kind, group in kinds.items():
+        for choices in group:
+            print_network(kind, plan, choices, trained[choices])
+    print()
+    baseline = means(random, list(random))
+    print_group("random, of the table", baseline, baseline)
+    for kind, group in kinds.items():
+        print_group(kind, means(trained, group), baseline)
+    print_group(FROM_NOTHING, means(scratch, kinds[DETECTION]), baseline)
+
+
+def search(configs: Path, work_dir: Path, overrides: Mapping[str, object], seed: int) -> Choices:
+    """The best architecture of an experiment's search, which runs unless it is finished."""
+    run_experiment(Experiment(configs, work_dir, overrides, seed), ["search"], quiet=True)
+    return Architecture.load(work_dir / "search" / BEST_FILE).choices
+
+
+def train_all(
+    experiment: Experiment,
+    plan: SearchPlan,
+    listed: Sequence[Choices],
+    options: argparse.Namespace,
+    from_nothing: bool,
+) -> dict[Choices, np.ndarray]:
+    """Scores of each architecture, one per training."""
+    settings = ExecutorSettings("processes", workers=options.workers, timeout=TIMEOUT)
+    columns = []
+    for seed in range(options.trainings):
+        name = f"{'nothing' if from_nothing else 'trained'}_seed{seed}"
+        folder = options.work_dir / "found" / name
+        recipe = experiment.stage("retrain").config
+        trainings = standalone_trainings(recipe, plan, folder, seed, 1, from_nothing)
+        history = evaluate_into(
+            *(folder / FILE_NAME, trainings.fingerprint, listed),
+            lambda make=trainings.make: build_executor(  # type: ignore[misc]
+                settings, make, plan.settings.score, Machine(0, 1)
+            ),
+            *(plan.costs, print_trainings(name)),
+        )
+        columns.append({row.choices: row.score for row in history.rows})
+    return {c: np.array([column[c] for column in columns], float) for c in listed}
+
+
+def means(scores: Mapping[Choices, np.ndarray], group: Sequence[Choices]) -> np.ndarray:
+    """The mean over trainings of each network."""
+    return np.array([np.nanmean(scores[choices]) for choices in group])
+
+
+def print_network(kind: str, plan: SearchPlan, choices: Choices, scores: np.ndarray) -> None:
+    """One line of the list of networks."""
+    macs = plan.costs(choices)["macs"]
+    each = " ".join(f"{score:.4f}" for score in scores)
+    print(f"{kind:<30}{choices_to_text(choices):<24}{macs:>12,.0f}  {each}")
+
+
+def print_group(kind: str, group: np.ndarray, baseline: np.ndarray) -> None:
+    """Mean, standard error over networks, and the difference from random networks."""
+    line = f"{kind:<30}{len(group):>3} networks  mean {group.mean():.4f}"
+    if len(group) > 1:
+        line += f" ({group.std(ddof=1) / len(group) ** 0.5:.4f})"
+    if group is not baseline:
+        errors = [g.var(ddof=1) / len(g) for g in (group, baseline) if len(g) > 1]
+        below = (baseline < group.mean()).mean()
+        line += (
+            f"  minus random {group.mean() - baseline.mean():+.4f} ({sum(errors) ** 0.5:.4f}), "
+            f"above {below:.0%} of them"
+        )
+    print(line)
+
+
+if __name__ == "__main__":
+    main()
