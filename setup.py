@@ -42,6 +42,7 @@ setup(
             "onedl-mmdetection>=3.5.1",
             "onedl-mmpretrain>=1.3.6",
         ],
+        "fast": ["hotcoco>=1.3"],  # COCO matching; pycocotools does it otherwise
         "pareto": ["moocore>=0.3"],  # the strategy of that name
         "ray": ["ray>=2.40"],  # the executor of that name
         "report": ["jinja2>=3.1", "matplotlib>=3.8"],  # pictures and the HTML page

@@ -1,11 +1,14 @@
 """COCO average precision at full resolution, for ranking candidates."""
 
+from contextlib import nullcontext
 from typing import Any
 from unittest import mock
 
 import numpy as np
 from mmdet.evaluation.metrics import CocoMetric, coco_metric
 from mmdet.registry import METRICS
+
+from detnas.evaluation.matching import fast_matching
 
 
 @METRICS.register_module()
@@ -19,7 +22,8 @@ class UnroundedCocoMetric(CocoMetric):
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """The metrics of CocoMetric in double precision."""
         # CocoMetric calls the builtin `round`, which a name in its module can shadow.
-        with mock.patch.object(coco_metric, "round", _unrounded, create=True):
+        unrounded = mock.patch.object(coco_metric, "round", _unrounded, create=True)
+        with unrounded, nullcontext() if self.use_mp_eval else fast_matching():
             metrics = {
                 key: float(value) if isinstance(value, np.floating) else value
                 for key, value in super().compute_metrics(results).items()

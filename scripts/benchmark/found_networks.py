@@ -71,7 +71,7 @@ def main() -> None:
     trained = train_all(first, plan, listed, options, from_nothing=False)
     scratch = train_all(first, plan, kinds[DETECTION], options, from_nothing=True)
     table = read_table(options.table).subset(SPACE_GROUP)
-    random = {c: row for c, row in zip(table.architectures, table.columns(TRAINED), strict=True)}
+    random = dict(zip(table.architectures, table.columns(TRAINED), strict=True))
     print(f"\n{'network':<30}{'choices':<24}{'MACs':>12}  val mAP of each training")
     for kind, group in kinds.items():
         for choices in group:
