@@ -1,5 +1,5 @@
 # One network, trained on train + search from its slice of the pretrained supernet, tested on val.
-# AdamW learns faster here than SGD, and two trainings of one network agree better: docs/fidelity.md.
+# By AdamW two trainings of one network agree better than by SGD: docs/fidelity.md.
 _base_ = ["./detector.py", "../_base_/backbones/subnet.py"]
 pretrained = "{experiment}/pretrain/final.pth"
 max_iters = 500
