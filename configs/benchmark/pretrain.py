@@ -1,5 +1,5 @@
-# Path-wise pretraining of the space on crops of handwritten digits. The warm-up lasts until one path
-# has learned: docs/fidelity.md.
+# Path-wise pretraining on crops of handwritten digits. The warm-up lasts until its path has
+# learned: docs/fidelity.md.
 _base_ = [
     "../_base_/models/classifier.py",
     "../_base_/backbones/supernet.py",
@@ -9,6 +9,7 @@ _base_ = [
     "../_base_/schedules/classification.py",
     "../_base_/runtime.py",
 ]
+num_workers = 0
 max_iters = 2000
 warmup_iters = 30
 path_warmup_iters = 700

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
@@ -133,6 +134,12 @@ def _draw(sampler: BudgetSampler, rng: np.random.Generator) -> Choices:
     return tuple(sampler.sample(rng, 1)[0].tolist())
 
 
+JUDGED = 20
+"""Iterations at the start and at the end of the warm-up whose mean losses are compared."""
+
+HARDLY_LEARNED = 0.75
+"""Of the first loss: a warm-up that ends above it is warned of."""
+
 POLICIES: dict[str, Callable[..., PathPolicy]] = {
     "uniform": uniform_paths,
     "uniform_bins": uniform_bin_paths,
@@ -155,7 +162,8 @@ class PathSamplingHook(Hook):
         seed: None means the run's seed.
         warmup_iters: how many iterations train only the path of first choices, which must be 3x3
             ShuffleNet blocks. It is then inflated into all choices (`DetNASSupernet.inflate`). This
-            is not in the paper; with it a supernet learns in minutes what otherwise takes days.
+            is not in the paper; with it a supernet learns in minutes what otherwise takes days. It
+            should last until that path has learned; a warning says if its loss has hardly fallen.
     Raises:
         UserError: the policy is unknown, or does not take these arguments.
     """
@@ -172,6 +180,8 @@ class PathSamplingHook(Hook):
         self._seed = seed
         self._warmup_iters = warmup_iters
         self._policy: PathPolicy | None = None
+        self._first_losses: list[torch.Tensor] = []
+        self._last_losses: list[torch.Tensor] = []
 
     def before_train(self, runner: Any) -> None:
         """Builds the policy for the supernet's space; UserError if the backbone is no supernet."""
@@ -198,10 +208,36 @@ class PathSamplingHook(Hook):
         if step == self._warmup_iters > 0:
             backbone.inflate()
             runner.logger.info("end of warm-up: its path is inflated into every choice")
+            self._judge_warmup(runner)
         *others, last = self._policy(step)
         for path in others:
             _accumulate(runner, backbone, path, data_batch)
         backbone.set_path(last)
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Records the first and the last losses of the warm-up."""
+        step, end = runner.iter, self._warmup_iters
+        if end < 2 * JUDGED or step >= end or "loss" not in (outputs or {}):
+            return
+        if step < JUDGED:
+            self._first_losses.append(outputs["loss"].detach())
+        elif step >= end - JUDGED:
+            self._last_losses.append(outputs["loss"].detach())
+
+    def _judge_warmup(self, runner: Any) -> None:
+        if len(self._first_losses) < JUDGED or len(self._last_losses) < JUDGED:
+            return  # too short, or resumed
+        first, last = (
+            torch.stack(each).mean().item() for each in (self._first_losses, self._last_losses)
+        )
+        if last > HARDLY_LEARNED * first:
+            runner.logger.warning(
+                f"the warm-up's loss has hardly fallen, from {first:.3f} to {last:.3f}: random "
+                "paths learn slowly from there; make warmup_iters of PathSamplingHook "
+                "(path_warmup_iters) and max_iters larger"
+            )
 
 
 def _read_policy(policy: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -41,40 +41,43 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "benchmark"
 
 @dataclass(frozen=True)
 class Variant:
-    """Overrides of the benchmark's configs, by stage; `supernet` names whose weights it takes."""
+    """Overrides of the benchmark's configs, by stage.
+
+    A variant without overrides of pretraining starts from the pretraining of "base"; one with
+    overrides of the search alone takes all weights of "base".
+    """
 
     about: str
     pretrain: Mapping[str, Any] = field(default_factory=dict)
     finetune: Mapping[str, Any] = field(default_factory=dict)
     search: Mapping[str, Any] = field(default_factory=dict)
-    supernet: str | None = None
 
 
 FAIR = {"path_policy.type": "fair"}
 STRICT = {"path_policy.type": "strictly_fair"}
 IN_BAND = {"path_policy.budgets": [{"cost": "macs", "lower": 34e6, "upper": 36e6}]}
+ADAMW = {"_delete_": True, "type": "AdamW", "lr": 0.002, "weight_decay": 0.05}
 VARIANTS = {
     "base": Variant("the recipe of configs/benchmark"),
     "finetune2": Variant("twice the fine-tuning", finetune={"max_iters": 1800}),
     "finetune4": Variant("four times the fine-tuning", finetune={"max_iters": 3600}),
-    "pretrain2": Variant("twice the pretraining", pretrain={"max_iters": 2800}),
-    "pretrain4": Variant("four times the pretraining", pretrain={"max_iters": 5600}),
+    "adamw": Variant("fine-tuning by AdamW", finetune={"optim_wrapper.optimizer": ADAMW}),
+    "pretrain2": Variant("twice the pretraining", pretrain={"max_iters": 4000}),
+    "pretrain4": Variant("four times the pretraining", pretrain={"max_iters": 8000}),
+    "no-warmup": Variant("random paths from the start", pretrain={"path_warmup_iters": 0}),
+    "warmup-250": Variant("a short warm-up", pretrain={"path_warmup_iters": 250}),
+    "warmup-1400": Variant("a long warm-up", pretrain={"path_warmup_iters": 1400}),
     "fair": Variant("fair paths, one a step", pretrain=FAIR, finetune=FAIR),
     "strictly-fair": Variant(
         "fair paths, gradients of five summed, at equal cost",
-        pretrain={**STRICT, "max_iters": 480, "path_warmup_iters": 250},
+        pretrain={**STRICT, "max_iters": 960},  # the warm-up takes 700
         finetune={**STRICT, "max_iters": 180},
     ),
-    "band-paths": Variant(
-        "paths of 34M to 36M multiply-adds alone", pretrain=IN_BAND, finetune=IN_BAND
-    ),
-    "no-warmup": Variant("random paths from the start", pretrain={"path_warmup_iters": 0}),
-    "long-warmup": Variant("a longer warm-up", pretrain={"path_warmup_iters": 700}),
+    "band-paths": Variant("fine-tuning of paths of 34M to 36M multiply-adds", finetune=IN_BAND),
     **{
         f"calibration-{images}": Variant(
             f"batch norm of {images} images",
             search={"search.evaluator.calibration_images": images},
-            supernet="base",
         )
         for images in (0, 50, 500)
     },
@@ -101,7 +104,10 @@ def main() -> None:
     write_digits(data, counts=BENCHMARK_COUNTS, heights=BENCHMARK_HEIGHTS)
     listed = read_table(options.table).architectures
     jobs = [(name, seed) for name in options.variants for seed in options.seeds]
+    begun = dict.fromkeys((pretrained_by(name), seed) for name, seed in jobs)
     with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
+        for done in [pool.submit(pretrain, *job, options.work_dir, data) for job in begun]:
+            done.result()
         futures = {
             job: pool.submit(score_variant, *job, options.work_dir, data, listed) for job in jobs
         }
@@ -113,21 +119,42 @@ def main() -> None:
     report(options.table)
 
 
+def pretrained_by(name: str) -> str:
+    """The variant whose pretraining a variant starts from."""
+    return name if VARIANTS[name].pretrain else "base"
+
+
+def overrides_of(data: Path, stage: Mapping[str, Any]) -> dict[str, Any]:
+    """What a stage's config takes: where the data is, and what the variant changes."""
+    return {
+        "data_root": str((data / "detection").resolve()),
+        "pretrain_root": str((data / "classification").resolve()),
+        **stage,
+    }
+
+
+def pretrain(name: str, seed: int, work_dir: Path, data: Path) -> None:
+    """Pretrain a supernet, unless it is finished."""
+    torch.set_num_threads(1)
+    overrides = overrides_of(data, VARIANTS[name].pretrain)
+    folder = work_dir / name / f"seed{seed}"
+    run_experiment(Experiment(CONFIGS, folder, overrides, seed), ["pretrain"], quiet=True)
+
+
 def score_variant(
     name: str, seed: int, work_dir: Path, data: Path, listed: tuple[Choices, ...]
 ) -> dict[Choices, float | None]:
-    """Train one supernet, unless it is finished, and score the architectures on it."""
+    """Fine-tune one supernet, unless it is finished, and score the architectures on it."""
     torch.set_num_threads(1)
     variant = VARIANTS[name]
-    owner = variant.supernet or name
+    owner = name if variant.pretrain or variant.finetune else "base"
     folder = work_dir / owner / f"seed{seed}"
-    shared = {
-        "data_root": str((data / "detection").resolve()),
-        "pretrain_root": str((data / "classification").resolve()),
-    }
-    for stage in ("pretrain", "finetune"):
-        overrides = {**shared, **getattr(VARIANTS[owner], stage)}
-        run_experiment(Experiment(CONFIGS, folder, overrides, seed), [stage], quiet=True)
+    overrides = overrides_of(data, VARIANTS[owner].finetune)
+    if pretrained_by(name) != owner:
+        weights = work_dir / pretrained_by(name) / f"seed{seed}" / "pretrain" / "final.pth"
+        overrides["pretrained"] = str(weights)
+    run_experiment(Experiment(CONFIGS, folder, overrides, seed), ["finetune"], quiet=True)
+    shared = overrides_of(data, {})
     overrides = {**shared, "search.evaluator.threads": 1, **variant.search}
     plan = plan_search(Experiment(CONFIGS, folder, overrides, 0).stage("search").config)
     make = MakeCandidateEvaluator.of_plan(plan)

@@ -215,6 +215,23 @@ def test_hook_warms_up_the_first_choice_of_every_block() -> None:
         _step(hook, runner, 2)  # after a warm-up, only 3x3 blocks can be inflated
 
 
+@pytest.mark.parametrize(("fall", "warned"), [(0.2, True), (0.3, False)])
+def test_a_warm_up_that_has_hardly_learned_is_warned_of(fall: float, warned: bool) -> None:
+    runner = _runner(DetNASSupernet("tiny"))
+    said: list[str] = []
+    runner.logger.warning = said.append
+    hook = PathSamplingHook(warmup_iters=60)
+    hook.before_train(runner)
+    for step in range(61):
+        _step(hook, runner, step)
+        loss = 2.0 if step < 30 else 2.0 * (1 - fall)
+        hook.after_train_iter(runner, step, outputs={"loss": torch.tensor(loss)})
+    assert bool(said) == warned
+    if said:
+        assert "hardly fallen, from 2.000 to 1.600" in said[0]
+        assert "path_warmup_iters" in said[0]
+
+
 def test_hook_refuses_other_backbones_and_unknown_policies() -> None:
     with pytest.raises(ValueError, match="DetNASSupernet"):
         PathSamplingHook().before_train(_runner(torch.nn.Identity()))
