@@ -65,6 +65,7 @@ class FastCOCOeval(COCOeval):  # type: ignore[misc]
             setattr(fast.params, name, value.tolist() if isinstance(value, np.ndarray) else value)
         fast.evaluate()
         fast.accumulate()
+        assert fast.eval is not None, "it has been filled"
         self.eval = {**fast.eval, "params": params}
 
 

@@ -1,12 +1,14 @@
 """COCO average precision at full resolution, for ranking candidates."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
 import numpy as np
 from mmdet.evaluation.metrics import CocoMetric, coco_metric
 from mmdet.registry import METRICS
+from mmengine.fileio import dump as mmengine_dump
 
 from detnas.evaluation.matching import fast_matching
 
@@ -21,9 +23,13 @@ class UnroundedCocoMetric(CocoMetric):
 
     def compute_metrics(self, results: list[Any]) -> dict[str, float]:
         """The metrics of CocoMetric in double precision."""
-        # CocoMetric calls the builtin `round`, which a name in its module can shadow.
-        unrounded = mock.patch.object(coco_metric, "round", _unrounded, create=True)
-        with unrounded, nullcontext() if self.use_mp_eval else fast_matching():
+        with ExitStack() as stack:
+            # CocoMetric calls the builtin `round`, which a name in its module can shadow.
+            stack.enter_context(mock.patch.object(coco_metric, "round", _unrounded, create=True))
+            if not self.use_mp_eval:
+                stack.enter_context(fast_matching())
+            if not self.format_only and self.outfile_prefix is None:
+                stack.enter_context(_results_in_memory())
             metrics = {
                 key: float(value) if isinstance(value, np.floating) else value
                 for key, value in super().compute_metrics(results).items()
@@ -34,6 +40,24 @@ class UnroundedCocoMetric(CocoMetric):
                 for item in ("50", "75", "s", "m", "l"):
                     metrics.setdefault(f"{metric}_mAP_{item}", 0.0)
         return metrics
+
+
+@contextmanager
+def _results_in_memory() -> Iterator[None]:
+    """Keep CocoMetric's temporary files of detections in memory: JSON takes as long as matching."""
+    kept: dict[str, list[dict[str, Any]]] = {}
+
+    def dump(value: Any, file: str) -> None:
+        if file.endswith((".bbox.json", ".segm.json")):
+            kept[file] = value
+        else:  # ground truth, which pycocotools reads
+            mmengine_dump(value, file)
+
+    def load(file: str) -> list[dict[str, Any]]:
+        return [dict(each) for each in kept[file]]  # the caller changes them
+
+    with mock.patch.multiple(coco_metric, dump=dump, load=load):
+        yield
 
 
 def _unrounded(value: Any, digits: int | None = None) -> Any:

@@ -1,5 +1,7 @@
 """hotcoco gives the arrays of pycocotools to the last digit: crowds, ties, masks, empty images."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from detnas.evaluation.matching import FastCOCOeval, fast_matching
+from detnas.evaluation.metrics import UnroundedCocoMetric
 
 pytest.importorskip("hotcoco")
 
@@ -118,3 +121,40 @@ def test_only_pycocotools_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coco_metric, "COCOeval", other)
     with fast_matching():
         assert coco_metric.COCOeval is other
+
+
+def test_the_metric_is_that_of_mmdet_with_files_and_pycocotools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth, found = random_case(5, "bbox")
+    file = tmp_path / "truth.json"
+    file.write_text(json.dumps(truth.dataset), encoding="utf-8")
+    names = [each["name"] for each in truth.dataset["categories"]]
+    places = {each["id"]: place for place, each in enumerate(truth.dataset["categories"])}
+    results = []
+    for image in truth.getImgIds():
+        here = found.loadAnns(found.getAnnIds(imgIds=[image]))
+        boxes = np.array([each["bbox"] for each in here], np.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        prediction = {
+            "img_id": image,
+            "bboxes": boxes,
+            "scores": np.array([each["score"] for each in here], np.float32),
+            "labels": np.array([places[each["category_id"]] for each in here], int),
+        }
+        results.append(({"img_id": image, "width": SIZE, "height": SIZE}, prediction))
+
+    def metrics(**options: Any) -> dict[str, float]:
+        metric = UnroundedCocoMetric(
+            ann_file=str(file), metric=["bbox", "proposal"], classwise=True, **options
+        )
+        metric.dataset_meta = {"classes": names}
+        return metric.compute_metrics(results)
+
+    ours = metrics()
+    with_files = metrics(outfile_prefix=str(tmp_path / "results"))
+    assert (tmp_path / "results.bbox.json").is_file()
+    monkeypatch.setattr(coco_metric, "COCOeval", type("Theirs", (COCOeval,), {}))
+    theirs = metrics(outfile_prefix=str(tmp_path / "theirs"))
+    assert ours == with_files == theirs
+    assert 0 < ours["bbox_mAP"] < 1
