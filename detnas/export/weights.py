@@ -38,5 +38,7 @@ def export_weights(
     backbone = DetNASNet(architecture)
     state_dict = fit_backbone(backbone, checkpoint, supernet, "backbone.")
     meta = {"detnas": backbone.identity(), "sliced_from": str(supernet)}
+    if "dataset_meta" in checkpoint["meta"]:
+        meta["dataset_meta"] = checkpoint["meta"]["dataset_meta"]  # class names for mmdet
     with replacing(output) as temporary:
         torch.save({"meta": meta, "state_dict": state_dict}, temporary)

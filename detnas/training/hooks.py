@@ -24,9 +24,12 @@ class CheckpointHooks(Hook):
     """
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        """Adds `meta["detnas"]` (see `Backbone.identity`), `world_size` and `batch_size`."""
+        """Adds `meta["detnas"]` (see `Backbone.identity`), the data set's classes, batch sizes."""
         checkpoint["meta"]["world_size"] = runner.world_size
         checkpoint["meta"]["batch_size"] = runner.cfg.train_dataloader.get("batch_size")
+        classes = getattr(runner.train_dataloader.dataset, "metainfo", None)
+        if classes is not None:  # mmengine has put it in already, except in `final.pth`
+            checkpoint["meta"]["dataset_meta"] = classes
         backbone = own_backbone(runner.model)
         if backbone is not None:
             checkpoint["meta"]["detnas"] = backbone.identity()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mmdet.apis import init_detector
 from mmdet.registry import METRICS
 from mmengine.evaluator import BaseMetric
 
@@ -26,6 +27,8 @@ from search_space.architecture import Architecture
 
 MINIATURE = Path(__file__).parents[1] / "miniature"
 COUNTS = DigitCounts(train_crops=24, val_crops=10, train_scenes=8, search_scenes=4, val_scenes=4)
+
+DIGITS = tuple("0123456789")
 
 
 def test_run_writes_all_results(experiment: Path) -> None:
@@ -94,6 +97,13 @@ def test_exported_weights_load_into_the_network(experiment: Path, tmp_path: Path
         key = f"blocks.{block}.{choice}.main.0.weight"
         own = net.state_dict()[f"blocks.{block}.main.0.weight"]
         assert torch.equal(own, supernet[f"backbone.{key}"])
+    assert read_checkpoint(weights)["meta"]["dataset_meta"]["classes"] == DIGITS
+
+
+def test_mmdet_reads_the_classes_of_the_final_weights(experiment: Path) -> None:
+    stage = experiment / "retrain"
+    model = init_detector(str(stage / "retrain.py"), str(stage / "final.pth"), device="cpu")
+    assert model.dataset_meta["classes"] == DIGITS
 
 
 def test_a_path_of_the_supernet_is_tested_by_name(
