@@ -19,6 +19,7 @@ from torch import nn
 
 from detnas.models.checkpoints import fit_backbone, own_backbone, read_checkpoint, unwrapped
 from detnas.training.choice_losses import ChoiceLossHook
+from detnas.training.finite_loss import FiniteLossHook
 from detnas.training.hooks import CheckpointHooks
 from detnas.training.optimisers import with_precision
 from detnas.training.seeding import StepSeedHook, seeded_dataloader
@@ -106,6 +107,7 @@ class DetNASRunner(Runner):
         """Register also the hooks of every DetNAS run."""
         super().register_hooks(default_hooks, custom_hooks)
         self.register_hook(StepSeedHook(self.seed))
+        self.register_hook(FiniteLossHook())
         self.register_hook(CheckpointHooks())
         self.register_hook(ChoiceLossHook())
 

@@ -9,6 +9,7 @@ import torch
 
 from detnas.config import load_config
 from detnas.data.digits import DigitCounts, write_digits
+from detnas.errors import UserError
 from detnas.models.checkpoints import read_checkpoint
 from detnas.stages.train import train
 
@@ -66,6 +67,17 @@ def test_resuming_and_loader_workers_change_nothing(data: Path, tmp_path: Path) 
     other = _train(data, tmp_path / "seed", **{"randomness.seed": 1})
     stem = "backbone.stem.0.weight"
     assert not torch.equal(other["state_dict"][stem], whole["state_dict"][stem])
+
+
+def test_a_loss_that_is_not_finite_stops_training(data: Path, tmp_path: Path) -> None:
+    wild = {"lr": 1e30, "optim_wrapper.clip_grad": None, "max_iters": 8}
+    with pytest.raises(
+        UserError, match=r"loss of iteration \d is not finite \(loss nan\) on .*png"
+    ):
+        _train(data, tmp_path, checkpoint_interval=1, **wild)
+    assert (tmp_path / "iter_1.pth").is_file()
+    assert not (tmp_path / "final.pth").exists()
+    assert not (tmp_path / "iter_8.pth").exists()
 
 
 def test_strictly_fair_steps_depend_on_seed_and_step_alone(data: Path, tmp_path: Path) -> None:
