@@ -4,8 +4,9 @@ As in COCO itself, category ids may have gaps, images may have no boxes, and box
 crowds.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,90 +14,180 @@ import numpy as np
 
 from detnas.data.boxes import BOX, Boxes
 from detnas.data.checks import Split, quoted, refuse_missing, refuse_string
+from detnas.data.coco_mends import Mends, inside, is_annotation_id, is_positive
 from detnas.data.coco_records import (
     AnnotationRecord,
     CategoryRecord,
     CocoRecords,
     Id,
     ImageRecord,
-    NumberedAnnotation,
     decoded,
     load_records,
+    mended_records,
 )
+from detnas.data.image_files import read_images
 from detnas.errors import MissingFileError, UserError
 
 
 @dataclass(frozen=True)
 class CocoFile:
-    """A checked annotation file.
+    """A checked annotation file, mended where `coco_mends.mend` can.
 
     Attributes:
         records: its undecoded records.
         image_ids: position of each image by its id.
         categories: names by id, in the file's order.
-        file_names: of the images, in the file's order.
-        annotation_ids: empty unless they were required.
+        images: the images' records, in the file's order.
+        annotation_ids: of the annotations.
         boxes: `BOX` records (annotations,), in the file's order; crowds are ignored.
+        subpixel: how many boxes are smaller than a pixel.
+        mends: what was changed.
     """
 
     records: CocoRecords
     image_ids: dict[Id, int]
     categories: dict[Id, str]
-    file_names: tuple[str, ...]
+    images: tuple[ImageRecord, ...]
     annotation_ids: set[Id]
     boxes: Boxes
+    subpixel: int
+    mends: Mends
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Of the images, in the file's order."""
+        return tuple(image.file_name for image in self.images)
 
 
 @dataclass(frozen=True)
 class CocoSummary:
-    """What checks need of an annotation file; categories and images are in the file's order."""
+    """What checks need of an annotation file; categories and images are in the file's order.
+
+    Attributes:
+        sizes: width and height of each image in pixels; 0, 0 where they are not known.
+        by_class: usable boxes of each category, crowds left out.
+    """
 
     categories: tuple[str, ...]
     file_names: tuple[str, ...]
-    boxes: int
+    sizes: tuple[tuple[int, int], ...]
+    by_class: tuple[int, ...]
     crowd_boxes: int
+    subpixel: int
+    mends: Mends
+
+    @property
+    def boxes(self) -> int:
+        """Usable boxes, crowds left out."""
+        return sum(self.by_class)
 
 
-def read_coco_file(ann_file: Path, to_copy: bool = False) -> CocoFile:
-    """Read and check an existing annotation file.
+def read_coco_file(
+    ann_file: Path, image_root: Path | None = None, to_copy: bool = False
+) -> CocoFile:
+    """Read, mend and check an existing annotation file.
 
     Args:
-        to_copy: require what copies of the records need: no NaN, and an id for each annotation.
+        to_copy: leave the bytes of the records as they are, unless annotations lack ids or share
+            them; who reads the copy mends it.
+        image_root: of the images' file names, whose sizes it takes where the file has none.
 
     Raises:
-        UserError: the file is not JSON, lacks images, annotations or categories, repeats an id,
-            refers to an unknown image or category, or has a box that is not four finite numbers.
+        UserError: the file is not JSON, lacks images, annotations or categories, repeats the id of
+            an image or category, refers to an unknown image or category, or has a box that is not
+            four finite numbers.
     """
-    records = load_records(ann_file, allow_nan=not to_copy)
-    images = list(decoded(ann_file, "images", records.images, ImageRecord))
+    records = load_records(ann_file)
+    file = _read_file(ann_file, records, Mends({}), _can_copy if to_copy else _is_sound)
+    if file is None:
+        records, mends = mended_records(ann_file, image_root)
+        file = _read_file(ann_file, records, mends, lambda _: True)
+        assert file is not None, "it has been mended"
+    return file
+
+
+def _read_file(
+    ann_file: Path, records: CocoRecords, mends: Mends, is_enough: Callable[["_Found"], bool]
+) -> CocoFile | None:
+    """The checked file; None if what was found is not enough."""
+    images = tuple(decoded(ann_file, "images", records.images, ImageRecord))
     categories = list(decoded(ann_file, "categories", records.categories, CategoryRecord))
     image_ids = _positions(ann_file, "images", images)
     category_ids = _positions(ann_file, "categories", categories)
-    annotation_ids: set[Id] = set()
-
-    def rows() -> Iterator[tuple[int, int, bool]]:
-        kind = NumberedAnnotation if to_copy else AnnotationRecord
-        annotations = decoded(ann_file, "annotations", records.annotations, kind)
-        for index, annotation in enumerate(annotations):
-            image = image_ids.get(annotation.image_id)
-            category = category_ids.get(annotation.category_id)
-            if image is None or category is None:
-                fault = _unknown(annotation, image)
-                raise UserError(f"{ann_file}: annotations[{index}] {fault}; correct or remove it")
-            if isinstance(annotation, NumberedAnnotation):
-                if annotation.id in annotation_ids:
-                    raise _repeated(ann_file, "annotations", annotation.id)
-                annotation_ids.add(annotation.id)
-            yield image, category, bool(annotation.iscrowd)
-
+    count = len(records.annotations)
+    rows, sides = np.zeros(count, BOX), np.zeros((count, 4))
+    found = _Found(count, sized=all(_has_size(image) for image in images))
+    annotations = decoded(ann_file, "annotations", records.annotations, AnnotationRecord)
+    for index, annotation in enumerate(annotations):
+        image = image_ids.get(annotation.image_id)
+        category = category_ids.get(annotation.category_id)
+        if image is None or category is None:
+            fault = _unknown(annotation, image, (*image_ids, *category_ids))
+            raise UserError(f"{ann_file}: annotations[{index}] {fault}")
+        rows[index] = image, category, bool(annotation.iscrowd)
+        sides[index] = annotation.bbox
+        found.add(annotation)
+    if found.sized:
+        limits = np.array([(image.width, image.height) for image in images], float)
+        found.usable = bool((inside(sides, limits[rows["image"]]) > 0).all())
+    if not is_enough(found):
+        return None
     return CocoFile(
         records=records,
         image_ids=image_ids,
         categories={category.id: str(category.name) for category in categories},
-        file_names=tuple(image.file_name for image in images),
-        annotation_ids=annotation_ids,
-        boxes=np.fromiter(rows(), BOX, count=len(records.annotations)),
+        images=images,
+        annotation_ids=found.ids,
+        boxes=rows,
+        subpixel=int((sides[:, 2:] < 1).any(axis=1).sum()),
+        mends=mends,
     )
+
+
+@dataclass
+class _Found:
+    """What decides whether a file needs to be mended.
+
+    Attributes:
+        annotations: their number.
+        sized: whether every image has a size.
+        complete: whether every annotation has all keys that pycocotools and mmdet need.
+        masks: the number of annotations with a mask.
+        usable: whether every box has an inside.
+    """
+
+    annotations: int
+    sized: bool
+    complete: bool = True
+    masks: int = 0
+    usable: bool = False
+    ids: set[Id] = field(default_factory=set)
+
+    def add(self, annotation: AnnotationRecord) -> None:
+        self.complete &= (
+            is_annotation_id(annotation.id)
+            and annotation.iscrowd is not None
+            and is_positive(annotation.area)
+        )
+        self.masks += bytes(annotation.segmentation) not in _NO_MASK
+        if isinstance(annotation.id, Id):
+            self.ids.add(annotation.id)
+
+
+_NO_MASK = (b"", b"[]", b"null", b"{}")
+
+
+def _can_copy(found: _Found) -> bool:
+    return len(found.ids) == found.annotations
+
+
+def _is_sound(found: _Found) -> bool:
+    every_or_none = found.masks in (0, found.annotations)
+    return _can_copy(found) and found.complete and found.sized and found.usable and every_or_none
+
+
+def _has_size(image: ImageRecord) -> bool:
+    return all(is_positive(side) for side in (image.width, image.height))
 
 
 def _positions(
@@ -115,14 +206,21 @@ def _repeated(ann_file: Path, section: str, key: Id) -> UserError:
     return UserError(f"{ann_file}: id {key} occurs twice in {section!r}; renumber them")
 
 
-def _unknown(annotation: AnnotationRecord, image: int | None) -> str:
+def _unknown(annotation: AnnotationRecord, image: int | None, known: Sequence[Id]) -> str:
+    key, name, section = annotation.category_id, "category_id", "categories"
     if image is None:
-        return f"has image_id {annotation.image_id}, which is not in 'images'"
-    return f"has category_id {annotation.category_id}, which is not in 'categories'"
+        key, name, section = annotation.image_id, "image_id", "images"
+    if any(str(key) == str(other) and type(key) is not type(other) for other in known):
+        kind, other = ("text", "a number") if isinstance(key, str) else ("a number", "text")
+        return f"has {name} {key} as {kind}, and {section!r} has it as {other}: write both alike"
+    return f"has {name} {key}, which is not in {section!r}; correct or remove it"
 
 
-def read_coco(ann_file: Path) -> CocoSummary:
+def read_coco(ann_file: Path, image_root: Path | None = None) -> CocoSummary:
     """Summarize an annotation file; a process reads it once, and again when it has changed.
+
+    Args:
+        image_root: as in `read_coco_file`.
 
     Raises:
         MissingFileError: the file does not exist.
@@ -131,27 +229,84 @@ def read_coco(ann_file: Path) -> CocoSummary:
     if not ann_file.is_file():
         raise MissingFileError(f"annotation file {ann_file} does not exist; correct `ann_file`")
     state = ann_file.stat()
-    return _summary(ann_file, state.st_mtime_ns, state.st_size)
+    return _summary(ann_file, image_root, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=16)
-def _summary(ann_file: Path, modified_ns: int, size: int) -> CocoSummary:
-    file = read_coco_file(ann_file)
-    crowds = int(file.boxes["ignored"].sum())
-    categories = tuple(file.categories.values())
-    return CocoSummary(categories, file.file_names, len(file.boxes) - crowds, crowds)
+def _summary(ann_file: Path, image_root: Path | None, modified_ns: int, size: int) -> CocoSummary:
+    file = read_coco_file(ann_file, image_root)
+    crowds = file.boxes["ignored"]
+    by_class = np.bincount(file.boxes["category"][~crowds], minlength=len(file.categories))
+    return CocoSummary(
+        categories=tuple(file.categories.values()),
+        file_names=file.file_names,
+        sizes=tuple(
+            (int(image.width), int(image.height)) if _has_size(image) else (0, 0)
+            for image in file.images
+        ),
+        by_class=tuple(by_class.tolist()),
+        crowd_boxes=int(crowds.sum()),
+        subpixel=file.subpixel,
+        mends=file.mends,
+    )
 
 
-def coco_split(name: str, ann_file: Path, image_root: Path) -> Split:
-    """The images of an annotation file, under `image_root`.
+def coco_split(name: str, ann_file: Path, image_root: Path, exif: bool = True) -> Split:
+    """The images of an annotation file, under `image_root`, compared with their files' headers.
+
+    Args:
+        exif: whether images are turned as their EXIF data says when they are loaded.
 
     Raises:
         MissingFileError: an image does not exist.
-        UserError: as `read_coco`.
+        UserError: an image occurs twice, cannot be read, or has another size than the file says;
+            or as `read_coco`.
     """
-    images = tuple(image_root / file_name for file_name in read_coco(ann_file).file_names)
+    summary = read_coco(ann_file, image_root)
+    images = tuple(image_root / file_name for file_name in summary.file_names)
     refuse_missing(ann_file, "images", images, "correct `data_prefix` or add the images")
+    _refuse_twice(ann_file, images)
+    files = read_images(images)
+    faulty = [(path, file) for path, file in zip(images, files, strict=True) if file.fault]
+    if faulty:
+        path, file = faulty[0]
+        raise UserError(
+            f"{ann_file} names {len(faulty)} of {len(images)} images that cannot be read: the "
+            f"first, {path}, {file.fault}; replace them, or remove them from the file"
+        )
+    sizes = [file.loaded_size(exif) for file in files]
+    wrong = [i for i, size in enumerate(summary.sizes) if all(size) and size != sizes[i]]
+    if wrong:
+        i = wrong[0]
+        raise UserError(
+            f"{ann_file} has another size than the file for {len(wrong)} of {len(images)} images: "
+            f"the first, {images[i]}, is {_times(summary.sizes[i])} there, and is loaded as "
+            f"{_times(sizes[i])}{_turn(files[i].turned, exif)}; its boxes would be misplaced: "
+            "correct width, height and boxes, or use the images that were labelled"
+        )
     return Split(name, images)
+
+
+def _times(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _turn(turned: bool, exif: bool) -> str:
+    if not turned:
+        return ""
+    return ", turned by its EXIF data" if exif else ", not turned by its EXIF data"
+
+
+def _refuse_twice(ann_file: Path, images: Sequence[Path]) -> None:
+    seen: set[str] = set()
+    for image in images:
+        path = os.path.normpath(image)
+        if path in seen:
+            raise UserError(
+                f"{ann_file} lists the image {image} twice: give its boxes to one of the two, and "
+                "remove the other"
+            )
+        seen.add(path)
 
 
 def check_categories(expected: Sequence[str], ann_file: Path) -> None:
@@ -164,6 +319,11 @@ def check_categories(expected: Sequence[str], ann_file: Path) -> None:
     """
     refuse_string(expected)
     present = read_coco(ann_file).categories
+    if twice := sorted({name for name in present if present.count(name) > 1}):
+        raise UserError(
+            f"{ann_file} has more than one category called {quoted(twice)}: rename one of them, or "
+            "give their boxes one category id and remove the other"
+        )
     unknown = [name for name in expected if name not in present]
     if unknown:
         raise UserError(

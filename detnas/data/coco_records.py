@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 
+from detnas.data.coco_mends import Mends, mend
 from detnas.errors import UserError
 
 Id = int | float | str
@@ -40,10 +41,12 @@ class CocoRecords(msgspec.Struct, frozen=True):
 
 
 class ImageRecord(msgspec.Struct, frozen=True):
-    """The required keys of an image."""
+    """The keys of an image that are read; its size may be absent."""
 
     id: Id
     file_name: str
+    width: Any = None
+    height: Any = None
 
 
 class CategoryRecord(msgspec.Struct, frozen=True):
@@ -54,38 +57,59 @@ class CategoryRecord(msgspec.Struct, frozen=True):
 
 
 class AnnotationRecord(msgspec.Struct, frozen=True):
-    """The required keys of an annotation; `bbox` is x, y, width, height in pixels."""
+    """The keys of an annotation that are read; `bbox` is x, y, width, height in pixels."""
 
     image_id: Id
     category_id: Id
     bbox: tuple[float, float, float, float]
-    iscrowd: Any = 0
-
-
-class NumberedAnnotation(AnnotationRecord, frozen=True, kw_only=True):
-    """An annotation that must have an id."""
-
-    id: Id
+    id: Any = None
+    iscrowd: Any = None
+    area: Any = None
+    segmentation: Raw = ABSENT
 
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
 
-def load_records(ann_file: Path, allow_nan: bool = False) -> CocoRecords:
+def load_records(ann_file: Path) -> CocoRecords:
     """Read an annotation file into records that are views of its bytes.
+
+    NaN and Infinity, which Python writes but JSON does not allow, are read as null. Such a file is
+    decoded and encoded again, which takes the memory that views save. A byte order mark is ignored.
 
     Args:
         ann_file: an existing file.
-        allow_nan: read NaN and Infinity, which Python writes but JSON does not allow, as null.
-            Such a file is decoded and encoded again, which takes the memory that views save.
 
     Raises:
         UserError: the file is not JSON in UTF-8, or lacks images, annotations or categories.
     """
-    data = ann_file.read_bytes()
+    return _checked(ann_file, read_bytes(ann_file))
+
+
+def mended_records(ann_file: Path, image_root: Path | None) -> tuple[CocoRecords, Mends]:
+    """The records after `mend`, and what it changed; takes the memory that views save.
+
+    Args:
+        image_root: of the images' file names.
+    """
+    content = load_content(ann_file)
+    mends = mend(content, image_root)
+    return _checked(ann_file, msgspec.json.encode(content)), mends
+
+
+def load_content(ann_file: Path) -> Any:
+    """The whole file as plain data, with NaN where it has NaN."""
+    return json.loads(read_bytes(ann_file))
+
+
+def read_bytes(ann_file: Path) -> bytes:
+    """The bytes of a text file in UTF-8, without a byte order mark."""
+    return ann_file.read_bytes().removeprefix(codecs.BOM_UTF8)
+
+
+def _checked(ann_file: Path, data: bytes) -> CocoRecords:
     try:
-        _check_utf8(data)
-        content = _decode(data, allow_nan)
+        content = _read(data)
     except msgspec.ValidationError as error:
         section = next((name for name in _SECTIONS if f"`$.{name}`" in str(error)), None)
         fault = f": {section!r} is not a list" if section else f" is not a JSON object ({error})"
@@ -111,13 +135,14 @@ def _check_utf8(data: bytes) -> None:
             raise UserError(f"invalid UTF-8 around byte {start + error.start}") from error
 
 
-def _decode(data: bytes, allow_nan: bool) -> CocoRecords:
+def _read(data: bytes) -> CocoRecords:
+    _check_utf8(data)
     try:
         return msgspec.json.decode(data, type=CocoRecords)
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        if not allow_nan or (b"NaN" not in data and b"Infinity" not in data):
+        if b"NaN" not in data and b"Infinity" not in data:
             raise
     return msgspec.json.decode(msgspec.json.encode(json.loads(data)), type=CocoRecords)
 

@@ -147,8 +147,11 @@ def read_coco_set(ann_files: Sequence[Path], prefixes: Sequence[str]) -> CocoSet
     file_of_name: dict[str, Path] = {}
     names: dict[Id, str] = {}
     sources: list[CocoSource] = []
+    mended: list[str] = []
     for ann_file, prefix in zip(ann_files, prefixes, strict=True):
         file = read_coco_file(ann_file, to_copy=True)
+        if file.mends.counts:
+            mended.append(f"{ann_file}: {file.mends}")
         names = names or file.categories
         _check_same(ann_files[0], names, ann_file, file.categories)
         source = CocoSource(
@@ -165,7 +168,7 @@ def read_coco_set(ann_files: Sequence[Path], prefixes: Sequence[str]) -> CocoSet
         source.boxes["category"] = positions[source.boxes["category"]]
         sources.append(source)
         del file  # its ids take memory while the next file is read
-    return CocoSet(tuple(sources), tuple(names.values()), tuple(_notes(ann_files, sources)))
+    return CocoSet(tuple(sources), tuple(names.values()), (*mended, *_notes(ann_files, sources)))
 
 
 def _check_same(first: Path, ours: Mapping[Id, str], other: Path, theirs: Mapping[Id, str]) -> None:

@@ -1,16 +1,19 @@
 """Checks of the data that a config names: COCO and VOC annotations, class folders, overlaps."""
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
 from detnas.config import unwrap_dataset
 from detnas.data.archives import is_archive, local_path
-from detnas.data.checks import Split, check_disjoint, folder_split
-from detnas.data.coco import check_categories, coco_split
+from detnas.data.checks import Split, check_disjoint, folder_split, quoted
+from detnas.data.coco import CocoSummary, check_categories, coco_split, read_coco
 from detnas.data.voc import check_voc_classes, voc_split
 from detnas.errors import UserError
 
@@ -33,7 +36,7 @@ def check_splits(config: Config, names: Mapping[str, str]) -> list[Split]:
             continue
         images: list[Path] = []
         for dataset in unwrap_dataset(dataloader["dataset"].to_dict()):
-            if str(dataset.get("ann_file", "")).endswith(".json"):
+            if str(dataset.get("ann_file", "")).lower().endswith(".json"):
                 images += _check_coco(config, dataset, name).images
             elif _kind(dataset) in ("VOCDataset", "XMLDataset"):
                 images += _check_voc(config, dataset, name).images
@@ -49,11 +52,47 @@ def _check_coco(config: Config, dataset: dict[str, Any], name: str) -> Split:
     root = Path(dataset.get("data_root") or "")
     ann_file = root / dataset["ann_file"]
     prefix = dataset.get("data_prefix") or {}
-    split = coco_split(name, ann_file, root / prefix.get("img", prefix.get("img_path", "")))
+    images = root / prefix.get("img", prefix.get("img_path", ""))
+    split = coco_split(name, ann_file, images, exif=_heeds_exif(dataset))
     classes = _classes(dataset)
     check_categories(classes, ann_file)
+    _check_boxes(name, ann_file, read_coco(ann_file, images), classes)
     _check_class_counts(config, len(classes), f"the {name} split's `metainfo` has", "classes")
     return split
+
+
+def _heeds_exif(dataset: Mapping[str, Any]) -> bool:
+    """Whether the first step of the pipeline turns images as their EXIF data says."""
+    loaders = [step for step in dataset.get("pipeline") or () if "LoadImage" in str(step["type"])]
+    kind = str(loaders[0].get("color_type", "color")) if loaders else "color"
+    return kind != "unchanged" and "ignore_orientation" not in kind
+
+
+def _check_boxes(name: str, ann_file: Path, summary: CocoSummary, classes: Sequence[str]) -> None:
+    """Refuse a split without boxes; say what was mended, and which classes have no box."""
+    boxes = {
+        c: n for c, n in zip(summary.categories, summary.by_class, strict=True) if c in classes
+    }
+    if not any(boxes.values()):
+        mends = f" ({summary.mends})" if summary.mends.counts else ""
+        raise UserError(
+            f"{ann_file}, the {name} split, has no usable box of {quoted(classes)}{mends}: "
+            "correct its boxes or the classes"
+        )
+    for what, count in summary.mends.counts.items():
+        _say(f"{ann_file}: {count} {what}")
+    if summary.subpixel:
+        _say(
+            f"{ann_file}: {summary.subpixel} boxes are smaller than a pixel: mmdet trains without "
+            "them, and scores count them"
+        )
+    if empty := [c for c, count in boxes.items() if not count]:
+        _say(f"{ann_file}, the {name} split, has no box of {quoted(empty)}")
+
+
+@cache  # once in a process
+def _say(text: str) -> None:
+    print_log(text, "current", logging.WARNING)
 
 
 def _check_voc(config: Config, dataset: dict[str, Any], name: str) -> Split:

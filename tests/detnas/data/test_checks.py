@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from detnas.data.checks import Split, SplitOverlapError, check_disjoint, folder_split
 from detnas.data.coco import check_categories, coco_split, read_coco
@@ -93,11 +94,11 @@ def test_an_absent_annotation_file_is_refused(tmp_path: Path) -> None:
 def test_coco_split_names_the_first_missing_image(tmp_path: Path) -> None:
     ann_file = write(tmp_path / "a.json", GOOD)
     (tmp_path / "images" / "b").mkdir(parents=True)
-    (tmp_path / "images" / "a.jpg").touch()
+    Image.new("RGB", (20, 10)).save(tmp_path / "images" / "a.jpg")
     message = r"a\.json names 1 of 2 images that do not exist, the first .*c\.jpg; correct"
     with pytest.raises(FileNotFoundError, match=message):
         coco_split("train", ann_file, tmp_path / "images")
-    (tmp_path / "images" / "b" / "c.jpg").touch()
+    Image.new("RGB", (30, 10)).save(tmp_path / "images" / "b" / "c.jpg")
     split = coco_split("train", ann_file, tmp_path / "images")
     assert split.images == (tmp_path / "images" / "a.jpg", tmp_path / "images" / "b" / "c.jpg")
 
