@@ -8,6 +8,7 @@ ids.
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from detnas.data.archives import is_archive, locate, open_archive
+from detnas.data.image_files import read_images
 from detnas.errors import MissingFileError, UserError
 from detnas.files import file_sha256
 
@@ -108,6 +110,66 @@ def refuse_missing(ann_file: Path, what: str, files: Sequence[Path], mend: str) 
             f"{ann_file} names {len(missing)} of {len(files)} {what} that do not exist, "
             f"the first {missing[0]}; {mend}"
         )
+
+
+def check_images(
+    ann_file: Path,
+    images: Sequence[Path],
+    sizes: Sequence[tuple[int, int]],
+    exif: bool = True,
+) -> None:
+    """Compare what annotations say of images with the headers of their files.
+
+    Args:
+        ann_file: named in messages.
+        images: existing files.
+        sizes: width and height of each in pixels as annotated; 0, 0 where they are not known.
+        exif: whether images are turned as their EXIF data says when they are loaded.
+
+    Raises:
+        UserError: an image occurs twice, cannot be read, or has another size.
+    """
+    _refuse_twice(ann_file, images)
+    files = read_images(images)
+    faulty = [(path, file) for path, file in zip(images, files, strict=True) if file.fault]
+    if faulty:
+        path, file = faulty[0]
+        raise UserError(
+            f"{ann_file} names {len(faulty)} of {len(images)} images that cannot be read: the "
+            f"first, {path}, {file.fault}; replace them, or remove them from the file"
+        )
+    loaded = [file.loaded_size(exif) for file in files]
+    wrong = [i for i, size in enumerate(sizes) if all(size) and size != loaded[i]]
+    if wrong:
+        i = wrong[0]
+        raise UserError(
+            f"{ann_file} has another size than the file for {len(wrong)} of {len(images)} images: "
+            f"the first, {images[i]}, is {_times(sizes[i])} there, and is loaded as "
+            f"{_times(loaded[i])}{_turn(files[i].turned, exif)}; its boxes would be misplaced: "
+            "correct width, height and boxes, or use the images that were labelled"
+        )
+
+
+def _times(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _turn(turned: bool, exif: bool) -> str:
+    if not turned:
+        return ""
+    return ", turned by its EXIF data" if exif else ", not turned by its EXIF data"
+
+
+def _refuse_twice(ann_file: Path, images: Sequence[Path]) -> None:
+    seen: set[str] = set()
+    for image in images:
+        path = os.path.normpath(image)
+        if path in seen:
+            raise UserError(
+                f"{ann_file} lists the image {image} twice: give its boxes to one of the two, and "
+                "remove the other"
+            )
+        seen.add(path)
 
 
 def refuse_string(classes: Sequence[str]) -> None:

@@ -4,7 +4,6 @@ As in COCO itself, category ids may have gaps, images may have no boxes, and box
 crowds.
 """
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from detnas.data.boxes import BOX, Boxes
-from detnas.data.checks import Split, quoted, refuse_missing, refuse_string
+from detnas.data.checks import Split, check_images, quoted, refuse_missing, refuse_string
 from detnas.data.coco_mends import Mends, inside, is_annotation_id, is_positive
 from detnas.data.coco_records import (
     AnnotationRecord,
@@ -25,7 +24,6 @@ from detnas.data.coco_records import (
     load_records,
     mended_records,
 )
-from detnas.data.image_files import read_images
 from detnas.errors import MissingFileError, UserError
 
 
@@ -259,54 +257,13 @@ def coco_split(name: str, ann_file: Path, image_root: Path, exif: bool = True) -
 
     Raises:
         MissingFileError: an image does not exist.
-        UserError: an image occurs twice, cannot be read, or has another size than the file says;
-            or as `read_coco`.
+        UserError: as `check_images` and `read_coco`.
     """
     summary = read_coco(ann_file, image_root)
     images = tuple(image_root / file_name for file_name in summary.file_names)
     refuse_missing(ann_file, "images", images, "correct `data_prefix` or add the images")
-    _refuse_twice(ann_file, images)
-    files = read_images(images)
-    faulty = [(path, file) for path, file in zip(images, files, strict=True) if file.fault]
-    if faulty:
-        path, file = faulty[0]
-        raise UserError(
-            f"{ann_file} names {len(faulty)} of {len(images)} images that cannot be read: the "
-            f"first, {path}, {file.fault}; replace them, or remove them from the file"
-        )
-    sizes = [file.loaded_size(exif) for file in files]
-    wrong = [i for i, size in enumerate(summary.sizes) if all(size) and size != sizes[i]]
-    if wrong:
-        i = wrong[0]
-        raise UserError(
-            f"{ann_file} has another size than the file for {len(wrong)} of {len(images)} images: "
-            f"the first, {images[i]}, is {_times(summary.sizes[i])} there, and is loaded as "
-            f"{_times(sizes[i])}{_turn(files[i].turned, exif)}; its boxes would be misplaced: "
-            "correct width, height and boxes, or use the images that were labelled"
-        )
+    check_images(ann_file, images, summary.sizes, exif)
     return Split(name, images)
-
-
-def _times(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"
-
-
-def _turn(turned: bool, exif: bool) -> str:
-    if not turned:
-        return ""
-    return ", turned by its EXIF data" if exif else ", not turned by its EXIF data"
-
-
-def _refuse_twice(ann_file: Path, images: Sequence[Path]) -> None:
-    seen: set[str] = set()
-    for image in images:
-        path = os.path.normpath(image)
-        if path in seen:
-            raise UserError(
-                f"{ann_file} lists the image {image} twice: give its boxes to one of the two, and "
-                "remove the other"
-            )
-        seen.add(path)
 
 
 def check_categories(expected: Sequence[str], ann_file: Path) -> None:

@@ -4,18 +4,19 @@ A root, such as VOCdevkit/VOC2007, has ImageSets/Main/*.txt (image lists, one id
 Annotations/ID.xml and JPEGImages/ID.jpg.
 """
 
-import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from detnas.data.checks import Split, quoted, refuse_missing, refuse_string
+from detnas.data.checks import Split, check_images, quoted, refuse_missing, refuse_string
+from detnas.data.coco_mends import Mends
+from detnas.data.voc_mends import mend_voc, voc_box
 from detnas.errors import MissingFileError, UserError
 
 IMAGES, ANNOTATIONS = "JPEGImages", "Annotations"
-_SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def read_voc_list(path: Path) -> tuple[str, ...]:
     if not path.is_file():
         raise MissingFileError(f"image list {path} does not exist; correct `ann_file`")
     try:
-        ids = path.read_text(encoding="utf-8").splitlines()
+        ids = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not a text file ({error}); name a VOC image list") from error
     if not ids:
@@ -78,13 +79,59 @@ def checked_voc_list(ann_file: Path, root: Path) -> tuple[str, ...]:
     return ids
 
 
-def voc_split(name: str, ann_file: Path, root: Path) -> Split:
-    """The images of a list, under `root`: `data_root` joined with `sub_data_root`.
+def voc_split(name: str, ann_file: Path, root: Path, exif: bool = True) -> Split:
+    """The images of a list, under `root`, compared with the headers of their files.
 
-    Errors as `checked_voc_list`.
+    Args:
+        root: `data_root` joined with `sub_data_root`.
+        exif: whether images are turned as their EXIF data says when they are loaded.
+
+    Raises:
+        UserError: as `checked_voc_list`, `read_voc` and `check_images`.
     """
-    ids = checked_voc_list(ann_file, root)
-    return Split(name, tuple(root / IMAGES / f"{image_id}.jpg" for image_id in ids))
+    checked_voc_list(ann_file, root)
+    summary = read_voc(ann_file, root)
+    check_images(ann_file, summary.images, summary.sizes, exif)
+    return Split(name, summary.images)
+
+
+@dataclass(frozen=True)
+class VocSummary:
+    """What checks need of the XML files of a list.
+
+    Attributes:
+        images: their paths, in the list's order.
+        sizes: width and height of each image in pixels; 0, 0 where its XML file has none.
+        by_class: usable boxes that are not difficult, by class.
+        mends: what was changed.
+    """
+
+    images: tuple[Path, ...]
+    sizes: tuple[tuple[int, int], ...]
+    by_class: Mapping[str, int]
+    mends: Mends
+
+
+def read_voc(ann_file: Path, root: Path) -> VocSummary:
+    """Summarize the XML files of a list after their mends.
+
+    Raises:
+        UserError: as `read_voc_list` and `read_voc_objects`.
+    """
+    images, sizes = [], []
+    by_class: Counter[str] = Counter()
+    mends: Counter[str] = Counter()
+    for image_id in read_voc_list(ann_file):
+        element = _parse(root / ANNOTATIONS / f"{image_id}.xml")
+        mends += mend_voc(element)
+        for item in element.findall("object"):
+            found = _read_object(item)
+            by_class[found.name] += not found.difficult
+        size = element.find("size")
+        sides = ("0", "0") if size is None else (size.findtext("width"), size.findtext("height"))
+        images.append(root / IMAGES / f"{image_id}.jpg")
+        sizes.append((int(sides[0] or 0), int(sides[1] or 0)))
+    return VocSummary(tuple(images), tuple(sizes), by_class, Mends(mends))
 
 
 def read_voc_objects(xml: Path) -> tuple[VocObject, ...]:
@@ -95,9 +142,16 @@ def read_voc_objects(xml: Path) -> tuple[VocObject, ...]:
         UserError: the file is not XML, or an object has no name, no box of four finite numbers, or
             a `difficult` that is not a whole number.
     """
+    element = _parse(xml)
     try:
-        tree = ElementTree.fromstring(xml.read_bytes())
-        return tuple(_read_object(node) for node in tree.findall("object"))
+        return tuple(_read_object(node) for node in element.findall("object"))
+    except ValueError as error:
+        raise UserError(f"{xml} is not a valid VOC annotation ({error}); correct it") from error
+
+
+def _parse(xml: Path) -> Element:
+    try:
+        return ElementTree.fromstring(xml.read_bytes())
     except FileNotFoundError:
         raise MissingFileError(f"annotation file {xml} does not exist; add it") from None
     except (ElementTree.ParseError, ValueError) as error:
@@ -108,21 +162,12 @@ def _read_object(node: Element) -> VocObject:
     name = node.findtext("name")
     if not name:
         raise UserError("an object has no <name>")
-    box = node.find("bndbox")
-    sides = [] if box is None else [box.findtext(side) for side in _SIDES]
-    if not sides or not all(_is_finite(side) for side in sides):
+    if voc_box(node) is None:
         raise UserError(f"the box of an object {name!r} is not four finite numbers")
     difficult = node.findtext("difficult", "0")
     if not difficult.strip().isdecimal():
         raise UserError(f"the <difficult> of an object {name!r} is {difficult!r}")
     return VocObject(name, int(difficult) != 0)
-
-
-def _is_finite(text: str | None) -> bool:
-    try:
-        return text is not None and math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def voc_classes(ann_file: Path, root: Path) -> dict[str, Path]:

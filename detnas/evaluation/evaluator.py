@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 
 from detnas.config import unwrap_dataset
 from detnas.errors import UserError
-from detnas.evaluation import mended_coco  # noqa: F401 - before a data set is built
+from detnas.evaluation import mended_annotations  # noqa: F401 - before a data set is built
 from detnas.evaluation.batch_norm import recalibrate
 from detnas.evaluation.batches import (
     CachedBatches,

@@ -10,7 +10,7 @@ from mmdet.evaluation.metrics import CocoMetric, coco_metric
 from mmdet.registry import METRICS
 from mmengine.fileio import dump as mmengine_dump
 
-from detnas.evaluation import mended_coco  # noqa: F401 - changes what CocoMetric reads
+from detnas.evaluation import mended_annotations  # noqa: F401 - changes what CocoMetric reads
 from detnas.evaluation.matching import fast_matching
 
 

@@ -13,7 +13,7 @@ from mmengine.dist import get_world_size, is_distributed
 from mmengine.logging import print_log
 from mmengine.registry import HOOKS, PARAM_SCHEDULERS
 
-import detnas.evaluation.mended_coco
+import detnas.evaluation.mended_annotations
 import detnas.models
 import detnas.training  # noqa: F401 - registers hooks and samplers
 from detnas.distributed import on_rank_0

@@ -1,7 +1,7 @@
 """Checks of the data that a config names: COCO and VOC annotations, class folders, overlaps."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from mmengine.registry import DATASETS
 from detnas.config import unwrap_dataset
 from detnas.data.archives import is_archive, local_path
 from detnas.data.checks import Split, check_disjoint, folder_split, quoted
-from detnas.data.coco import CocoSummary, check_categories, coco_split, read_coco
-from detnas.data.voc import check_voc_classes, voc_split
+from detnas.data.coco import check_categories, coco_split, read_coco
+from detnas.data.coco_mends import Mends
+from detnas.data.voc import check_voc_classes, read_voc, voc_split
 from detnas.errors import UserError
 
 
@@ -56,7 +57,15 @@ def _check_coco(config: Config, dataset: dict[str, Any], name: str) -> Split:
     split = coco_split(name, ann_file, images, exif=_heeds_exif(dataset))
     classes = _classes(dataset)
     check_categories(classes, ann_file)
-    _check_boxes(name, ann_file, read_coco(ann_file, images), classes)
+    summary = read_coco(ann_file, images)
+    counts = zip(summary.categories, summary.by_class, strict=True)
+    boxes = {name: count for name, count in counts if name in classes}
+    _check_boxes(name, ann_file, boxes, summary.mends)
+    if summary.subpixel:
+        _say(
+            f"{ann_file}: {summary.subpixel} boxes are smaller than a pixel: mmdet trains without "
+            "them, and scores count them"
+        )
     _check_class_counts(config, len(classes), f"the {name} split's `metainfo` has", "classes")
     return split
 
@@ -68,25 +77,17 @@ def _heeds_exif(dataset: Mapping[str, Any]) -> bool:
     return kind != "unchanged" and "ignore_orientation" not in kind
 
 
-def _check_boxes(name: str, ann_file: Path, summary: CocoSummary, classes: Sequence[str]) -> None:
-    """Refuse a split without boxes; say what was mended, and which classes have no box."""
-    boxes = {
-        c: n for c, n in zip(summary.categories, summary.by_class, strict=True) if c in classes
-    }
+def _check_boxes(name: str, ann_file: Path, boxes: Mapping[str, int], mends: Mends) -> None:
+    """Refuse a split without usable boxes; say what was mended, and which classes have none."""
     if not any(boxes.values()):
-        mends = f" ({summary.mends})" if summary.mends.counts else ""
+        why = f" ({mends})" if mends.counts else ""
         raise UserError(
-            f"{ann_file}, the {name} split, has no usable box of {quoted(classes)}{mends}: "
+            f"{ann_file}, the {name} split, has no usable box of {quoted(list(boxes))}{why}: "
             "correct its boxes or the classes"
         )
-    for what, count in summary.mends.counts.items():
+    for what, count in mends.counts.items():
         _say(f"{ann_file}: {count} {what}")
-    if summary.subpixel:
-        _say(
-            f"{ann_file}: {summary.subpixel} boxes are smaller than a pixel: mmdet trains without "
-            "them, and scores count them"
-        )
-    if empty := [c for c, count in boxes.items() if not count]:
+    if empty := [label for label, count in boxes.items() if not count]:
         _say(f"{ann_file}, the {name} split, has no box of {quoted(empty)}")
 
 
@@ -99,9 +100,12 @@ def _check_voc(config: Config, dataset: dict[str, Any], name: str) -> Split:
     data_root = Path(dataset.get("data_root") or "")
     ann_file = data_root / dataset["ann_file"]
     root = data_root / (dataset.get("data_prefix") or {}).get("sub_data_root", "")
-    split = voc_split(name, ann_file, root)
+    split = voc_split(name, ann_file, root, exif=_heeds_exif(dataset))
     classes = _classes(dataset)
     check_voc_classes(classes, ann_file, root)
+    summary = read_voc(ann_file, root)
+    boxes = {name: summary.by_class.get(name, 0) for name in classes}
+    _check_boxes(name, ann_file, boxes, summary.mends)
     _check_class_counts(config, len(classes), f"the {name} split's `metainfo` has", "classes")
     return split
 

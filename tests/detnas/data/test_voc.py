@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from mmdet.datasets import VOCDataset
+from PIL import Image
 
 from detnas.data.checks import check_disjoint
 from detnas.data.split import split
 from detnas.data.voc import (
     VocObject,
     check_voc_classes,
+    read_voc,
     read_voc_list,
     read_voc_objects,
     voc_classes,
     voc_split,
 )
+from detnas.evaluation import mended_annotations  # noqa: F401 - changes what mmdet reads
 
 Objects = Sequence[tuple[str, int]]
 
@@ -35,7 +39,8 @@ def make_year(root: Path, images: dict[str, Objects], lists: dict[str, Sequence[
         (root / folder).mkdir(parents=True)
     for image_id, objects in images.items():
         (root / "Annotations" / f"{image_id}.xml").write_text(xml(objects))
-        (root / "JPEGImages" / f"{image_id}.jpg").write_bytes(image_id.encode())
+        file = root / "JPEGImages" / f"{image_id}.jpg"
+        Image.new("RGB", (20, 10)).save(file, comment=image_id)  # all files differ
     for name, ids in lists.items():
         text = "".join(f"{image_id}\n" for image_id in ids)
         (root / "ImageSets" / "Main" / f"{name}.txt").write_text(text)
@@ -253,3 +258,49 @@ def test_invalid_splits_of_lists_are_refused(devkit: Path, tmp_path: Path) -> No
     with pytest.raises(ValueError, match=r"VOC2007_train\.txt exists; remove it or name another"):
         split([voc_list(devkit)], 1, 0, tmp_path / "out")
     assert entries(tmp_path / "out") == [tmp_path / "out" / "VOC2007_train.txt"]
+
+
+def annotation(size: str, *boxes: tuple[float, ...]) -> str:
+    objects = "".join(
+        f"<object><name>dog</name><bndbox><xmin>{x}</xmin><ymin>{y}</ymin>"
+        f"<xmax>{right}</xmax><ymax>{bottom}</ymax></bndbox></object>"
+        for x, y, right, bottom in boxes
+    )
+    return f"<annotation>{size}{objects}</annotation>"
+
+
+SIZE = "<size><width>{}</width><height>{}</height></size>"
+
+
+@pytest.mark.parametrize("size", [SIZE.format("20.0", "10"), SIZE.format(0, 0), SIZE, ""])
+def test_boxes_of_no_use_and_odd_sizes_are_mended(devkit: Path, size: str) -> None:
+    """As checks and mmdet's data set read them."""
+    root = devkit / "VOC2012"
+    file = root / "Annotations" / "000007.xml"
+    unusable = [(9, 2, 5, 8), (5, 5, 5, 9), (1, 1.2, 5, 1.9)]
+    if "20.0" in size:
+        unusable += [(21, 1, 30, 9), (3, 11, 9, 20)]  # outside of the image
+    file.write_text(annotation(size, (1, 1, 20, 10), *unusable, (3.7, 2, 6, 9.9)))
+    path = voc_list(devkit, "VOC2012", "one")
+    path.write_bytes(b"\xef\xbb\xbf000007\n")
+    summary = read_voc(path, root)
+    assert dict(summary.by_class) == {"dog": 2}
+    assert f"{len(unusable)} boxes have no width" in str(summary.mends)
+    assert len(voc_split("train", path, root).images) == 1
+    (info,) = VOCDataset(
+        data_root=str(root),
+        ann_file=str(path),
+        data_prefix={"sub_data_root": ""},
+        metainfo={"classes": ("dog",)},
+        pipeline=[],
+        test_mode=True,
+    )
+    assert (info["width"], info["height"]) == (20, 10)
+    assert [each["bbox"] for each in info["instances"]] == [[0, 0, 19, 9], [2, 1, 5, 8]]
+
+
+def test_sizes_are_compared_with_the_files(devkit: Path) -> None:
+    root = devkit / "VOC2012"
+    (root / "Annotations" / "000003.xml").write_text(annotation(SIZE.format(10, 20), (1, 1, 5, 5)))
+    with pytest.raises(ValueError, match=r"1 of 8 images: .*000003\.jpg, is 10x20 there.* 20x10"):
+        voc_split("train", voc_list(devkit, "VOC2012"), root)
