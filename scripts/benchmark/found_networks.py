@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of supernets")
     parser.add_argument("--trainings", type=int, default=2, help="of each network")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--no-classification", action="store_true", help="leave ClsNAS out")
     options = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     data = (options.work_dir / "data").resolve()
@@ -54,15 +55,20 @@ def main() -> None:
         "search.executor.type": "processes",
         "search.executor.workers": options.workers,
     }
-    kinds: dict[str, list[Choices]] = {DETECTION: [], CLASSIFICATION: []}
-    for seed in options.seeds:
-        supernet = options.work_dir / options.variant / f"seed{seed}"
-        kinds[DETECTION].append(search(CONFIGS / "benchmark", supernet, shared, seed))
-        weights = {"search.supernet": str(supernet / "pretrain" / "final.pth")}
-        folder = supernet / "clsnas"
-        kinds[CLASSIFICATION].append(
-            search(CONFIGS / "benchmark_clsnas", folder, shared | weights, seed)
-        )
+    supernets = {s: options.work_dir / options.variant / f"seed{s}" for s in options.seeds}
+    kinds: dict[str, list[Choices]] = {
+        DETECTION: [search(CONFIGS / "benchmark", supernets[s], shared, s) for s in options.seeds]
+    }
+    if not options.no_classification:
+        kinds[CLASSIFICATION] = [
+            search(
+                CONFIGS / "benchmark_clsnas",
+                supernets[s] / "clsnas",
+                shared | {"search.supernet": str(supernets[s] / "pretrain" / "final.pth")},
+                s,
+            )
+            for s in options.seeds
+        ]
     # All are trained from the slice of one pretraining, as the table's architectures were.
     first = Experiment(CONFIGS / "benchmark", options.work_dir / "base" / "seed0", shared, 0)
     plan = plan_search(first.stage("search").config)

@@ -4,8 +4,7 @@
 
 Prints what random search finds among the table's own rows, exactly; and what evolution, Pareto and
 random search find in the whole space on a model of the table, over many seeds. They see supernet
-scores; what counts is the score of the network trained on its own. The last line compares a
-re-ranker, which learns from a few trained networks, with plain supernet scores.
+scores; what counts is the score of the network trained on its own.
 """
 
 import argparse
@@ -14,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from detnas.fidelity.comparison import SUPERNET, TRAINED
-from detnas.fidelity.reranking import held_out
 from detnas.fidelity.simulation import curves_table, random_search_in_table, simulate
 from detnas.fidelity.surrogate import fit_surrogate
 from detnas.fidelity.table_file import read_table
@@ -73,10 +71,6 @@ def main() -> None:
     for name in ("evolution", "pareto"):
         mean, error = curves.difference(name, "random")
         print(f"{name} minus random after 160: {mean[-1]:+.4f} (standard error {error[-1]:.4f})")
-    for trained in (8, 16):
-        print(
-            f"re-ranking by {trained} trained networks: {held_out(table, column, TRAINED, trained)}"
-        )
 
 
 if __name__ == "__main__":
