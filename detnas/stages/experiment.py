@@ -7,7 +7,6 @@ results of earlier stages as "{experiment}/pretrain/final.pth", and those of ano
 "{experiment}/../other/pretrain/final.pth".
 """
 
-import hashlib
 import json
 import os
 import sys
@@ -28,6 +27,7 @@ from detnas.errors import MissingFileError, UserError
 from detnas.files import write_text
 from detnas.report.folder import SUMMARY_FILE
 from detnas.search.history.reading import SearchHistory
+from detnas.stages import identity
 from detnas.stages.base import Stage
 from detnas.stages.plan import plan_search
 from detnas.stages.retrain_top import recipe_for_choosing, retrain_top
@@ -51,11 +51,17 @@ FINISHED, UNFINISHED = "finished", "unfinished"
 
 
 class _State(msgspec.Struct):
-    """The content of a stage's `stage.json`; `seconds` is None until the stage is finished."""
+    """The content of a stage's `stage.json`.
+
+    Attributes:
+        seconds: None until the stage is finished.
+        config: as `identity.plain` has it; None in files of 0.1.0.
+    """
 
     config_sha256: str
     inputs_sha256: dict[str, str]
     seconds: float | None
+    config: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -195,10 +201,12 @@ def _choose_by_training(experiment: Experiment, retrained: int) -> None:
 
 
 def _run_stage(stage: Stage, title: str, quiet: bool) -> None:
+    config = stage.identity()
     state: dict[str, Any] = {
-        "config_sha256": _digest(stage.identity(), stage.work_dir.parent),
+        "config_sha256": identity.digest(config, stage.work_dir.parent),
         "inputs_sha256": stage.input_hashes(),
         "seconds": None,
+        "config": identity.plain(config, stage.work_dir.parent),
     }
     before = _read_state(stage.work_dir)
     if before is not None:
@@ -218,16 +226,32 @@ def _run_stage(stage: Stage, title: str, quiet: bool) -> None:
 
 
 def _require_same(stage: Stage, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    causes = {
-        "config_sha256": "under another config",
-        "inputs_sha256": "from other weights or another architecture",
-    }
-    for key, cause in causes.items():
-        if before[key] != now[key]:
+    elsewhere = "for the new ones choose another --work-dir, or move this folder away"
+    if before["config_sha256"] != now["config_sha256"]:
+        if before["config"] is None:
             raise UserError(
-                f"{stage.work_dir} was begun {cause}: remove it to run the stage again from its "
-                "beginning, or choose another --work-dir"
+                f"{stage.work_dir} was begun under another config, which is beside it as "
+                f"{stage.name}.py: go on with that one; {elsewhere}"
             )
+        lines = identity.what_differs(before["config"], now["config"])
+        if lines:
+            named = "; ".join(lines[: identity.NAMED])
+            rest = len(lines) - identity.NAMED
+            raise UserError(
+                f"{stage.work_dir} was begun with other values, {named}"
+                f"{f' and {rest} more' if rest > 0 else ''}: give the earlier ones to go on, in "
+                f"the config or by --cfg-options; {elsewhere}"
+            )
+    changed = [
+        name
+        for name, sha256 in now["inputs_sha256"].items()
+        if before["inputs_sha256"].get(name) != sha256
+    ]
+    if changed:
+        raise UserError(
+            f"{stage.work_dir} was begun from other weights or another architecture "
+            f"({', '.join(changed)}): put the earlier file back to go on; {elsewhere}"
+        )
 
 
 def _print(line: str) -> None:
@@ -250,13 +274,6 @@ def _read_state(folder: Path) -> dict[str, Any] | None:
 def _write_state(folder: Path, state: Mapping[str, Any]) -> None:
     if is_main_process():
         write_text(folder / STAGE_FILE, json.dumps(state, indent=2) + "\n")
-
-
-def _digest(config: Mapping[str, Any], experiment: Path) -> str:
-    """Hash of a stage's config. The experiment's path is left out, so that it may be moved."""
-    what = {key: value for key, value in config.items() if key != "work_dir"}
-    text = json.dumps(what, sort_keys=True, default=str)
-    return hashlib.sha256(text.replace(str(experiment), "{experiment}").encode()).hexdigest()
 
 
 def _check_overrides(experiment: Experiment) -> None:

@@ -54,8 +54,20 @@ def test_running_again_does_nothing_and_another_config_is_refused(
     assert main(arguments) == 0
     assert (experiment / "retrain" / "final.pth").stat().st_mtime_ns == before
     assert capsys.readouterr().err.count("finished before") == 5
+    options = ["num_workers=1", "checkpoint_interval=9", f"data_root={experiment}/./data/detection"]
+    assert main([*arguments, "--cfg-options", *options]) == 0  # nothing that changes results
+    assert capsys.readouterr().err.count("finished before") == 5
     assert main([*arguments, "--cfg-options", "max_iters=5"]) == 2
-    assert "under another config" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "begun with other values, max_iters: 4 -> 5; " in message
+    assert "give the earlier ones to go on" in message
+    state = json.loads((experiment / "pretrain" / "stage.json").read_text())
+    old = {key: value for key, value in state.items() if key != "config"}  # of version 0.1.0
+    (experiment / "pretrain" / "stage.json").write_text(json.dumps(old))
+    assert main(arguments) == 0
+    assert main([*arguments, "--cfg-options", "max_iters=5"]) == 2
+    assert "beside it as pretrain.py: go on with that one" in capsys.readouterr().err
+    (experiment / "pretrain" / "stage.json").write_text(json.dumps(state))
 
 
 def test_run_allows_the_changes_that_a_search_allows(experiment: Path, tmp_path: Path) -> None:

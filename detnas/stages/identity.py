@@ -1,0 +1,67 @@
+"""What of a stage's config decides its result, and what differs from when the stage was begun."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from detnas.config_listing import differences
+
+NAMED = 3
+"""Differences that a message lists."""
+
+_PLACES = frozenset({"work_dir", "launcher", "log_level", "console_level", "log_processor"})
+_SPEED = frozenset(
+    {"num_workers", "persistent_workers", "prefetch_factor", "pin_memory", "env_cfg"}
+)
+_KEEPING = frozenset({"checkpoint_interval", "default_hooks", "visualizer", "vis_backends"})
+_PATHS = frozenset(
+    {"data_root", "pretrain_root", "ann_file", "checkpoint", "pretrained", "load_from", "supernet"}
+)
+
+
+def plain(config: Mapping[str, Any], experiment: Path) -> dict[str, Any]:
+    """A config as JSON has it, with the experiment's path left out, so that it may be moved."""
+    what = {key: value for key, value in config.items() if key != "work_dir"}
+    content: dict[str, Any] = json.loads(_text(what, experiment))
+    return content
+
+
+def digest(config: Mapping[str, Any], experiment: Path) -> str:
+    """Hash of a stage's config, by which versions up to 0.1 told configs apart."""
+    what = {key: value for key, value in config.items() if key != "work_dir"}
+    return hashlib.sha256(_text(what, experiment).encode()).hexdigest()
+
+
+def _text(config: Mapping[str, Any], experiment: Path) -> str:
+    text = json.dumps(config, sort_keys=True, default=str)
+    return text.replace(str(experiment), "{experiment}")
+
+
+def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config without what changes no result: speed, logs, how often checkpoints are kept.
+
+    Paths count by the file that they lead to.
+    """
+    kept: dict[str, Any] = _reduced(config)
+    return kept
+
+
+def _reduced(value: Any, name: str = "") -> Any:
+    if isinstance(value, Mapping):
+        dropped = _PLACES | _SPEED | _KEEPING
+        return {key: _reduced(item, key) for key, item in value.items() if key not in dropped}
+    if isinstance(value, list):
+        return [_reduced(item) for item in value]
+    if name not in _PATHS or not isinstance(value, str) or not value or "://" in value:
+        return value
+    is_placed = value.startswith("{experiment}")
+    return os.path.normpath(value) if is_placed else os.path.realpath(value)
+
+
+def what_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """A line for each key that matters and differs, those of the file's own level first."""
+    lines = differences(what_matters(before), what_matters(now))
+    return sorted(lines, key=lambda line: "." in line.partition(":")[0])
