@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from detnas.fidelity.comparison import compare, estimate_text
+from detnas.fidelity.statistics import measure_fidelity
 from detnas.fidelity.table_file import read_table
 
 ROOT = Path(__file__).parents[3]
@@ -25,7 +26,7 @@ def test_the_table_is_what_the_page_describes() -> None:
 
 def test_the_page_has_the_correlations_of_the_table() -> None:
     table = read_table(ROOT / "benchmarks" / "digits.csv")
-    first = table.column("supernet/first/seed0")
+    first = table.column("supernet/base/seed0")
     alone = {name: scores for name, scores in table.scores.items() if name.startswith("trained")}
     scores = dict(zip(table.architectures, first.tolist(), strict=True))
     compared = compare(
@@ -42,5 +43,18 @@ def test_the_page_has_the_correlations_of_the_table() -> None:
     for name, estimates in rows.items():
         assert f"| {name} | {' | '.join(map(estimate_text, estimates))} |" in PAGE, name
     regret = compared["trained"].regrets[0]
-    assert regret.first == pytest.approx(0.0068, abs=5e-5)
-    assert regret.random_first == pytest.approx(0.0269, abs=5e-5)
+    assert regret.first == pytest.approx(0.0027, abs=5e-5)
+    assert regret.random_first == pytest.approx(0.0355, abs=5e-5)
+
+
+def test_the_page_has_the_agreement_of_three_supernets() -> None:
+    table = read_table(ROOT / "benchmarks" / "digits.csv")
+    found = measure_fidelity(table.columns("supernet/base"), table.columns("trained"), table.costs)
+    assert found.proxies == 3
+    assert found.agreement is not None
+    page = " ".join(PAGE.split())
+    assert (
+        f"seeds agree by a tau of {estimate_text(found.agreement.tau).replace(' (', '** (')}"
+        in page
+    )
+    assert f"mean {estimate_text(found.proxy.tau)}: " in page
