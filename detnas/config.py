@@ -21,13 +21,17 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 import detnas.models  # noqa: F401 - says what to install where OpenMMLab is missing
+from detnas.config_keys import misspelt_keys
 from detnas.errors import MissingFileError, UserError, user_input
 from detnas.files import replacing
 from search_space.spaces import parse_space
 
 _REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
 _DERIVED_KEYS = ("stage_channels", "last_channels")
-_OWN_KEYS = ("amp", "console_level", "find_unused_parameters", "sync_bn")
+_OWN_KEYS = (
+    *("amp", "auto_scale_lr", "console_level", "custom_imports", "find_unused_parameters"),
+    *("search", "space", "sync_bn"),
+)
 _WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "MultiImageMixDataset", "SeededDataset")
 
 
@@ -52,10 +56,12 @@ def load_config(
         The resolved config, with `work_dir` and `randomness.seed` set.
     Raises:
         MissingFileError: there is no such file.
-        UserError: it cannot be read or resolved, or an option is unknown.
+        UserError: it cannot be read or resolved, a key is misspelt, or an option is unknown.
     """
     path = Path(path)
     config = _read(path)
+    for remark in misspelt_keys(path, config.to_dict(), _known_keys()):
+        raise UserError(remark)
     options = dict(options or {})
     for key in _unknown_options(config, options):
         if strict:
@@ -99,10 +105,15 @@ def unknown_options(path: Path | str, options: Mapping[str, Any]) -> list[str]:
 
 
 def _unknown_options(config: Config, options: Mapping[str, Any]) -> list[str]:
-    known = {*config.keys(), *inspect.signature(Runner).parameters, *_OWN_KEYS}
+    known = {*config.keys(), *_known_keys()}
     if "space" in config:
         known.update(_DERIVED_KEYS)
     return [key for key in options if _first(key) not in known]
+
+
+def _known_keys() -> set[str]:
+    """Keys that mmengine's runner or DetNAS read."""
+    return {*inspect.signature(Runner).parameters, *_OWN_KEYS}
 
 
 def _first(key: str) -> str:

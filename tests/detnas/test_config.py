@@ -116,6 +116,40 @@ def test_an_option_that_does_not_fit_is_refused(config_file: Path) -> None:
         load_config(config_file, {"steps.0": 5})
 
 
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "mac_budget = 280e6",
+            "sets 'mac_budget', which nothing reads; did you mean 'macs_budget'",
+        ),
+        ("imagescale = (640, 480)", "sets 'imagescale', .* did you mean 'image_scale'"),
+        ("optim_wraper = dict()", "did you mean 'optim_wrapper'"),
+        ("mac_budget = 280e6\nsearch = dict(budgets=[dict(cost='macs', upper=mac_budget)])", None),
+        (
+            "mac_budget = 280e6\nsearch = dict(budgets=[dict(cost='macs', upper='{mac_budget}')])",
+            None,
+        ),
+        ("my_own_note = 3", None),
+        ("macs_budget = 280e6", None),
+    ],
+)
+def test_a_misspelt_key_is_refused(tmp_path: Path, line: str, message: str | None) -> None:
+    """In the stage's own file and in a base; helper variables are allowed."""
+    base = tmp_path / "base.py"
+    base.write_text(f'_base_ = ["{CONFIGS}/bccd_retinanet/search.py"]\n{line}\n')
+    (tmp_path / "search.py").write_text('_base_ = ["base.py"]\n')
+    for file in (base, tmp_path / "search.py"):
+        if message is None:
+            load_config(file)
+        else:
+            with pytest.raises(UserError, match=message):
+                load_config(file)
+
+
 def test_defaults_of_work_dir_and_seed(config_file: Path) -> None:
     config = load_config(config_file)
     assert config.work_dir == str(Path("work_dirs/exp/stage"))

@@ -1,0 +1,91 @@
+"""Finds keys of config files that nobody reads and that look like a misspelt one.
+
+Any name at the top of a config is a key, and helper variables are allowed there, so an unknown key
+is no fault by itself. It is one where a file sets a key that none of its bases has, that nothing
+refers to, and that differs by a letter or two from a key that they have.
+"""
+
+import ast
+import difflib
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+SIMILARITY = 0.8
+"""From which two keys are taken for one (1 is equality)."""
+
+
+@dataclass(frozen=True)
+class _File:
+    """A config file: the names that it sets and uses, and its bases that are files."""
+
+    path: Path
+    sets: frozenset[str]
+    uses: frozenset[str]
+    bases: tuple[Path, ...]
+
+
+def misspelt_keys(path: Path, config: Mapping[str, Any], known: Set[str]) -> Iterator[str]:
+    """A remark for each key of a file, or of its bases, that is misspelt.
+
+    Args:
+        path: of a config that can be read.
+        config: its values, references not yet resolved.
+        known: keys that are read whether or not something refers to them.
+    """
+    files = list(_chain(path))
+    used = frozenset[str]().union(*(file.uses for file in files))
+    text = repr(dict(config))
+    for file in files:
+        of_bases = frozenset[str]().union(
+            *(other.sets for base in file.bases for other in _chain(base))
+        )
+        for key in sorted(file.sets - of_bases - used - known):
+            if key.startswith("_") or f"{{{key}}}" in text or f"{{{key}[" in text:
+                continue
+            if match := difflib.get_close_matches(key, of_bases | known, 1, SIMILARITY):
+                yield f"{file.path} sets '{key}', which nothing reads; did you mean '{match[0]}'?"
+
+
+def _chain(path: Path) -> Iterator[_File]:
+    file = _read(path.resolve())
+    yield file
+    for base in file.bases:
+        yield from _chain(base)
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path) -> _File:
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, UnicodeDecodeError):  # who executes it says what is wrong
+        return _File(path, frozenset(), frozenset(), ())
+    sets, bases = set(), []
+    for node in tree.body:
+        if not isinstance(node, ast.Assign):
+            continue
+        for target in node.targets:
+            if not isinstance(target, ast.Name):
+                continue
+            sets.add(target.id)
+            if target.id == "_base_":
+                bases = _texts(node.value)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute)]
+    uses = {node.id for node in nodes if isinstance(node, ast.Name) and _is_read(node)}
+    uses |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}  # of `_base_`
+    files = [path.parent / base for base in bases if "::" not in base]
+    return _File(path, frozenset(sets), frozenset(uses), tuple(f for f in files if f.is_file()))
+
+
+def _is_read(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Load)
+
+
+def _texts(node: ast.expr) -> list[str]:
+    try:
+        value = ast.literal_eval(node)
+    except ValueError:
+        return []
+    return [value] if isinstance(value, str) else [str(each) for each in value]
