@@ -4,12 +4,14 @@ Batches are of images that are padded to one shape, so that the padding of an im
 on who else is in its batch.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset, DataLoader, Subset
@@ -80,16 +82,17 @@ def group_by_shape(shapes: Sequence[tuple[int, int]], batch_size: int) -> list[l
 
 
 class EqualShapeBatches:
-    """A loader's images in batches of one padded shape, cached in memory if they fit.
+    """A loader's images in batches of one padded shape, cached in memory as far as they fit.
 
     The first pass loads the images in the loader's order to find their shapes after the pipeline.
-    Images that do not fit are loaded again in every pass. Every pass gets fresh copies of the data
-    samples, so that changes by a model do not reach the next pass.
+    The first ones are kept; batches with images that do not fit are loaded again in every pass.
+    Every pass gets fresh copies of the data samples, so that changes by a model do not reach the
+    next pass.
 
     Args:
         loader: its images, batch size at most, pipeline and workers are used, not its batches.
         divisor: the model pads height and width to multiples of it.
-        megabytes: if the images take more, nothing is cached.
+        megabytes: for the images that are kept.
     Attributes:
         order: for each image in the order of the batches, its place in the loader's order; empty
             before the first pass.
@@ -108,12 +111,17 @@ class EqualShapeBatches:
         if self._places is None:
             self._places = self._find_shapes()
             self.order = [place for batch in self._places for place in batch]
-        if self._items:
-            for batch in self._places:
+        kept = len(self._items)
+        others = [batch for batch in self._places if max(batch) >= kept]
+        loaded: Iterator[dict[str, Any]] = iter(())
+        if others:
+            indices = [[self._indices[place] for place in batch] for batch in others]
+            loaded = iter(self._load(indices, self._collate))
+        for batch in self._places:
+            if max(batch) < kept:
                 yield self._collate([_fresh(self._items[place]) for place in batch])
-            return
-        batches = [[self._indices[place] for place in batch] for batch in self._places]
-        yield from self._load(batches, self._collate)
+            else:
+                yield next(loaded)
 
     def _find_shapes(self) -> list[list[int]]:
         """The batches as places in the loader's order; keeps the images if they fit."""
@@ -121,14 +129,20 @@ class EqualShapeBatches:
         self._indices = [index for batch in sampler for index in batch]
         self._items = []
         shapes = []
-        size = 0
+        size, is_full = 0, False
         for (item,) in self._load([[index] for index in self._indices], list):
             shapes.append(self._padded(item["inputs"].shape))
-            size += item["inputs"].nbytes
-            if size <= self._limit:
+            is_full = is_full or size + item["inputs"].nbytes > self._limit
+            if not is_full:
+                size += item["inputs"].nbytes
                 self._items.append(_own(item) if self._loader.num_workers else item)
-            else:
-                self._items.clear()
+        if is_full:
+            print_log(
+                f"{len(self._items)} of {len(shapes)} images fit into search.evaluator.cache_mb="
+                f"{self._limit >> 20}; the others are loaded for every candidate",
+                "current",
+                logging.WARNING,
+            )
         return group_by_shape(shapes, sampler.batch_size)
 
     def _load(

@@ -98,6 +98,19 @@ def test_images_that_fit_are_loaded_once() -> None:
         ]
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_of_images_that_do_not_all_fit_the_first_are_kept(workers: int) -> None:
+    batches = of_equal_shapes(workers, 0)
+    batches._limit = sum(3 * height * width for height, width in Images.sizes[:4])
+    for _ in range(3):
+        found = [[int(image[0, 0, 0]) for image in batch["inputs"]] for batch in batches]
+        assert found == [[0, 2], [1, 3], [4, 5], [6]]
+    assert len(batches._items) == 4
+    if not workers:  # otherwise another process counts
+        loaded = batches._loader.dataset.loaded  # type: ignore[attr-defined]
+        assert loaded == len(Images.sizes) + 3 * 3
+
+
 def test_metrics_get_results_in_the_order_of_the_sampler() -> None:
     """It may be one process's share of the images, whose last one only pads it."""
 
