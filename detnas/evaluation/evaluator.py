@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -44,10 +45,14 @@ Batches = Iterable[Mapping[str, Any]]
 def build_model(config: Config, weights: Path | str) -> Any:
     """The config's model with the weights of a checkpoint, in evaluation mode on the device here.
 
+    It also sets OpenCV's threads to those of the config's `env_cfg`, as training does.
+
     Raises:
         UserError: as `detnas.models.checkpoints.load_weights`.
     """
     init_default_scope(config.get("default_scope", "mmdet"))
+    processes = (config.get("env_cfg") or {}).get("mp_cfg") or {}
+    cv2.setNumThreads(processes.get("opencv_num_threads", 0))  # as mmengine does for training
     model_config = deepcopy(config.model)
     model_config.backbone.pop("init_cfg", None)
     if "data_preprocessor" in config:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 import torch
 from mmdet.registry import METRICS, MODELS
@@ -14,7 +15,7 @@ from PIL import Image
 
 from detnas.config import load_config
 from detnas.data.digits import DigitCounts, write_digits
-from detnas.evaluation.evaluator import CandidateEvaluator
+from detnas.evaluation.evaluator import CandidateEvaluator, build_model
 from detnas.evaluation.settings import EvaluatorSettings
 
 CONFIG = Path(__file__).parents[2] / "miniature/retinanet/search.py"
@@ -93,6 +94,13 @@ def test_the_cache_changes_no_score(folder: Path) -> None:
     candidate = evaluator(folder)
     first = candidate(PATH)
     assert candidate(PATH) == first == evaluator(folder, cache_mb=0)(PATH)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_opencv_has_the_threads_of_the_config(folder: Path, threads: int) -> None:
+    options = {"env_cfg.mp_cfg.opencv_num_threads": threads}
+    build_model(config(folder, **options), folder / "supernet.pth")
+    assert cv2.getNumThreads() == threads
 
 
 def test_without_calibration_images_the_supernets_statistics_are_used(folder: Path) -> None:
