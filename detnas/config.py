@@ -28,10 +28,10 @@ from search_space.spaces import parse_space
 
 _REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
 _DERIVED_KEYS = ("stage_channels", "last_channels")
-_OWN_KEYS = (
-    *("amp", "auto_scale_lr", "console_level", "custom_imports", "find_unused_parameters"),
-    *("search", "space", "sync_bn"),
-)
+_OWN_KEYS = ("amp", "console_level", "find_unused_parameters", "sync_bn")
+_OF_STAGES = ("auto_scale_lr", "custom_imports", "search", "space")
+"""Keys that some stages read."""
+
 _WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "MultiImageMixDataset", "SeededDataset")
 
 
@@ -60,7 +60,7 @@ def load_config(
     """
     path = Path(path)
     config = _read(path)
-    for remark in misspelt_keys(path, config.to_dict(), _known_keys()):
+    for remark in misspelt_keys(path, config.to_dict(), {*_known_keys(), *_OF_STAGES}):
         raise UserError(remark)
     options = dict(options or {})
     for key in _unknown_options(config, options):
@@ -112,7 +112,7 @@ def _unknown_options(config: Config, options: Mapping[str, Any]) -> list[str]:
 
 
 def _known_keys() -> set[str]:
-    """Keys that mmengine's runner or DetNAS read."""
+    """Keys that any stage may have."""
     return {*inspect.signature(Runner).parameters, *_OWN_KEYS}
 
 

@@ -4,14 +4,13 @@ Batches are of images that are padded to one shape, so that the padding of an im
 on who else is in its batch.
 """
 
-import logging
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
-from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset, DataLoader, Subset
@@ -137,11 +136,11 @@ class EqualShapeBatches:
                 size += item["inputs"].nbytes
                 self._items.append(_own(item) if self._loader.num_workers else item)
         if is_full:
-            print_log(
+            print(
                 f"{len(self._items)} of {len(shapes)} images fit into search.evaluator.cache_mb="
                 f"{self._limit >> 20}; the others are loaded for every candidate",
-                "current",
-                logging.WARNING,
+                file=sys.stderr,
+                flush=True,
             )
         return group_by_shape(shapes, sampler.batch_size)
 

@@ -1,13 +1,12 @@
 """Checks of the data that a config names: COCO and VOC annotations, class folders, overlaps."""
 
-import logging
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.registry import DATASETS
 
 from detnas.config import unwrap_dataset
@@ -93,7 +92,7 @@ def _check_boxes(name: str, ann_file: Path, boxes: Mapping[str, int], mends: Men
 
 @cache  # once in a process
 def _say(text: str) -> None:
-    print_log(text, "current", logging.WARNING)
+    print(text, file=sys.stderr, flush=True)
 
 
 def _check_voc(config: Config, dataset: dict[str, Any], name: str) -> Split:

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from PIL import Image
 
 from detnas.data.checks import check_disjoint, folder_split
 from detnas.data.coco import check_categories, coco_split
@@ -48,7 +49,8 @@ def bccd(tmp_path: Path) -> Path:
         if index == 4:
             boxes.append(OBJECT.format("WBC", 0, 0, 100, 50))
         (root / "Annotations" / f"im_{index}.xml").write_text(XML.format("".join(boxes)))
-        (root / "JPEGImages" / f"im_{index}.jpg").write_bytes(f"image {index}".encode())
+        file = root / "JPEGImages" / f"im_{index}.jpg"
+        Image.new("RGB", (640, 480)).save(file, comment=str(index))  # all files differ
     for name, stems in {"train": "im_2\nim_0\n", "val": "im_1\n", "test": "im_3\nim_4\n"}.items():
         (root / "ImageSets" / "Main" / f"{name}.txt").write_text(stems)
     return source
@@ -91,7 +93,8 @@ def test_bccd_becomes_coco(bccd: Path, tmp_path: Path, capsys: pytest.CaptureFix
     }
     check_disjoint(splits)
     check_categories(["RBC", "WBC", "Platelets"], files["train"])
-    assert (dest / "images" / "im_3.jpg").read_bytes() == b"image 3"
+    original = bccd / "BCCD" / "JPEGImages" / "im_3.jpg"
+    assert (dest / "images" / "im_3.jpg").read_bytes() == original.read_bytes()
 
     val = json.loads(files["val"].read_text())
     size = {"width": 640, "height": 480}
