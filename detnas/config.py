@@ -60,7 +60,7 @@ def load_config(
     """
     path = Path(path)
     config = _read(path)
-    for remark in misspelt_keys(path, config.to_dict(), {*_known_keys(), *_OF_STAGES}):
+    if remark := next(misspelt_keys(path, config.to_dict(), {*_known_keys(), *_OF_STAGES}), None):
         raise UserError(remark)
     options = dict(options or {})
     for key in _unknown_options(config, options):

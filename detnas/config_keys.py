@@ -72,15 +72,14 @@ def _read(path: Path) -> _File:
             sets.add(target.id)
             if target.id == "_base_":
                 bases = _texts(node.value)
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute)]
-    uses = {node.id for node in nodes if isinstance(node, ast.Name) and _is_read(node)}
-    uses |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}  # of `_base_`
+    uses = set()
+    for part in ast.walk(tree):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
+            uses.add(part.id)
+        elif isinstance(part, ast.Attribute):  # of `_base_`
+            uses.add(part.attr)
     files = [path.parent / base for base in bases if "::" not in base]
     return _File(path, frozenset(sets), frozenset(uses), tuple(f for f in files if f.is_file()))
-
-
-def _is_read(node: ast.Name) -> bool:
-    return isinstance(node.ctx, ast.Load)
 
 
 def _texts(node: ast.expr) -> list[str]:

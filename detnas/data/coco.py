@@ -120,7 +120,8 @@ def _read_file(
         image = image_ids.get(annotation.image_id)
         category = category_ids.get(annotation.category_id)
         if image is None or category is None:
-            fault = _unknown(annotation, image, (*image_ids, *category_ids))
+            known = image_ids if image is None else category_ids
+            fault = _unknown(annotation, image, known)
             raise UserError(f"{ann_file}: annotations[{index}] {fault}")
         rows[index] = image, category, bool(annotation.iscrowd)
         sides[index] = annotation.bbox
@@ -204,7 +205,7 @@ def _repeated(ann_file: Path, section: str, key: Id) -> UserError:
     return UserError(f"{ann_file}: id {key} occurs twice in {section!r}; renumber them")
 
 
-def _unknown(annotation: AnnotationRecord, image: int | None, known: Sequence[Id]) -> str:
+def _unknown(annotation: AnnotationRecord, image: int | None, known: Iterable[Id]) -> str:
     key, name, section = annotation.category_id, "category_id", "categories"
     if image is None:
         key, name, section = annotation.image_id, "image_id", "images"
@@ -266,16 +267,21 @@ def coco_split(name: str, ann_file: Path, image_root: Path, exif: bool = True) -
     return Split(name, images)
 
 
-def check_categories(expected: Sequence[str], ann_file: Path) -> None:
+def check_categories(
+    expected: Sequence[str], ann_file: Path, image_root: Path | None = None
+) -> None:
     """Check the classes of a dataset's metainfo against those of its annotation file.
 
     OpenMMLab silently drops a class that the file lacks, and shifts the labels after it.
+
+    Args:
+        image_root: as in `read_coco_file`; a file is read once for each.
 
     Raises:
         UserError: the file lacks a class, or has the classes in another order.
     """
     refuse_string(expected)
-    present = read_coco(ann_file).categories
+    present = read_coco(ann_file, image_root).categories
     if twice := sorted({name for name in present if present.count(name) > 1}):
         raise UserError(
             f"{ann_file} has more than one category called {quoted(twice)}: rename one of them, or "

@@ -7,6 +7,7 @@ Annotations/ID.xml and JPEGImages/ID.jpg.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -102,36 +103,58 @@ class VocSummary:
     Attributes:
         images: their paths, in the list's order.
         sizes: width and height of each image in pixels; 0, 0 where its XML file has none.
+        first: the first XML file with an object of each class, usable or not.
         by_class: usable boxes that are not difficult, by class.
         mends: what was changed.
     """
 
     images: tuple[Path, ...]
     sizes: tuple[tuple[int, int], ...]
+    first: Mapping[str, Path]
     by_class: Mapping[str, int]
     mends: Mends
 
 
 def read_voc(ann_file: Path, root: Path) -> VocSummary:
-    """Summarize the XML files of a list after their mends.
+    """Summarize the XML files of a list; a process reads them once, and again when one has changed.
 
     Raises:
+        MissingFileError: an XML file does not exist.
         UserError: as `read_voc_list` and `read_voc_objects`.
     """
-    images, sizes = [], []
+    ids = read_voc_list(ann_file)
+    files = tuple(root / ANNOTATIONS / f"{image_id}.xml" for image_id in ids)
+    images = tuple(root / IMAGES / f"{image_id}.jpg" for image_id in ids)
+    return _summary(images, files, tuple(map(_state, files)))
+
+
+def _state(xml: Path) -> tuple[int, int]:
+    try:
+        state = xml.stat()
+    except FileNotFoundError:
+        raise _missing(xml) from None
+    return state.st_mtime_ns, state.st_size
+
+
+@lru_cache(maxsize=16)
+def _summary(
+    images: tuple[Path, ...], files: tuple[Path, ...], states: tuple[tuple[int, int], ...]
+) -> VocSummary:
+    sizes = []
+    first: dict[str, Path] = {}
     by_class: Counter[str] = Counter()
     mends: Counter[str] = Counter()
-    for image_id in read_voc_list(ann_file):
-        element = _parse(root / ANNOTATIONS / f"{image_id}.xml")
+    for xml in files:
+        element = _parse(xml)
+        for item in _objects(xml, element):
+            first.setdefault(item.name, xml)
         mends += mend_voc(element)
-        for item in element.findall("object"):
-            found = _read_object(item)
-            by_class[found.name] += not found.difficult
+        for item in _objects(xml, element):
+            by_class[item.name] += not item.difficult
         size = element.find("size")
         sides = ("0", "0") if size is None else (size.findtext("width"), size.findtext("height"))
-        images.append(root / IMAGES / f"{image_id}.jpg")
         sizes.append((int(sides[0] or 0), int(sides[1] or 0)))
-    return VocSummary(tuple(images), tuple(sizes), by_class, Mends(mends))
+    return VocSummary(images, tuple(sizes), first, by_class, Mends(mends))
 
 
 def read_voc_objects(xml: Path) -> tuple[VocObject, ...]:
@@ -142,20 +165,31 @@ def read_voc_objects(xml: Path) -> tuple[VocObject, ...]:
         UserError: the file is not XML, or an object has no name, no box of four finite numbers, or
             a `difficult` that is not a whole number.
     """
-    element = _parse(xml)
-    try:
-        return tuple(_read_object(node) for node in element.findall("object"))
-    except ValueError as error:
-        raise UserError(f"{xml} is not a valid VOC annotation ({error}); correct it") from error
+    return _objects(xml, _parse(xml))
 
 
 def _parse(xml: Path) -> Element:
     try:
         return ElementTree.fromstring(xml.read_bytes())
     except FileNotFoundError:
-        raise MissingFileError(f"annotation file {xml} does not exist; add it") from None
+        raise _missing(xml) from None
     except (ElementTree.ParseError, ValueError) as error:
-        raise UserError(f"{xml} is not a valid VOC annotation ({error}); correct it") from error
+        raise _invalid(xml, error) from error
+
+
+def _objects(xml: Path, element: Element) -> tuple[VocObject, ...]:
+    try:
+        return tuple(_read_object(node) for node in element.findall("object"))
+    except ValueError as error:
+        raise _invalid(xml, error) from error
+
+
+def _missing(xml: Path) -> MissingFileError:
+    return MissingFileError(f"annotation file {xml} does not exist; add it")
+
+
+def _invalid(xml: Path, error: Exception) -> UserError:
+    return UserError(f"{xml} is not a valid VOC annotation ({error}); correct it")
 
 
 def _read_object(node: Element) -> VocObject:
@@ -173,14 +207,9 @@ def _read_object(node: Element) -> VocObject:
 def voc_classes(ann_file: Path, root: Path) -> dict[str, Path]:
     """The classes in the images of a list, each with the first XML file that has it.
 
-    Errors as `read_voc_list` and `read_voc_objects`.
+    Errors as `read_voc`.
     """
-    first: dict[str, Path] = {}
-    for image_id in read_voc_list(ann_file):
-        xml = root / ANNOTATIONS / f"{image_id}.xml"
-        for item in read_voc_objects(xml):
-            first.setdefault(item.name, xml)
-    return first
+    return dict(read_voc(ann_file, root).first)
 
 
 def check_voc_classes(expected: Sequence[str], ann_file: Path, root: Path) -> None:

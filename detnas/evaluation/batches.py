@@ -123,7 +123,7 @@ class EqualShapeBatches:
                 yield next(loaded)
 
     def _find_shapes(self) -> list[list[int]]:
-        """The batches as places in the loader's order; keeps the images if they fit."""
+        """The batches as places in the loader's order; keeps as many images as fit."""
         sampler: Any = self._loader.batch_sampler
         self._indices = [index for batch in sampler for index in batch]
         self._items = []

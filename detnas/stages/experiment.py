@@ -242,11 +242,8 @@ def _require_same(stage: Stage, before: Mapping[str, Any], now: Mapping[str, Any
                 f"{f' and {rest} more' if rest > 0 else ''}: give the earlier ones to go on, in "
                 f"the config or by --cfg-options; {elsewhere}"
             )
-    changed = [
-        name
-        for name, sha256 in now["inputs_sha256"].items()
-        if before["inputs_sha256"].get(name) != sha256
-    ]
+    earlier, later = before["inputs_sha256"], now["inputs_sha256"]
+    changed = [name for name in {**earlier, **later} if earlier.get(name) != later.get(name)]
     if changed:
         raise UserError(
             f"{stage.work_dir} was begun from other weights or another architecture "

@@ -12,11 +12,12 @@ from detnas.config_listing import differences
 NAMED = 3
 """Differences that a message lists."""
 
-_PLACES = frozenset({"work_dir", "launcher", "log_level", "console_level", "log_processor"})
-_SPEED = frozenset(
-    {"num_workers", "persistent_workers", "prefetch_factor", "pin_memory", "env_cfg"}
-)
-_KEEPING = frozenset({"checkpoint_interval", "default_hooks", "visualizer", "vis_backends"})
+_LOGS = frozenset({"launcher", "log_level", "console_level", "log_processor", "visualizer"})
+_SPEED = frozenset({"num_workers", "persistent_workers", "prefetch_factor", "pin_memory", "mp_cfg"})
+_KEEPING = frozenset({"checkpoint_interval"})
+_HOOKS = frozenset({"checkpoint", "logger", "timer", "visualization"})
+"""Of `default_hooks`."""
+
 _PATHS = frozenset(
     {"data_root", "pretrain_root", "ann_file", "checkpoint", "pretrained", "load_from", "supernet"}
 )
@@ -24,19 +25,18 @@ _PATHS = frozenset(
 
 def plain(config: Mapping[str, Any], experiment: Path) -> dict[str, Any]:
     """A config as JSON has it, with the experiment's path left out, so that it may be moved."""
-    what = {key: value for key, value in config.items() if key != "work_dir"}
-    content: dict[str, Any] = json.loads(_text(what, experiment))
+    content: dict[str, Any] = json.loads(_text(config, experiment))
     return content
 
 
 def digest(config: Mapping[str, Any], experiment: Path) -> str:
     """Hash of a stage's config, by which versions up to 0.1 told configs apart."""
-    what = {key: value for key, value in config.items() if key != "work_dir"}
-    return hashlib.sha256(_text(what, experiment).encode()).hexdigest()
+    return hashlib.sha256(_text(config, experiment).encode()).hexdigest()
 
 
 def _text(config: Mapping[str, Any], experiment: Path) -> str:
-    text = json.dumps(config, sort_keys=True, default=str)
+    what = {key: value for key, value in config.items() if key != "work_dir"}
+    text = json.dumps(what, sort_keys=True, default=str)
     return text.replace(str(experiment), "{experiment}")
 
 
@@ -51,7 +51,7 @@ def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _reduced(value: Any, name: str = "") -> Any:
     if isinstance(value, Mapping):
-        dropped = _PLACES | _SPEED | _KEEPING
+        dropped = _HOOKS if name == "default_hooks" else _LOGS | _SPEED | _KEEPING
         return {key: _reduced(item, key) for key, item in value.items() if key not in dropped}
     if isinstance(value, list):
         return [_reduced(item) for item in value]

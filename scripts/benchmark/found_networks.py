@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from supernet_variants import overrides_of
 
 from detnas.console import print_trainings
 from detnas.fidelity.comparison import TRAINED
@@ -48,13 +49,8 @@ def main() -> None:
     parser.add_argument("--no-classification", action="store_true", help="leave ClsNAS out")
     options = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    data = (options.work_dir / "data").resolve()
-    shared = {
-        "data_root": str(data / "detection"),
-        "pretrain_root": str(data / "classification"),
-        "search.executor.type": "processes",
-        "search.executor.workers": options.workers,
-    }
+    workers = {"search.executor.type": "processes", "search.executor.workers": options.workers}
+    shared = overrides_of(options.work_dir / "data", workers)
     supernets = {s: options.work_dir / options.variant / f"seed{s}" for s in options.seeds}
     kinds: dict[str, list[Choices]] = {
         DETECTION: [search(CONFIGS / "benchmark", supernets[s], shared, s) for s in options.seeds]

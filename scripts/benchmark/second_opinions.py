@@ -32,7 +32,7 @@ from detnas.evaluation.evaluator import CandidateEvaluator
 from detnas.fidelity.comparison import TRAINED, estimate_text
 from detnas.fidelity.statistics import measure_fidelity
 from detnas.fidelity.table_file import read_table
-from detnas.models.checkpoints import load_weights
+from detnas.models.checkpoints import load_backbone_weights
 from detnas.stages.candidate_worker import MakeCandidateEvaluator
 from detnas.stages.experiment import Experiment
 from detnas.stages.plan import plan_search
@@ -61,7 +61,7 @@ def main() -> None:
         found["gamma"].append(np.array([gamma(model.backbone, choices) for choices in rows]))
         after = [weights(model.backbone, choices) for choices in rows]
         source = options.work_dir / pretrained_by(options.variant) / f"seed{seed}"
-        load_backbone(model.backbone, source / "pretrain" / "final.pth")
+        load_backbone_weights(model.backbone, source / "pretrain" / "final.pth")
         before = [weights(model.backbone, choices) for choices in rows]
         found["angle"].append(
             np.array([angle(old, new) for old, new in zip(before, after, strict=True)])
@@ -98,13 +98,6 @@ def mean_loss(evaluator: CandidateEvaluator, choices: Sequence[int]) -> float:
         total += float(loss) * len(data["data_samples"])
         images += len(data["data_samples"])
     return total / images
-
-
-def load_backbone(backbone: nn.Module, checkpoint: Path) -> None:
-    """Load the backbone's weights out of a classifier's checkpoint."""
-    holder = nn.Module()
-    holder.backbone = backbone
-    load_weights(holder, checkpoint)
 
 
 def weights(backbone: Any, choices: Sequence[int]) -> torch.Tensor:

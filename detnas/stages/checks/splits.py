@@ -55,10 +55,10 @@ def _check_coco(config: Config, dataset: dict[str, Any], name: str) -> Split:
     images = root / prefix.get("img", prefix.get("img_path", ""))
     split = coco_split(name, ann_file, images, exif=_heeds_exif(dataset))
     classes = _classes(dataset)
-    check_categories(classes, ann_file)
+    check_categories(classes, ann_file, images)
     summary = read_coco(ann_file, images)
     counts = zip(summary.categories, summary.by_class, strict=True)
-    boxes = {name: count for name, count in counts if name in classes}
+    boxes = {label: count for label, count in counts if label in classes}
     _check_boxes(name, ann_file, boxes, summary.mends)
     if summary.subpixel:
         _say(
@@ -103,7 +103,7 @@ def _check_voc(config: Config, dataset: dict[str, Any], name: str) -> Split:
     classes = _classes(dataset)
     check_voc_classes(classes, ann_file, root)
     summary = read_voc(ann_file, root)
-    boxes = {name: summary.by_class.get(name, 0) for name in classes}
+    boxes = {label: summary.by_class.get(label, 0) for label in classes}
     _check_boxes(name, ann_file, boxes, summary.mends)
     _check_class_counts(config, len(classes), f"the {name} split's `metainfo` has", "classes")
     return split

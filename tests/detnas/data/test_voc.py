@@ -299,6 +299,13 @@ def test_boxes_of_no_use_and_odd_sizes_are_mended(devkit: Path, size: str) -> No
     assert [each["bbox"] for each in info["instances"]] == [[0, 0, 19, 9], [2, 1, 5, 8]]
 
 
+def test_a_split_names_the_file_that_is_invalid(devkit: Path) -> None:
+    root = devkit / "VOC2012"
+    (root / "Annotations" / "000003.xml").write_text(xml([("dog", 0)]).replace("9.5", "nan"))
+    with pytest.raises(ValueError, match=r"000003\.xml is not a valid VOC annotation .*'dog'"):
+        voc_split("train", voc_list(devkit, "VOC2012"), root)
+
+
 def test_sizes_are_compared_with_the_files(devkit: Path) -> None:
     root = devkit / "VOC2012"
     (root / "Annotations" / "000003.xml").write_text(annotation(SIZE.format(10, 20), (1, 1, 5, 5)))
