@@ -5,9 +5,10 @@
 
 Searches on the supernets that `supernet_variants.py` trained in the same folder: one search of
 detection for each, and one of classification on its pretraining (ClsNAS). The best of each, and the
-network of 3x3 blocks alone, are trained as the table's architectures were, from the same slice; the
-best of detection also from nothing. The table's own random architectures are the baseline. Prints
-every network, then the means with their standard errors. Everything resumes.
+network of 3x3 blocks alone, are trained as the table's architectures were, from slices of the first
+seed's pretraining; the best of detection also from nothing. The baseline, random architectures of
+the table's whole space, is trained beside them, so that all are from one pretraining and one
+machine. Prints every network, then the means with their standard errors. Everything resumes.
 """
 
 import argparse
@@ -19,7 +20,6 @@ import numpy as np
 from supernet_variants import overrides_of
 
 from detnas.console import print_trainings
-from detnas.fidelity.comparison import TRAINED
 from detnas.fidelity.table import SPACE_GROUP
 from detnas.fidelity.table_file import read_table
 from detnas.search.executors.build import Machine, build_executor
@@ -34,7 +34,7 @@ from search_space.architecture import Architecture, Choices, choices_to_text
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 DETECTION, CLASSIFICATION, ALL_3X3 = "searched", "searched by classification", "every block 3x3"
-FROM_NOTHING = "searched, from nothing"
+RANDOM, FROM_NOTHING = "random, of the table", "searched, from nothing"
 
 
 def main() -> None:
@@ -45,6 +45,7 @@ def main() -> None:
     parser.add_argument("--variant", default="base", help="which of the supernets")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of supernets")
     parser.add_argument("--trainings", type=int, default=2, help="of each network")
+    parser.add_argument("--random", type=int, default=20, help="networks of the baseline")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--no-classification", action="store_true", help="leave ClsNAS out")
     options = parser.parse_args()
@@ -65,22 +66,22 @@ def main() -> None:
             )
             for s in options.seeds
         ]
-    # All are trained from the slice of one pretraining, as the table's architectures were.
-    first = Experiment(CONFIGS / "benchmark", options.work_dir / "base" / "seed0", shared, 0)
+    # All are trained from slices of one pretraining.
+    pretrained = options.work_dir / "base" / f"seed{options.seeds[0]}"
+    first = Experiment(CONFIGS / "benchmark", pretrained, shared, options.seeds[0])
     plan = plan_search(first.stage("search").config)
     kinds[ALL_3X3] = [(0,) * len(plan.costs.sampler.space.numbers)]
+    drawn = read_table(options.table).subset(SPACE_GROUP).architectures
+    kinds[RANDOM] = list(drawn[: options.random])
     listed = list(dict.fromkeys(choices for group in kinds.values() for choices in group))
     trained = train_all(first, plan, listed, options, from_nothing=False)
     scratch = train_all(first, plan, kinds[DETECTION], options, from_nothing=True)
-    table = read_table(options.table).subset(SPACE_GROUP)
-    random = dict(zip(table.architectures, table.columns(TRAINED), strict=True))
     print(f"\n{'network':<30}{'choices':<24}{'MACs':>12}  val mAP of each training")
     for kind, group in kinds.items():
         for choices in group:
             print_network(kind, plan, choices, trained[choices])
     print()
-    baseline = means(random, list(random))
-    print_group("random, of the table", baseline, baseline)
+    baseline = means(trained, kinds[RANDOM])
     for kind, group in kinds.items():
         print_group(kind, means(trained, group), baseline)
     print_group(FROM_NOTHING, means(scratch, kinds[DETECTION]), baseline)
@@ -135,7 +136,7 @@ def print_group(kind: str, group: np.ndarray, baseline: np.ndarray) -> None:
     line = f"{kind:<30}{len(group):>3} networks  mean {group.mean():.4f}"
     if len(group) > 1:
         line += f" ({group.std(ddof=1) / len(group) ** 0.5:.4f})"
-    if group is not baseline:
+    if kind != RANDOM:
         errors = [g.var(ddof=1) / len(g) for g in (group, baseline) if len(g) > 1]
         below = (baseline < group.mean()).mean()
         line += (
