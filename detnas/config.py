@@ -32,8 +32,6 @@ _OWN_KEYS = ("amp", "console_level", "find_unused_parameters", "sync_bn")
 _OF_STAGES = ("auto_scale_lr", "custom_imports", "search", "space")
 """Keys that some stages read."""
 
-_WRAPPERS = ("RepeatDataset", "ClassBalancedDataset", "MultiImageMixDataset", "SeededDataset")
-
 
 def load_config(
     path: Path | str,
@@ -211,7 +209,7 @@ def unwrap_dataset(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The configs of the plain datasets inside wrappers and concatenations."""
     if "datasets" in dataset:
         return [inner for part in dataset["datasets"] for inner in unwrap_dataset(part)]
-    if dataset.get("type") in _WRAPPERS:
+    if isinstance(dataset.get("dataset"), Mapping):  # a wrapper, of any library
         return unwrap_dataset(dataset["dataset"])
     return [dict(dataset)]
 

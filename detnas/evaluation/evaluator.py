@@ -4,6 +4,7 @@ The candidate evaluator sets the path, recalibrates batch norm, and returns the 
 """
 
 import io
+import multiprocessing
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, redirect_stdout
@@ -34,6 +35,7 @@ from detnas.evaluation.batches import (
     scored_loader,
 )
 from detnas.evaluation.bootstrap import recorded_coco_evaluations, resampled_scores
+from detnas.evaluation.devices import use_device
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.models.base import MEMORY_FORMATS
 from detnas.models.checkpoints import load_weights
@@ -45,7 +47,8 @@ Batches = Iterable[Mapping[str, Any]]
 def build_model(config: Config, weights: Path | str) -> Any:
     """The config's model with the weights of a checkpoint, in evaluation mode on the device here.
 
-    It also sets OpenCV's threads to those of the config's `env_cfg`, as training does.
+    It also sets OpenCV's threads, and how loaders start their workers, as training does: by the
+    config's `env_cfg`.
 
     Raises:
         UserError: as `detnas.models.checkpoints.load_weights`.
@@ -53,6 +56,7 @@ def build_model(config: Config, weights: Path | str) -> Any:
     init_default_scope(config.get("default_scope", "mmdet"))
     processes = (config.get("env_cfg") or {}).get("mp_cfg") or {}
     cv2.setNumThreads(processes.get("opencv_num_threads", 0))  # as mmengine does for training
+    multiprocessing.set_start_method(processes.get("mp_start_method", "fork"), force=True)
     model_config = deepcopy(config.model)
     model_config.backbone.pop("init_cfg", None)
     if "data_preprocessor" in config:
@@ -103,6 +107,7 @@ class CandidateEvaluator:
         resampled: str | None = None,
     ) -> None:
         quiet_logger()
+        use_device(settings.device, settings.tf32)
         self._settings = settings
         self._resampled = resampled
         self._model = build_model(config, weights)

@@ -21,6 +21,11 @@ class EvaluatorSettings(Struct, frozen=True, forbid_unknown_fields=True):
             "mixed" batches them in order, padded to the largest of the batch. None is "equal" in a
             new search, and in a resumed one what the search began with.
         threads: CPU threads of one evaluation; None keeps torch's own number.
+        device: the kind that all workers score on, "cpu" or "cuda"; scores of one do not rank with
+            those of the other. None is the kind of the coordinator's machine in a new search, and
+            in a resumed one what the search began on.
+        tf32: whether CUDA multiplies float32 in TF32. None is no only where the environment forbids
+            it (`NVIDIA_TF32_OVERRIDE=0`), and in a resumed search what it began with.
         memory_format: of weights, images and feature maps.
         dtype: lower precisions than "float32" are used through autocast.
         cache_mb: memory for the decoded images of each split that are kept between candidates, in
@@ -31,6 +36,8 @@ class EvaluatorSettings(Struct, frozen=True, forbid_unknown_fields=True):
     calibration_batch_size: Positive = 16
     batch_shapes: Literal["equal", "mixed"] | None = None
     threads: Positive | None = None
+    device: Literal["cpu", "cuda"] | None = None
+    tf32: bool | None = None
     memory_format: Literal["channels_last", "contiguous"] = "channels_last"
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     cache_mb: Annotated[int, Meta(ge=0), MAY_CHANGE] = 2048

@@ -104,7 +104,8 @@ def executor_of(
     if timeout is not None:
         executor = structs.replace(executor, timeout=timeout)
     assert settings.evaluator.threads is not None, "the plan has decided it"
-    machine = Machine(torch.cuda.device_count(), settings.evaluator.threads)
+    gpus = 0 if settings.evaluator.device == "cpu" else torch.cuda.device_count()
+    machine = Machine(gpus, settings.evaluator.threads)
     return build_executor(executor, make_evaluate, settings.score, machine, has_scored)
 
 

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from detnas.data.checks import sizes_digest
 from detnas.errors import UserError, user_input
+from detnas.evaluation.devices import is_tf32_allowed, scoring_device
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.search.costs import CandidateCosts, read_latency_tables, size_latency_budgets
 from detnas.search.history.fingerprint import recorded_value
@@ -114,10 +115,18 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
 
 def _decided(evaluator: EvaluatorSettings, recorded: Mapping[str, Any]) -> EvaluatorSettings:
     """The settings without None: as recorded, or the defaults of a new search."""
-    defaults = {"threads": torch.get_num_threads(), "batch_shapes": "equal"}
-    open_keys = [key for key in defaults if getattr(evaluator, key) is None]
-    known = {key: recorded_value(recorded, f"evaluator.{key}") for key in open_keys if recorded}
-    return structs.replace(evaluator, **{key: known.get(key) or defaults[key] for key in open_keys})
+    defaults = {
+        "threads": torch.get_num_threads(),
+        "batch_shapes": "equal",
+        "device": scoring_device(),
+        "tf32": is_tf32_allowed(),
+    }
+    values = {}
+    for key, default in defaults.items():
+        if getattr(evaluator, key) is None:
+            before = recorded_value(recorded, f"evaluator.{key}") if recorded else None
+            values[key] = default if before is None else before
+    return structs.replace(evaluator, **values)
 
 
 def _require_sections(config: Config) -> None:

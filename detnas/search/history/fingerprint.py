@@ -10,8 +10,8 @@ from detnas.search.strategies import StrategySettings
 
 # Strategy settings that a resumed search may increase.
 MAY_GROW_KEYS = tuple(keys_marked(StrategySettings, MAY_GROW, prefix="strategy."))
-# Keys that histories of version 1 lack; a resumed search adds them.
-ADDED_LATER = ("images.", "data.metrics")
+# Keys that earlier histories lack; a resumed search adds them.
+ADDED_LATER = ("images.", "data.metrics", "evaluator.device", "evaluator.tf32")
 # Values that the absence of a key stands for, in histories of versions that did not have it.
 ABSENT_MEANS: Mapping[str, Any] = {"evaluator.batch_shapes": "mixed"}
 

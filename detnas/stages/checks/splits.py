@@ -43,6 +43,12 @@ def check_splits(config: Config, names: Mapping[str, str]) -> list[Split]:
             elif _is_folder(dataset):
                 detection = False
                 images += _check_folder(config, dataset, name)
+            else:
+                _say(
+                    f"the {name} split is a {_kind(dataset)}, which is not checked: see "
+                    "for yourself that its annotations are sound, that its classes are those "
+                    "of the model, and that it shares no image with another split"
+                )
         splits.append(Split(name, tuple(images)))
     check_disjoint(splits, by_content=detection)
     return splits

@@ -1,9 +1,10 @@
-"""What a plan keeps of the history that it continues: threads and shapes of batches."""
+"""What a plan keeps of the history that it continues: threads, device, shapes of batches."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from detnas.config import load_config
 from detnas.data.digits import DigitCounts, write_digits
@@ -50,6 +51,28 @@ def test_a_resumed_search_keeps_its_batches(
 
 def test_threads_are_kept(data: Path) -> None:
     assert evaluator(data, OLD, threads=None).threads == 5
+
+
+def test_the_kind_of_device_is_kept(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = "cuda" if torch.cuda.is_available() else "cpu"
+    new = evaluator(data, None)
+    assert (new.device, new.tf32) == (here, True)
+    assert evaluator(data, OLD).device == here
+    began = {"evaluator": {"device": "cuda", "tf32": False}}
+    resumed = evaluator(data, began)
+    assert (resumed.device, resumed.tf32) == ("cuda", False)
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    assert evaluator(data, None).tf32 is False
+    assert evaluator(data, {"evaluator": {"tf32": True}}).tf32 is True
+
+
+def test_a_search_of_one_device_does_not_go_on_by_another() -> None:
+    on_gpu = {"evaluator": {"device": "cuda", "tf32": True}}
+    check_fingerprint("x", {"evaluator": {}}, on_gpu)  # of a version that did not record it
+    with pytest.raises(ValueError, match=r'evaluator.device = "cuda", but this search has "cpu"'):
+        check_fingerprint("x", on_gpu, {"evaluator": {"device": "cpu", "tf32": True}})
+    with pytest.raises(ValueError, match=r"evaluator.tf32 = true, but this search has false"):
+        check_fingerprint("x", on_gpu, {"evaluator": {"device": "cuda", "tf32": False}})
 
 
 def test_an_old_search_does_not_change_to_batches_of_one_shape() -> None:

@@ -1,0 +1,68 @@
+"""Every data set that a config names is checked, however it is wrapped, or said not to be."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mmengine.config import Config
+
+from detnas.config import load_config
+from detnas.data.checks import SplitOverlapError
+from detnas.data.digits import DigitCounts, write_digits
+from detnas.stages.checks.splits import check_splits
+
+CONFIG = Path(__file__).parents[2] / "miniature/retinanet/search.py"
+COUNTS = DigitCounts(train_crops=10, val_crops=10, train_scenes=2, search_scenes=2, val_scenes=2)
+NAMES = {"train_dataloader": "train", "val_dataloader": "search"}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    write_digits(tmp_path, counts=COUNTS)
+    options = {"data_root": str(tmp_path / "detection"), "pretrained": None}
+    return load_config(CONFIG, options, tmp_path / "work")
+
+
+def use(config: Config, dataset: dict[str, Any]) -> None:
+    config.train_dataloader.dataset = dataset
+
+
+@pytest.mark.parametrize(
+    "wrapper",
+    [
+        {"type": "RepeatDataset", "times": 2},
+        {"type": "mmengine.RepeatDataset", "times": 2},
+        {"type": "mmdet.MultiImageMixDataset", "pipeline": []},
+        {"type": "mine.SomeWrapper"},
+    ],
+)
+def test_wrapped_data_is_checked(config: Config, wrapper: dict[str, Any]) -> None:
+    searched = config.val_dataloader.dataset.to_dict()
+    use(config, {**wrapper, "dataset": searched})
+    with pytest.raises(SplitOverlapError, match="'train' and 'search' share 2 image"):
+        check_splits(config, NAMES)
+
+
+def test_data_in_a_concatenation_in_a_wrapper_is_checked(config: Config) -> None:
+    train, searched = (config[f"{key}_dataloader"].dataset.to_dict() for key in ("train", "val"))
+    both = {"type": "mmdet.ConcatDataset", "datasets": [train, searched]}
+    use(config, {"type": "mmengine.RepeatDataset", "times": 2, "dataset": both})
+    with pytest.raises(SplitOverlapError, match="'train' and 'search' share 2 image"):
+        check_splits(config, NAMES)
+
+
+def test_the_suffix_is_read_in_any_case(config: Config, tmp_path: Path) -> None:
+    searched = config.val_dataloader.dataset.to_dict()
+    file = Path(searched.get("data_root") or "") / searched["ann_file"]
+    capital = file.with_suffix(".JSON")
+    capital.write_bytes(file.read_bytes())
+    use(config, {**searched, "ann_file": str(capital.resolve())})
+    with pytest.raises(SplitOverlapError, match="'train' and 'search' share 2 image"):
+        check_splits(config, NAMES)
+
+
+def test_what_cannot_be_checked_is_said(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    use(config, {"type": "mine.Parquet", "data_root": "shards"})
+    splits = check_splits(config, NAMES)
+    assert [len(split.images) for split in splits] == [0, 2]
+    assert "the train split is a Parquet, which is not checked" in capsys.readouterr().err
