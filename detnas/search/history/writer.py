@@ -83,11 +83,14 @@ class History:
 
         Candidates that were running become "proposed" again. So do all candidates of the last
         generation if all of them failed, and all candidates if every one failed: the strategy has
-        learnt nothing from them, and the cause may be fixed by now.
+        learnt nothing from them, and the cause may be fixed by now. Where candidates have failed and
+        none has a score, other settings or data are accepted: the search then begins anew in the
+        same file.
 
         Raises:
             UserError: the file does not exist, its version is unknown, another search writes it,
-                or its fingerprint differs in more than a higher number of generations.
+                or its fingerprint differs in more than a higher number of generations and it has
+                a score.
             DamagedHistoryError: the file is damaged.
         """
         path = Path(path)
@@ -95,7 +98,6 @@ class History:
         with _lock_or_release(path) as lock:
             connection = open_checked(path, "rw")
             try:
-                check_fingerprint(path, recorded_fingerprint(connection), normalised(fingerprint))
                 history = cls(path, connection, lock)
                 history._continue(normalised(fingerprint))
             except BaseException:
@@ -105,9 +107,15 @@ class History:
 
     def _continue(self, fingerprint: Mapping[str, Any]) -> None:
         with self._transaction() as execute:
+            recorded = recorded_fingerprint(self._connection)
+            statuses = {row[0] for row in execute("SELECT DISTINCT status FROM evaluations")}
+            if DONE in statuses or FAILED not in statuses:
+                check_fingerprint(self.path, recorded, fingerprint)
+            elif recorded != fingerprint:
+                logger.info("no candidate has a score: the search begins anew, with what changed")
+                execute("DELETE FROM evaluations")
             execute("UPDATE meta SET value = ? WHERE key = ?", json.dumps(fingerprint), FINGERPRINT)
             execute("UPDATE evaluations SET status = ? WHERE status = ?", PROPOSED, RUNNING)
-            statuses = {row[0] for row in execute("SELECT DISTINCT status FROM evaluations")}
             if statuses == {FAILED}:
                 execute("UPDATE evaluations SET status = ?, error = NULL", PROPOSED)
             last = execute("SELECT MAX(generation) FROM evaluations WHERE role = ?", SEARCH)

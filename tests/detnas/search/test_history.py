@@ -142,6 +142,26 @@ def test_open_refuses_another_search(
     History.open(path, FINGERPRINT).close()  # the refusal released the lock
 
 
+def test_a_search_without_a_score_begins_anew_when_its_cause_is_mended(
+    history: History, path: Path
+) -> None:
+    first, second, _ = (e.id for e in history.generation(0))
+    history.mark_running(first, "local")
+    history.record_failed(first, "OSError: image file is truncated")
+    history.close()
+    mended = changed(data="b.json")
+    with History.open(path, mended) as again:
+        assert rows_of(path) == []
+        again.record_generation(0, CANDIDATES)
+        again.mark_running(first, "local")
+        again.record_done(first, 0.5, {"s": 0.5})
+        again.mark_running(second, "local")
+        again.record_failed(second, "RuntimeError: unlucky")
+    assert SearchHistory.read(path).fingerprint["data"] == "b.json"
+    with pytest.raises(ValueError, match='data = "b.json", but this search has nothing'):
+        History.open(path, FINGERPRINT)
+
+
 def test_generations_may_grow(history: History, path: Path) -> None:
     history.close()
     grown = changed(strategy={"type": "random", "generations": 5})
