@@ -80,6 +80,8 @@ def load_config(
     if not isinstance(randomness["seed"], int) or randomness["seed"] < 0:
         raise UserError(f"config {path}: seed is {randomness['seed']!r}; set it to an integer >= 0")
     config.randomness = randomness
+    if isinstance(config.get("image_scale"), list):  # of --cfg-options; Resize takes a tuple
+        config.image_scale = tuple(config.image_scale)
     _derive_channels(config, path)
     return Config(_resolver(config, path)(config.to_dict()), filename=str(path))
 

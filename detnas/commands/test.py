@@ -6,6 +6,7 @@ from pathlib import Path
 
 from detnas.commands import options as shared
 from detnas.errors import user_input
+from detnas.files import make_writable
 from search_space.architecture import parse_architecture
 
 
@@ -25,13 +26,14 @@ def run(options: shared.Options) -> None:
     with user_input():
         choices = parse_architecture(options.architecture).choices if options.architecture else None
     config = shared.load(options)
-    from detnas.distributed import process_group
+    from detnas.distributed import on_rank_0, process_group
     from detnas.stages.test import score_checkpoint, write_metrics
 
     with process_group(options.launcher) as is_first, user_input():
+        on_rank_0(lambda: make_writable(config.work_dir))
         metrics = score_checkpoint(config, options.checkpoint, choices)
+        if is_first:
+            text = json.dumps(metrics, indent=2)
+            lines = "\n".join(f"{key:<24} {value:.4f}" for key, value in metrics.items())
+            print(text if options.json else lines, flush=True)
         write_metrics(metrics, Path(config.work_dir))
-    if not is_first:
-        return
-    text = json.dumps(metrics, indent=2)
-    print(text if options.json else "\n".join(f"{k:<24} {v:.4f}" for k, v in metrics.items()))

@@ -37,8 +37,8 @@ from detnas.evaluation.batches import (
 from detnas.evaluation.bootstrap import recorded_coco_evaluations, resampled_scores
 from detnas.evaluation.devices import use_device
 from detnas.evaluation.settings import EvaluatorSettings
-from detnas.models.base import MEMORY_FORMATS
 from detnas.models.checkpoints import load_weights
+from detnas.models.memory_format import MEMORY_FORMATS, memory_format_explained
 from detnas.models.precision import keep_boxes_in_fp32
 
 Batches = Iterable[Mapping[str, Any]]
@@ -149,7 +149,8 @@ class CandidateEvaluator:
         self._model.backbone.set_path(choices)
         device = next(self._model.parameters()).device.type
         dtype = getattr(torch, self._settings.dtype)
-        with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+        autocast = torch.autocast(device, dtype, enabled=dtype != torch.float32)
+        with autocast, memory_format_explained():
             try:
                 if self._settings.calibration_images:
                     recalibrate(self._model, self._calibration)

@@ -4,21 +4,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmcv.cnn import build_norm_layer
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from detnas.errors import UserError
 from detnas.models.checkpoints import load_backbone_weights
+from detnas.models.memory_format import MEMORY_FORMATS
 from search_space.blocks import NormFactory, Stem, initialise
 from search_space.choices import BlockSpec
 from search_space.spaces import SearchSpace
-
-MEMORY_FORMATS = {
-    "channels_last": torch.channels_last,
-    "contiguous": torch.contiguous_format,
-}
 
 
 class Backbone(BaseModule):

@@ -18,7 +18,14 @@ from detnas.search.costs import CandidateCosts, read_latency_tables, size_latenc
 from detnas.search.history.fingerprint import recorded_value
 from detnas.search.strategies import Strategy
 from detnas.search.warm_start import read_start
-from detnas.stages.checks import backbone_kind, check_splits
+from detnas.stages.checks import (
+    backbone_kind,
+    check_metrics,
+    check_model,
+    check_pipelines,
+    check_splits,
+    check_values,
+)
 from detnas.stages.hashes import SPLITS, input_hashes, model_hashes
 from detnas.stages.settings import SearchSettings
 from search_space.architecture import choices_from_text, choices_to_text
@@ -95,6 +102,7 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
     """
     recorded = recorded or {}
     _require_sections(config)
+    check_values(config)
     settings = SearchSettings.from_section(config.to_dict()["search"])
     evaluator = _decided(settings.evaluator, recorded)
     settings = structs.replace(settings, evaluator=evaluator)
@@ -108,7 +116,11 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
         strategy = settings.strategy.build(
             sampler, costs, config.randomness["seed"], list(map(choices_from_text, start))
         )
-    splits = check_splits(config, {**SPLITS, "test_dataloader": "test"})
+    names = {**SPLITS, "test_dataloader": "test"}
+    splits = check_splits(config, names)
+    check_pipelines(config, names, splits)
+    check_metrics(config, "val_evaluator")
+    check_model(config)
     images = {split.name: sizes_digest(split) for split in splits if split.name != "test"}
     return SearchPlan(config, settings, costs, start, strategy, images)
 

@@ -23,8 +23,17 @@ from detnas.evaluation.evaluator import (
 )
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.files import write_text
+from detnas.models.memory_format import memory_format_explained
 from detnas.stages.base import Stage
-from detnas.stages.checks import backbone_kind, check_splits, check_weights
+from detnas.stages.checks import (
+    backbone_kind,
+    check_metrics,
+    check_model,
+    check_pipelines,
+    check_splits,
+    check_values,
+    check_weights,
+)
 from detnas.training.hooks import FINAL_WEIGHTS
 
 METRICS_FILE = "test_metrics.json"
@@ -57,7 +66,7 @@ def score_checkpoint(
         raise UserError("--architecture is for supernets, and the backbone is not one: omit it")
     on_rank_0(lambda: _check(config, checkpoint, is_supernet))
     quiet_logger()
-    with quiet_stdout():
+    with quiet_stdout(), memory_format_explained():
         return _score(config, checkpoint, choices)
 
 
@@ -65,7 +74,10 @@ def _check(config: Config, checkpoint: Path | str, is_supernet: bool) -> None:
     splits = {"test_dataloader": "test"}
     if is_supernet:  # for recalibration
         splits["train_dataloader"] = "train"
-    check_splits(config, splits)
+    check_values(config)
+    check_pipelines(config, splits, check_splits(config, splits))
+    check_metrics(config, "test_evaluator")
+    check_model(config)
     check_weights(config, checkpoint)
 
 

@@ -21,7 +21,16 @@ from detnas.errors import UserError
 from detnas.models.backbones import DetNASSupernet
 from detnas.models.checkpoints import read_checkpoint
 from detnas.stages.base import Stage
-from detnas.stages.checks import build_backbone, check_backbone, check_pretrained, check_splits
+from detnas.stages.checks import (
+    build_backbone,
+    check_backbone,
+    check_metrics,
+    check_model,
+    check_pipelines,
+    check_pretrained,
+    check_splits,
+    check_values,
+)
 from detnas.training.hooks import FINAL_WEIGHTS
 from detnas.training.optimisers import with_precision
 from detnas.training.paths import PathSamplingHook
@@ -70,12 +79,16 @@ def check_training(config: Config) -> None:
             "this is the config of a search: run it with `detnas search`, or name another config"
         )
     with_precision(config.optim_wrapper, config.get("amp"))
+    check_values(config)
     _check_schedule(config)
     check_backbone(config)
     for hook in config.get("custom_hooks") or []:
         if hook.get("type") == PathSamplingHook.__name__:
             _check_paths(config, hook)
-    check_splits(config, {k: v for k, v in SPLITS.items() if not _repeats_val(config, k)})
+    names = {k: v for k, v in SPLITS.items() if not _repeats_val(config, k)}
+    check_pipelines(config, names, check_splits(config, names))
+    check_metrics(config, "val_evaluator", "test_evaluator")
+    check_model(config)
 
 
 def _check_paths(config: Config, hook: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
 
 from detnas.models.checkpoints import fit_backbone, own_backbone, read_checkpoint, unwrapped
+from detnas.models.memory_format import memory_format_explained
 from detnas.training.choice_losses import ChoiceLossHook
 from detnas.training.finite_loss import FiniteLossHook
 from detnas.training.hooks import CheckpointHooks
@@ -65,6 +66,11 @@ class DetNASRunner(Runner):
         super().save_checkpoint(out_dir, temporary, *args, **kwargs)
         if self.rank == 0:
             (Path(out_dir) / temporary).replace(Path(out_dir) / filename)
+
+    def train(self) -> nn.Module:
+        """Train; an error of the layout of feature maps names the key that helps."""
+        with memory_format_explained():
+            return super().train()
 
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
         """Wrap also on CPUs, and allow unused parameters for supernets.

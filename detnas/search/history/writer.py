@@ -83,9 +83,8 @@ class History:
 
         Candidates that were running become "proposed" again. So do all candidates of the last
         generation if all of them failed, and all candidates if every one failed: the strategy has
-        learnt nothing from them, and the cause may be fixed by now. Where candidates have failed and
-        none has a score, other settings or data are accepted: the search then begins anew in the
-        same file.
+        learnt nothing from them, and the cause may be fixed by now. Where some have failed and none
+        has a score, other settings or data are accepted: the search then begins anew in the file.
 
         Raises:
             UserError: the file does not exist, its version is unknown, another search writes it,

@@ -43,11 +43,16 @@ def check_backbone(config: Config) -> None:
     Raises:
         UserError: as `build_backbone`.
     """
-    architecture = str(config.model.backbone.get("architecture", ""))
-    if architecture.endswith(".json") and not Path(architecture).exists():
+    if awaits_architecture(config):
         _arguments(config)
     else:
         build_backbone(config)
+
+
+def awaits_architecture(config: Config) -> bool:
+    """Whether the backbone's architecture is a file that does not exist yet."""
+    architecture = str(config.model.backbone.get("architecture", ""))
+    return architecture.endswith(".json") and not Path(architecture).exists()
 
 
 def backbone_kind(config: Config) -> str | None:

@@ -11,7 +11,7 @@ from mmengine.registry import DATASETS
 
 from detnas.config import unwrap_dataset
 from detnas.data.archives import is_archive, local_path
-from detnas.data.checks import Split, check_disjoint, folder_split, quoted
+from detnas.data.checks import Split, check_disjoint, folder_split, quoted, refuse_string
 from detnas.data.coco import check_categories, coco_split, read_coco
 from detnas.data.coco_mends import Mends
 from detnas.data.voc import check_voc_classes, read_voc, voc_split
@@ -120,6 +120,7 @@ def _classes(dataset: Mapping[str, Any]) -> tuple[str, ...]:
     if classes is None:
         with DATASETS.switch_scope_and_registry("mmdet") as registry:
             classes = registry.get(dataset["type"]).METAINFO["classes"]
+    refuse_string(classes)
     return tuple(classes)
 
 

@@ -158,7 +158,7 @@ def test_a_search_without_a_score_begins_anew_when_its_cause_is_mended(
         again.mark_running(second, "local")
         again.record_failed(second, "RuntimeError: unlucky")
     assert SearchHistory.read(path).fingerprint["data"] == "b.json"
-    with pytest.raises(ValueError, match='data = "b.json", but this search has nothing'):
+    with pytest.raises(ValueError, match=r'data = "b.json", but this search has nothing'):
         History.open(path, FINGERPRINT)
 
 

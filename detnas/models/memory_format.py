@@ -1,0 +1,35 @@
+"""The layout of feature maps in memory, and what helps where a part of a model refuses it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import extract_tb
+
+import torch
+
+from detnas.errors import UserError
+
+MEMORY_FORMATS = {
+    "channels_last": torch.channels_last,
+    "contiguous": torch.contiguous_format,
+}
+
+
+@contextmanager
+def memory_format_explained() -> Iterator[None]:
+    """Name the keys that help where a part of a model views maps as if they were contiguous.
+
+    Raises:
+        UserError: in place of torch's RuntimeError.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "view size is not compatible" not in str(error):
+            raise
+        where = extract_tb(error.__traceback__)[-1]
+        raise UserError(
+            f"the model views feature maps as contiguous ({Path(where.filename).name}:"
+            f"{where.lineno}): set model.backbone.memory_format='contiguous', and in a search "
+            "search.evaluator.memory_format='contiguous', too"
+        ) from error

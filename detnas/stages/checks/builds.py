@@ -1,0 +1,235 @@
+"""Builds what a config describes before any work: values, pipelines, model, optimiser, metrics.
+
+OpenMMLab's parts raise errors of any type on values that they do not expect, some of them long
+after a run began. Here they become one line that names the part and the mend.
+"""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import METRICS, MODELS, OPTIMIZERS, init_default_scope
+from torch import nn
+
+from detnas.config import unwrap_dataset
+from detnas.data.checks import Split
+from detnas.errors import UserError
+from detnas.evaluation.evaluator import quiet_stdout
+from detnas.stages.checks.backbone import awaits_architecture
+from detnas.training.optimisers import with_precision
+from search_space.architecture import Architecture
+from search_space.spaces import parse_space
+
+IMAGE = (2, 3, 128, 128)
+"""The shape of the images that a model is tried with."""
+
+
+def check_values(config: Config) -> None:
+    """Check the numbers of dataloaders and of the training loop.
+
+    Raises:
+        UserError: a batch size, a number of workers or of iterations that is none.
+    """
+    for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        loader = config.get(key)
+        if loader is None:
+            continue
+        if "batch_sampler" not in loader:
+            _require_integer(f"{key}.batch_size", loader.get("batch_size", 1), 1)
+        _require_integer(f"{key}.num_workers", loader.get("num_workers", 0), 0)
+        for dataset in unwrap_dataset(loader["dataset"]):
+            for path in ("data_root", "ann_file"):
+                if not isinstance(dataset.get(path) or "", str | Path):
+                    raise UserError(
+                        f"{key}.dataset.{path} is {dataset[path]!r}; write one path, and put a "
+                        "comma in it into quotes: --cfg-options 'data_root=\"a,b\"'"
+                    )
+    loop = config.get("train_cfg") or {}
+    for key in ("max_iters", "max_epochs", "val_interval"):
+        if loop.get(key) is not None:
+            _require_integer(f"train_cfg.{key}", loop[key], 1)
+
+
+def _require_integer(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise UserError(f"{name} is {value!r}; write an integer >= {least}")
+
+
+def check_pipelines(config: Config, names: Mapping[str, str], splits: Sequence[Split]) -> None:
+    """Run the first image of each split through its pipeline.
+
+    Args:
+        config: an OpenMMLab config.
+        names: as `check_splits` takes them.
+        splits: as `check_splits` returns them.
+    Raises:
+        UserError: a step of a pipeline cannot be built, or fails on the image.
+    """
+    first = {split.name: split.images[0] for split in splits if split.images}
+    for key, name in names.items():
+        if config.get(key) is None or name not in first or not first[name].is_file():
+            continue
+        pipeline = unwrap_dataset(config[key]["dataset"])[0].get("pipeline") or ()
+        with _explained(f"the pipeline of {key}", config), _as_it_was():
+            transforms = Compose(deepcopy(list(pipeline)))
+            if any(hasattr(step, "mix_transform") for step in transforms.transforms):
+                continue  # it needs other images of the data set
+            try:
+                sample = transforms(_record(first[name]))
+            except KeyError:  # a step needs more than boxes and masks
+                continue
+        if sample is not None and "inputs" not in sample:
+            raise UserError(
+                f"the pipeline of {key} ends without packing its images: let it end with "
+                "dict(type='PackDetInputs')"
+            )
+
+
+def _record(image: Path) -> dict[str, Any]:
+    """A record of a data set about one image with one box."""
+    instance = {
+        "bbox": [1.0, 1.0, 9.0, 9.0],
+        "bbox_label": 0,
+        "ignore_flag": 0,
+        "mask": [[1.0, 1.0, 9.0, 1.0, 9.0, 9.0, 1.0, 9.0]],
+    }
+    return {
+        "img_path": str(image),
+        "img_id": 0,
+        "height": 1,
+        "width": 1,
+        "instances": [instance],
+        "gt_label": 0,
+        "text": ("object",),
+    }
+
+
+def check_model(config: Config) -> None:
+    """Build the model and its optimiser without memory, and send an image's shape through it.
+
+    Raises:
+        UserError: a part cannot be built, or does not take what the part before it gives.
+    """
+    section = deepcopy(config.model)
+    _drop_weights(section)
+    if awaits_architecture(config):
+        if section.backbone.get("space") is None:
+            return
+        space = parse_space(section.backbone.space)
+        section.backbone.architecture = Architecture(space, (0,) * len(space.numbers)).to_dict()
+    if config.get("data_preprocessor") is not None:
+        section.setdefault("data_preprocessor", config.data_preprocessor)
+    with _explained("model", config), _as_it_was():
+        try:
+            with torch.device("meta"):
+                model = _tried(section, config)
+        except Exception:  # parts that need real numbers raise errors of many types
+            model = _tried(section, config)
+    wrapper = config.get("optim_wrapper")
+    if wrapper is not None:
+        with _explained("optim_wrapper", config):
+            kind = (wrapper.get("optimizer") or {}).get("type")
+            if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+                raise UserError(f"optim_wrapper.optimizer.type is {kind!r}, which is not known")
+            build_optim_wrapper(model, deepcopy(with_precision(wrapper, config.get("amp"))))
+
+
+def _drop_weights(section: Any) -> None:
+    """Remove the names of checkpoints, which other checks read."""
+    if isinstance(section, dict):
+        initial = section.get("init_cfg")
+        if isinstance(initial, Mapping) and initial.get("type") == "Pretrained":
+            section.pop("init_cfg")
+        for value in section.values():
+            _drop_weights(value)
+    elif isinstance(section, list | tuple):
+        for value in section:
+            _drop_weights(value)
+
+
+@torch.no_grad()
+def _tried(section: Any, config: Config) -> Any:
+    """The model, after its backbone, neck and first head have processed images of zeros."""
+    model = MODELS.build(deepcopy(section))
+    model.eval()
+    if hasattr(model, "backbone"):
+        _process(model, config)
+    return model
+
+
+def _process(model: Any, config: Config) -> None:
+    features = model.backbone(torch.zeros(IMAGE))
+    neck = getattr(model, "neck", None)
+    if neck is not None:
+        channels = [level.shape[1] for level in features]
+        hint = f"the backbone gives {len(channels)} levels of {channels} channels"
+        if config.model.backbone.get("out_indices") is not None:
+            hint += f" (out_indices {tuple(config.model.backbone.out_indices)})"
+        if "in_channels" in config.model.neck:
+            hint += f", and model.neck.in_channels is {config.model.neck.in_channels}"
+        with _explained(f"model.neck does not take what it is given: {hint}", config):
+            features = neck(features)
+    for name in ("rpn_head", "bbox_head"):
+        head = getattr(model, name, None)
+        if isinstance(head, nn.Module) and _takes_features(head):
+            channels = [level.shape[1] for level in features]
+            with _explained(f"model.{name} does not take levels of {channels} channels", config):
+                head(features)
+            return
+
+
+def _takes_features(head: nn.Module) -> bool:
+    from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+
+    return isinstance(head, BaseDenseHead) and hasattr(head, "forward_single")
+
+
+def check_metrics(config: Config, *keys: str) -> None:
+    """Build the metrics of a config without their annotation files.
+
+    Raises:
+        UserError: a metric cannot be built.
+    """
+    for key in keys:
+        section = config.get(key)
+        for metric in section if isinstance(section, list | tuple) else [section]:
+            if metric is None:
+                continue
+            with _explained(key, config), quiet_stdout():
+                kept = {name: value for name, value in metric.items() if name != "ann_file"}
+                METRICS.build(deepcopy(kept))
+
+
+@contextmanager
+def _explained(part: str, config: Config) -> Iterator[None]:
+    """Turn what OpenMMLab raises into one line about a part of the config."""
+    init_default_scope(config.get("default_scope", "mmdet"))
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # parts raise errors of any type
+        where = extract_tb(error.__traceback__)[-1]
+        what = f"{type(error).__name__}: {error}".removesuffix(": ")
+        if isinstance(error, AssertionError):
+            what += f" in `{where.line}`"
+        raise UserError(f"{part}: {what} ({Path(where.filename).name}:{where.lineno})") from error
+
+
+@contextmanager
+def _as_it_was() -> Iterator[None]:
+    """Restore the random states of the process."""
+    python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        yield
+    random.setstate(python)
+    np.random.set_state(of_numpy)  # noqa: NPY002

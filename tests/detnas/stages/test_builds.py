@@ -1,0 +1,96 @@
+"""Values that OpenMMLab's parts do not take are one line before any work, not a trace in it."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from detnas.config import load_config
+from detnas.data.digits import DigitCounts, write_digits
+from detnas.errors import UserError
+from detnas.models.memory_format import memory_format_explained
+from detnas.stages.plan import plan_search
+from detnas.stages.train import check_training
+
+CONFIGS = Path(__file__).parents[2] / "miniature/retinanet"
+COUNTS = DigitCounts(train_crops=10, val_crops=10, train_scenes=2, search_scenes=2, val_scenes=2)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_digits(folder, counts=COUNTS)
+    return folder
+
+
+def check(stage: str, data: Path, options: dict[str, object]) -> None:
+    shared: dict[str, object] = {"pretrain_root": str(data / "classification")}
+    if stage != "pretrain":
+        shared = {"data_root": str(data / "detection"), "pretrained": None}
+    config = load_config(CONFIGS / f"{stage}.py", shared | options, data / "work" / stage)
+    (plan_search if stage == "search" else check_training)(config)
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune", "search", "retrain"])
+def test_sound_configs_pass_and_leave_random_states_alone(stage: str, data: Path) -> None:
+    def states() -> tuple[object, ...]:
+        return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
+
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
+    expected = states()
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
+    check(stage, data, {})
+    assert states() == expected
+
+
+def test_an_image_scale_may_be_a_list(data: Path) -> None:
+    check("finetune", data, {"image_scale": [96, 96]})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_scale": "wide"}, "the pipeline of train_dataloader: TypeError: Scale must be"),
+        ({"train_pipeline": []}, "train_dataloader ends without packing its images"),
+        ({"flip": {"type": "Turn"}}, "the pipeline of train_dataloader: KeyError"),
+        ({"batch_size": 0}, "train_dataloader.batch_size is 0; write an integer >= 1"),
+        ({"batch_size": 2.0}, "train_dataloader.batch_size is 2.0; write an integer >= 1"),
+        ({"num_workers": -1}, "train_dataloader.num_workers is -1; write an integer >= 0"),
+        ({"max_iters": 2.5}, "train_cfg.max_iters is 2.5; write an integer >= 1"),
+        ({"data_root": ["a", "b"]}, "train_dataloader.dataset.data_root is ['a', 'b']; write one"),
+        ({"lr": "high"}, "optim_wrapper: TypeError"),
+        ({"optim_wrapper.optimizer.type": "Sdg"}, "optimizer.type is 'Sdg', which is not known"),
+        ({"model.neck.in_channels": [64, 128]}, "and model.neck.in_channels is [64, 128]: Asser"),
+        ({"model.neck.start_level": 4}, "model.neck does not take what it is given"),
+        ({"model.backbone.depth": 50}, "unknown key 'depth' under model.backbone"),
+        ({"model.bbox_head.in_channels": 7}, "model.bbox_head does not take levels of [64, 64,"),
+        ({"model.bbox_head.depth": 7}, "unexpected keyword argument 'depth'"),
+        ({"model.data_preprocessor.mean": [1.0, 2.0]}, "model: AssertionError: `mean` should"),
+        ({"classes": "7"}, "classes is the string '7'; write a tuple: ('7',)"),
+        ({"test_evaluator.metric": "iou"}, "test_evaluator: KeyError"),
+    ],
+)
+def test_odd_values_are_one_line(data: Path, options: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        check("finetune", data, options)
+    assert message in str(refusal.value)
+
+
+def test_a_search_is_checked_as_well(data: Path) -> None:
+    with pytest.raises(UserError, match="val_evaluator: KeyError"):
+        check("search", data, {"search_evaluator.metric": "iou"})
+    with pytest.raises(UserError, match=r"model\.neck does not take"):
+        check("search", data, {"model.neck.in_channels": [64, 128]})
+
+
+def test_a_part_that_needs_contiguous_maps_has_the_keys_named() -> None:
+    maps = torch.zeros(1, 2, 3, 3).contiguous(memory_format=torch.channels_last)
+    with (
+        pytest.raises(UserError, match=r"set model.backbone.memory_format='contiguous'"),
+        memory_format_explained(),
+    ):
+        maps.view(1, -1)
+    with pytest.raises(RuntimeError, match="shape"), memory_format_explained():
+        maps.view(7, 7)
