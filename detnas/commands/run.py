@@ -14,6 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work-dir", type=Path, help="default: work_dirs/<name of the folder>")
     shared.add_overrides(parser)
     parser.add_argument("--quiet", action="store_true", help="short progress lines instead of logs")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="as always: finished stages are skipped, and an interrupted one is resumed",
+    )
     parser.add_argument("--stages", nargs="+", help="run only these stages", metavar="STAGE")
     parser.add_argument(
         "--check", action="store_true", help="only check, and print which stages are finished"

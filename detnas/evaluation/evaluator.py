@@ -150,7 +150,7 @@ class CandidateEvaluator:
         device = next(self._model.parameters()).device.type
         dtype = getattr(torch, self._settings.dtype)
         autocast = torch.autocast(device, dtype, enabled=dtype != torch.float32)
-        with autocast, memory_format_explained():
+        with autocast, memory_format_explained("search.evaluator.memory_format"):
             try:
                 if self._settings.calibration_images:
                     recalibrate(self._model, self._calibration)

@@ -16,8 +16,11 @@ MEMORY_FORMATS = {
 
 
 @contextmanager
-def memory_format_explained() -> Iterator[None]:
-    """Name the keys that help where a part of a model views maps as if they were contiguous.
+def memory_format_explained(key: str = "model.backbone.memory_format") -> Iterator[None]:
+    """Name the key that helps where a part of a model views maps as if they were contiguous.
+
+    Args:
+        key: of the config.
 
     Raises:
         UserError: in place of torch's RuntimeError.
@@ -30,6 +33,5 @@ def memory_format_explained() -> Iterator[None]:
         where = extract_tb(error.__traceback__)[-1]
         raise UserError(
             f"the model views feature maps as contiguous ({Path(where.filename).name}:"
-            f"{where.lineno}): set model.backbone.memory_format='contiguous', and in a search "
-            "search.evaluator.memory_format='contiguous', too"
+            f"{where.lineno}): set {key}='contiguous'"
         ) from error

@@ -79,6 +79,10 @@ class Stage(ABC):
         identity: dict[str, Any] = self.config.to_dict()
         return identity
 
+    def has_nothing(self) -> bool:
+        """Whether a begun stage has no result yet, so that it may go on with other values."""
+        return False
+
     def has_grown(self) -> bool:
         """Whether the config asks for more than the finished stage has done."""
         return False

@@ -209,6 +209,8 @@ def _run_stage(stage: Stage, title: str, quiet: bool) -> None:
         "config": identity.plain(config, stage.work_dir.parent),
     }
     before = _read_state(stage.work_dir)
+    if before is not None and stage.has_nothing():
+        before = None
     if before is not None:
         _require_same(stage, before, state)
         if before["seconds"] is not None and not stage.has_grown():

@@ -183,6 +183,11 @@ class SearchStage(Stage):
         remove_what_may_change(identity)
         return identity
 
+    def has_nothing(self) -> bool:
+        """See `Stage.has_nothing`: all candidates so far have failed."""
+        file = self.work_dir / FILE_NAME
+        return file.is_file() and SearchHistory.read(file).has_only_failed
+
     def has_grown(self) -> bool:
         """See `Stage.has_grown`: more generations, a longer baseline, or more finalists."""
         file = self.work_dir / FILE_NAME

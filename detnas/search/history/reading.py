@@ -112,6 +112,12 @@ class SearchHistory:
         """The rows whose evaluation failed."""
         return tuple(row for row in self.rows if row.status == FAILED)
 
+    @property
+    def has_only_failed(self) -> bool:
+        """Whether candidates have failed and none has a score."""
+        statuses = {row.status for row in self.rows}
+        return FAILED in statuses and DONE not in statuses
+
     def scores(self, role: str = SEARCH) -> list[float]:
         """The scores of `role`, in the order of proposal."""
         return [row.score for row in self.rows if row.role == role and row.score is not None]

@@ -147,7 +147,9 @@ def test_a_search_without_a_score_begins_anew_when_its_cause_is_mended(
 ) -> None:
     first, second, _ = (e.id for e in history.generation(0))
     history.mark_running(first, "local")
+    assert not SearchHistory.read(path).has_only_failed
     history.record_failed(first, "OSError: image file is truncated")
+    assert SearchHistory.read(path).has_only_failed
     history.close()
     mended = changed(data="b.json")
     with History.open(path, mended) as again:
@@ -158,6 +160,7 @@ def test_a_search_without_a_score_begins_anew_when_its_cause_is_mended(
         again.mark_running(second, "local")
         again.record_failed(second, "RuntimeError: unlucky")
     assert SearchHistory.read(path).fingerprint["data"] == "b.json"
+    assert not SearchHistory.read(path).has_only_failed
     with pytest.raises(ValueError, match=r'data = "b.json", but this search has nothing'):
         History.open(path, FINGERPRINT)
 
