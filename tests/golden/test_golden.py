@@ -49,7 +49,9 @@ def stages(folder: Path, detector: str) -> dict[str, Any]:
     write_digits(folder / "data", counts=DigitCounts(24, 10, 8, 4, 4))
     torch.set_num_threads(2)
     run = ["run", str(MINIATURE / detector), "--work-dir", str(folder), "--quiet"]
-    assert main([*run, "--cfg-options", "default_hooks.logger.interval=1"]) == 0
+    # Weights stay as they begin: training amplifies the last digits, in which processors differ.
+    options = ["default_hooks.logger.interval=1", "optim_wrapper.optimizer.lr=0.0"]
+    assert main([*run, "--cfg-options", *options]) == 0
     losses = {}
     for stage in ("pretrain", "finetune", "retrain"):
         (log,) = (folder / stage).glob("*/vis_data/scalars.json")
@@ -67,13 +69,13 @@ def stages(folder: Path, detector: str) -> dict[str, Any]:
 
 
 def _fingerprint(history: Path) -> dict[str, Any]:
-    """What a search's history says that it depends on, less the hashes of trained weights."""
+    """What a search's history says that it depends on, less hashes of weights and the device."""
     import sqlite3
 
     with sqlite3.connect(history) as connection:
         (text,) = connection.execute("SELECT value FROM meta WHERE key = 'fingerprint'").fetchone()
     fingerprint: dict[str, Any] = json.loads(text)
-    del fingerprint["supernet_sha256"]
+    del fingerprint["supernet_sha256"], fingerprint["evaluator"]["device"]
     return fingerprint
 
 
@@ -147,9 +149,7 @@ def test_stages_compute_what_they_computed(
 ) -> None:
     now, before = stages(tmp_path, detector), expected[detector]
     for stage, losses in before["losses"].items():
-        assert now["losses"][stage][0] == pytest.approx(losses[0], rel=1e-4), stage
-        # Training amplifies the last digits, in which processors and numbers of threads differ.
-        assert now["losses"][stage] == pytest.approx(losses, rel=3e-2), stage
+        assert now["losses"][stage] == pytest.approx(losses, rel=1e-4), stage
     for candidate, sums in zip(now["outputs"], before["outputs"], strict=True):
         assert candidate == pytest.approx(sums, rel=1e-4)
     assert now["fingerprint"] == before["fingerprint"]

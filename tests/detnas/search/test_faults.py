@@ -100,7 +100,7 @@ def test_1_and_8_workers_end_with_a_killed_coordinator_and_their_number_may_chan
     running.kill()
     running.communicate()
     workers = pids(rows_of(path))
-    assert len(workers) == int(before)
+    assert 1 <= len(workers) <= int(before)  # a slow machine may not have started all of them
     wait_for_end(workers)
     lost = {e.choices for e in rows_of(path) if e.status == "running"}
     output, error = start(path, "--executor", "processes", "--workers", after).communicate()
