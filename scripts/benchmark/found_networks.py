@@ -61,7 +61,8 @@ def main() -> None:
             search(
                 CONFIGS / "benchmark_clsnas",
                 supernets[s] / "clsnas",
-                shared | {"search.supernet": str(supernets[s] / "pretrain" / "final.pth")},
+                {key: value for key, value in shared.items() if key != "data_root"}
+                | {"search.supernet": str(supernets[s] / "pretrain" / "final.pth")},
                 s,
             )
             for s in options.seeds
