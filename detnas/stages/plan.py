@@ -20,10 +20,7 @@ from detnas.search.strategies import Strategy
 from detnas.search.warm_start import read_start
 from detnas.stages.checks import (
     backbone_kind,
-    check_metrics,
-    check_model,
-    check_pipelines,
-    check_splits,
+    check_parts,
     check_values,
 )
 from detnas.stages.hashes import SPLITS, input_hashes, model_hashes
@@ -116,11 +113,7 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
         strategy = settings.strategy.build(
             sampler, costs, config.randomness["seed"], list(map(choices_from_text, start))
         )
-    names = {**SPLITS, "test_dataloader": "test"}
-    splits = check_splits(config, names)
-    check_pipelines(config, names, splits)
-    check_metrics(config, "val_evaluator")
-    check_model(config)
+    splits = check_parts(config, {**SPLITS, "test_dataloader": "test"}, "val_evaluator")
     images = {split.name: sizes_digest(split) for split in splits if split.name != "test"}
     return SearchPlan(config, settings, costs, start, strategy, images)
 

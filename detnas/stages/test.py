@@ -27,10 +27,7 @@ from detnas.models.memory_format import memory_format_explained
 from detnas.stages.base import Stage
 from detnas.stages.checks import (
     backbone_kind,
-    check_metrics,
-    check_model,
-    check_pipelines,
-    check_splits,
+    check_parts,
     check_values,
     check_weights,
 )
@@ -75,9 +72,7 @@ def _check(config: Config, checkpoint: Path | str, is_supernet: bool) -> None:
     if is_supernet:  # for recalibration
         splits["train_dataloader"] = "train"
     check_values(config)
-    check_pipelines(config, splits, check_splits(config, splits))
-    check_metrics(config, "test_evaluator")
-    check_model(config)
+    check_parts(config, splits, "test_evaluator")
     check_weights(config, checkpoint)
 
 

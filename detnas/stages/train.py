@@ -24,11 +24,8 @@ from detnas.stages.base import Stage
 from detnas.stages.checks import (
     build_backbone,
     check_backbone,
-    check_metrics,
-    check_model,
-    check_pipelines,
+    check_parts,
     check_pretrained,
-    check_splits,
     check_values,
 )
 from detnas.training.hooks import FINAL_WEIGHTS
@@ -86,9 +83,7 @@ def check_training(config: Config) -> None:
         if hook.get("type") == PathSamplingHook.__name__:
             _check_paths(config, hook)
     names = {k: v for k, v in SPLITS.items() if not _repeats_val(config, k)}
-    check_pipelines(config, names, check_splits(config, names))
-    check_metrics(config, "val_evaluator", "test_evaluator")
-    check_model(config)
+    check_parts(config, names, "val_evaluator", "test_evaluator")
 
 
 def _check_paths(config: Config, hook: Mapping[str, Any]) -> None:

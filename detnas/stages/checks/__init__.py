@@ -10,16 +10,14 @@ from detnas.stages.checks.backbone import (
     check_pretrained,
     check_weights,
 )
-from detnas.stages.checks.builds import check_metrics, check_model, check_pipelines, check_values
+from detnas.stages.checks.builds import check_parts, check_values
 from detnas.stages.checks.splits import check_splits
 
 __all__ = [
     "backbone_kind",
     "build_backbone",
     "check_backbone",
-    "check_metrics",
-    "check_model",
-    "check_pipelines",
+    "check_parts",
     "check_pretrained",
     "check_splits",
     "check_values",

@@ -14,17 +14,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import METRICS, MODELS, OPTIMIZERS, init_default_scope
-from torch import nn
 
 from detnas.config import unwrap_dataset
 from detnas.data.checks import Split
 from detnas.errors import UserError
 from detnas.evaluation.evaluator import quiet_stdout
 from detnas.stages.checks.backbone import awaits_architecture
+from detnas.stages.checks.splits import check_splits
 from detnas.training.optimisers import with_precision
 from search_space.architecture import Architecture
 from search_space.spaces import parse_space
@@ -64,16 +65,27 @@ def _require_integer(name: str, value: Any, least: int) -> None:
         raise UserError(f"{name} is {value!r}; write an integer >= {least}")
 
 
-def check_pipelines(config: Config, names: Mapping[str, str], splits: Sequence[Split]) -> None:
-    """Run the first image of each split through its pipeline.
+def check_parts(config: Config, names: Mapping[str, str], *evaluators: str) -> list[Split]:
+    """Check the data of a config, and build its pipelines, metrics, model and optimiser.
 
     Args:
         config: an OpenMMLab config.
         names: as `check_splits` takes them.
-        splits: as `check_splits` returns them.
+        evaluators: the keys of metrics, such as "val_evaluator"; absent ones are skipped.
+    Returns:
+        The splits with their images.
     Raises:
-        UserError: a step of a pipeline cannot be built, or fails on the image.
+        UserError: as `check_splits`, or a part cannot be built, or fails on what it is given.
     """
+    splits = check_splits(config, names)
+    _check_pipelines(config, names, splits)
+    _check_metrics(config, evaluators)
+    _check_model(config)
+    return splits
+
+
+def _check_pipelines(config: Config, names: Mapping[str, str], splits: Sequence[Split]) -> None:
+    """Run the first image of each split through its pipeline."""
     first = {split.name: split.images[0] for split in splits if split.images}
     for key, name in names.items():
         if config.get(key) is None or name not in first or not first[name].is_file():
@@ -113,12 +125,8 @@ def _record(image: Path) -> dict[str, Any]:
     }
 
 
-def check_model(config: Config) -> None:
-    """Build the model and its optimiser without memory, and send an image's shape through it.
-
-    Raises:
-        UserError: a part cannot be built, or does not take what the part before it gives.
-    """
+def _check_model(config: Config) -> None:
+    """Build the model and its optimiser without memory, and send an image's shape through it."""
     section = deepcopy(config.model)
     _drop_weights(section)
     if awaits_architecture(config):
@@ -180,25 +188,15 @@ def _process(model: Any, config: Config) -> None:
             features = neck(features)
     for name in ("rpn_head", "bbox_head"):
         head = getattr(model, name, None)
-        if isinstance(head, nn.Module) and _takes_features(head):
+        if isinstance(head, BaseDenseHead) and hasattr(head, "forward_single"):
             channels = [level.shape[1] for level in features]
             with _explained(f"model.{name} does not take levels of {channels} channels", config):
                 head(features)
             return
 
 
-def _takes_features(head: nn.Module) -> bool:
-    from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
-
-    return isinstance(head, BaseDenseHead) and hasattr(head, "forward_single")
-
-
-def check_metrics(config: Config, *keys: str) -> None:
-    """Build the metrics of a config without their annotation files.
-
-    Raises:
-        UserError: a metric cannot be built.
-    """
+def _check_metrics(config: Config, keys: Sequence[str]) -> None:
+    """Build the metrics of a config without their annotation files."""
     for key in keys:
         section = config.get(key)
         for metric in section if isinstance(section, list | tuple) else [section]:

@@ -8,45 +8,36 @@ import pytest
 import torch
 
 from detnas.config import load_config
-from detnas.data.digits import DigitCounts, write_digits
 from detnas.errors import UserError
 from detnas.models.memory_format import memory_format_explained
 from detnas.stages.plan import plan_search
 from detnas.stages.train import check_training
 
 CONFIGS = Path(__file__).parents[2] / "miniature/retinanet"
-COUNTS = DigitCounts(train_crops=10, val_crops=10, train_scenes=2, search_scenes=2, val_scenes=2)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    write_digits(folder, counts=COUNTS)
-    return folder
-
-
-def check(stage: str, data: Path, options: dict[str, object]) -> None:
-    shared: dict[str, object] = {"pretrain_root": str(data / "classification")}
+def check(stage: str, digits: Path, options: dict[str, object]) -> None:
+    shared: dict[str, object] = {"pretrain_root": str(digits / "classification")}
     if stage != "pretrain":
-        shared = {"data_root": str(data / "detection"), "pretrained": None}
-    config = load_config(CONFIGS / f"{stage}.py", shared | options, data / "work" / stage)
+        shared = {"data_root": str(digits / "detection"), "pretrained": None}
+    config = load_config(CONFIGS / f"{stage}.py", shared | options, digits / "work" / stage)
     (plan_search if stage == "search" else check_training)(config)
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "finetune", "search", "retrain"])
-def test_sound_configs_pass_and_leave_random_states_alone(stage: str, data: Path) -> None:
+def test_sound_configs_pass_and_leave_random_states_alone(stage: str, digits: Path) -> None:
     def states() -> tuple[object, ...]:
         return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
 
     random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
     expected = states()
     random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
-    check(stage, data, {})
+    check(stage, digits, {})
     assert states() == expected
 
 
-def test_an_image_scale_may_be_a_list(data: Path) -> None:
-    check("finetune", data, {"image_scale": [96, 96]})
+def test_an_image_scale_may_be_a_list(digits: Path) -> None:
+    check("finetune", digits, {"image_scale": [96, 96]})
 
 
 @pytest.mark.parametrize(
@@ -72,17 +63,17 @@ def test_an_image_scale_may_be_a_list(data: Path) -> None:
         ({"test_evaluator.metric": "iou"}, "test_evaluator: KeyError"),
     ],
 )
-def test_odd_values_are_one_line(data: Path, options: dict[str, object], message: str) -> None:
+def test_odd_values_are_one_line(digits: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError) as refusal:
-        check("finetune", data, options)
+        check("finetune", digits, options)
     assert message in str(refusal.value)
 
 
-def test_a_search_is_checked_as_well(data: Path) -> None:
+def test_a_search_is_checked_as_well(digits: Path) -> None:
     with pytest.raises(UserError, match="val_evaluator: KeyError"):
-        check("search", data, {"search_evaluator.metric": "iou"})
+        check("search", digits, {"search_evaluator.metric": "iou"})
     with pytest.raises(UserError, match=r"model\.neck does not take"):
-        check("search", data, {"model.neck.in_channels": [64, 128]})
+        check("search", digits, {"model.neck.in_channels": [64, 128]})
 
 
 def test_a_part_that_needs_contiguous_maps_has_the_keys_named() -> None:

@@ -7,21 +7,17 @@ import pytest
 import torch
 
 from detnas.config import load_config
-from detnas.data.digits import DigitCounts, write_digits
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.search.history.fingerprint import check_fingerprint
 from detnas.stages.plan import plan_search
 
 CONFIG = Path(__file__).parents[2] / "miniature/retinanet/search.py"
-COUNTS = DigitCounts(train_crops=10, val_crops=10, train_scenes=2, search_scenes=2, val_scenes=2)
 OLD = {"evaluator": {"threads": 5}}  # of a version without `batch_shapes`
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("plan")
-    write_digits(folder, counts=COUNTS)
-    return folder / "detection"
+def data(digits: Path) -> Path:
+    return digits / "detection"
 
 
 def evaluator(data: Path, recorded: dict[str, Any] | None, **options: Any) -> EvaluatorSettings:

@@ -8,18 +8,15 @@ from mmengine.config import Config
 
 from detnas.config import load_config
 from detnas.data.checks import SplitOverlapError
-from detnas.data.digits import DigitCounts, write_digits
 from detnas.stages.checks.splits import check_splits
 
 CONFIG = Path(__file__).parents[2] / "miniature/retinanet/search.py"
-COUNTS = DigitCounts(train_crops=10, val_crops=10, train_scenes=2, search_scenes=2, val_scenes=2)
 NAMES = {"train_dataloader": "train", "val_dataloader": "search"}
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
-    write_digits(tmp_path, counts=COUNTS)
-    options = {"data_root": str(tmp_path / "detection"), "pretrained": None}
+def config(digits: Path, tmp_path: Path) -> Config:
+    options = {"data_root": str(digits / "detection"), "pretrained": None}
     return load_config(CONFIG, options, tmp_path / "work")
 
 
