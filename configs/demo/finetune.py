@@ -1,3 +1,6 @@
-# Path-wise fine-tuning of the tiny supernet on scenes of digits.
+# Path-wise fine-tuning of the supernet on scenes of digits. Its length decides how well the
+# supernet ranks networks: docs/fidelity.md.
 _base_ = ["./detector.py", "../_base_/backbones/supernet.py"]
 pretrained = "{experiment}/pretrain/final.pth"
+max_iters = 1200
+lr = 0.06

@@ -54,11 +54,11 @@ _STREAM = {"split": 0, "crops/train": 1, "crops/val": 2, "train": 3, "search": 4
 class DigitCounts:
     """How many pictures to draw: crops for classification and scenes for detection."""
 
-    train_crops: int = 4000
+    train_crops: int = 6000
     val_crops: int = 500
-    train_scenes: int = 600
-    search_scenes: int = 120
-    val_scenes: int = 150
+    train_scenes: int = 1200
+    search_scenes: int = 250
+    val_scenes: int = 400
 
 
 DEFAULT_COUNTS = DigitCounts()

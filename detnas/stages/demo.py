@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from detnas.console import duration, table
-from detnas.data.digits import write_digits
+from detnas.data.digits import BENCHMARK_HEIGHTS, write_digits
 from detnas.errors import MissingFileError
 from detnas.stages.experiment import Experiment, run_experiment
 
@@ -20,7 +20,7 @@ def run_demo(work_dir: Path, overrides: Mapping[str, Any], seed: int | None = No
     """
     if not CONFIGS.is_dir():
         raise MissingFileError(f"{CONFIGS} does not exist: run the demo from a checkout of DetNAS")
-    write_digits(work_dir / "data")
+    write_digits(work_dir / "data", heights=BENCHMARK_HEIGHTS)
     summary = run_experiment(Experiment(CONFIGS, work_dir, overrides, seed), quiet=True)
     assert summary is not None, "without a choice of stages all of them are finished"
     print(demo_table(summary))

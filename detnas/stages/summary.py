@@ -9,9 +9,9 @@ from typing import Any
 
 from detnas.files import replacing
 from detnas.report.folder import DETECTIONS_FILE
+from detnas.search.against_random import uniform_draws
 from detnas.search.finalists import read_finalists
 from detnas.search.history.reading import SearchHistory
-from detnas.search.history.records import RANDOM
 from detnas.search.results import BEST_FILE, best_candidate
 from detnas.stages.base import Stage
 from detnas.stages.test import METRICS_FILE
@@ -41,7 +41,8 @@ def _search_summary(history: SearchHistory) -> dict[str, Any]:
     best = best_candidate(history)
     found = read_finalists(history.path.parent)
     architecture = history.architecture(best)
-    random_best, random_scores = history.best(RANDOM), history.scores(RANDOM)
+    random = [row.score for row in uniform_draws(history) if row.score is not None]
+    best_of = max if history.greater_is_better else min
     return {
         "space": architecture.space.name,
         "best_choices": list(architecture.choices),
@@ -52,9 +53,9 @@ def _search_summary(history: SearchHistory) -> dict[str, Any]:
         "search_score": best.score,
         **({} if found is None else {"finalist_score": found.best.mean}),
         "evaluations": len(history.candidates),
-        "random_mean_score": statistics.fmean(random_scores) if random_scores else None,
-        "random_best_score": random_best.score if random_best else None,
-        "random_evaluations": len(random_scores),
+        "random_mean_score": statistics.fmean(random) if random else None,
+        "random_best_score": best_of(random) if random else None,
+        "random_evaluations": len(random),
     }
 
 

@@ -64,9 +64,9 @@ def test_difference_that_options_make(capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["config", stage, "--diff", stage, *options]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "model.bbox_head.stacked_convs: 1 -> 4",
-        "max_iters: 450 -> 9",
-        "train_cfg.max_iters: 450 -> 9",
-        "param_scheduler.1.end: 450 -> 9",
+        "max_iters: 1200 -> 9",
+        "train_cfg.max_iters: 1200 -> 9",
+        "param_scheduler.1.end: 1200 -> 9",
     ]
     assert main(["config", stage, "--diff", stage]) == 0
     assert capsys.readouterr().out == ""
