@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from cropped_scenes import write_cropped
 
 from detnas.console import print_trainings
 from detnas.data.digits import BENCHMARK_COUNTS, BENCHMARK_HEIGHTS, write_digits
@@ -44,13 +45,15 @@ class Variant:
     """Overrides of the benchmark's configs, by stage.
 
     A variant without overrides of pretraining starts from the pretraining of "base"; one with
-    overrides of the search alone takes all weights of "base".
+    overrides of the search alone takes all weights of "base". `cropped` scores it on images of many
+    sizes.
     """
 
     about: str
     pretrain: Mapping[str, Any] = field(default_factory=dict)
     finetune: Mapping[str, Any] = field(default_factory=dict)
     search: Mapping[str, Any] = field(default_factory=dict)
+    cropped: bool = False
 
 
 FAIR = {"path_policy.type": "fair"}
@@ -81,6 +84,14 @@ VARIANTS = {
         )
         for images in (0, 50, 500)
     },
+    **{
+        f"sizes-{shapes}": Variant(
+            f"images of many sizes, {shapes} shapes in a batch",
+            search={"search.evaluator.batch_shapes": shapes},
+            cropped=True,
+        )
+        for shapes in ("equal", "mixed")
+    },
 }
 
 
@@ -102,6 +113,8 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     data = options.work_dir / "data"
     write_digits(data, counts=BENCHMARK_COUNTS, heights=BENCHMARK_HEIGHTS)
+    if any(VARIANTS[name].cropped for name in options.variants):
+        write_cropped(data / "detection", cropped_in(data))
     listed = read_table(options.table).architectures
     jobs = [(name, seed) for name in options.variants for seed in options.seeds]
     begun = dict.fromkeys((pretrained_by(name), seed) for name, seed in jobs)
@@ -122,6 +135,11 @@ def main() -> None:
 def pretrained_by(name: str) -> str:
     """The variant whose pretraining a variant starts from."""
     return name if VARIANTS[name].pretrain else "base"
+
+
+def cropped_in(data: Path) -> Path:
+    """Where the scenes of many sizes are, beside the data."""
+    return data.with_name("data-cropped") / "detection"
 
 
 def overrides_of(data: Path, stage: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,6 +174,8 @@ def score_variant(
     run_experiment(Experiment(CONFIGS, folder, overrides, seed), ["finetune"], quiet=True)
     shared = overrides_of(data, {})
     overrides = {**shared, "search.evaluator.threads": 1, **variant.search}
+    if variant.cropped:
+        overrides["data_root"] = str(cropped_in(data).resolve())
     plan = plan_search(Experiment(CONFIGS, folder, overrides, 0).stage("search").config)
     make = MakeCandidateEvaluator.of_plan(plan)
     history = evaluate_into(
