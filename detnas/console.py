@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 from detnas.fidelity.comparison import rows_of
 from detnas.fidelity.statistics import Fidelity
@@ -15,6 +17,10 @@ from detnas.search.history.records import FAILED, RANDOM
 from detnas.search.progress import Progress
 from detnas.search.results import best_candidate
 from search_space.architecture import choices_to_text, macs, params
+
+CLASS_SUFFIX = "_precision"
+"""Of the average precision of one class, as mmdet's CocoMetric names it."""
+SHOWN_CLASSES = 20
 
 
 def duration(seconds: float) -> str:
@@ -94,6 +100,77 @@ def search_table(history: SearchHistory) -> str:
         spread = f"{min(scores):.4f} to {max(scores):.4f}, {len(scores)} architectures"
         lines.append(("random in budget", f"mean {statistics.fmean(scores):.4f}, {spread}"))
     return table(lines)
+
+
+def result_table(summary: Mapping[str, Any], report: Path) -> str:
+    """What a finished experiment has found, from `summary.json`, as a few aligned lines.
+
+    Args:
+        summary: the file's content.
+        report: the page, which is named where it exists.
+    """
+    lines = [*_tested(summary)]
+    if "best_choices" in summary:
+        choices = ",".join(map(str, summary["best_choices"]))
+        budget = summary["budget_macs"]
+        within = "no budget" if budget is None else f"a budget of {budget:,.0f}"
+        lines += [
+            ("architecture", f"{summary['space']}:{choices}"),
+            ("its MACs", f"{summary['best_macs']:,} of {within}"),
+        ]
+    if "detector_macs" in summary:
+        height, width = summary["detector_input_size"]
+        count = f"{summary['detector_macs']:,} for an image of {width}x{height}"
+        lines.append(("the detector's MACs", count))
+    if "best_choices" in summary:
+        score = summary["search_score"]
+        shown = "none" if score is None else f"{score:.4f}"
+        of = f"{summary['evaluations']} candidates"
+        lines.append((f"search score, {summary['score']}", f"{shown}, chosen from {of}"))
+        lines += _random(summary)
+    lines.append(("time of the stages", duration(summary["seconds"])))
+    if report.is_file():
+        lines.append(("report", str(report)))
+    return table(lines)
+
+
+def tested_metric(summary: Mapping[str, Any]) -> tuple[str, float] | None:
+    """Name and value of the test metric that matters: the one that ranked candidates, or the first.
+
+    Args:
+        summary: the content of `summary.json`.
+    Returns:
+        None where nothing was tested.
+    """
+    metrics = summary.get("test_metrics") or {}
+    name = summary.get("score") if summary.get("score") in metrics else next(iter(metrics), None)
+    return None if name is None else (name, metrics[name])
+
+
+def _tested(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    tested = tested_metric(summary)
+    if tested is None:
+        return []
+    lines = [(f"test split, {tested[0]}", f"{tested[1]:.4f}")]
+    classes = {
+        key.partition("/")[2].removesuffix(CLASS_SUFFIX): value
+        for key, value in summary["test_metrics"].items()
+        if key.endswith(CLASS_SUFFIX)
+    }
+    if 0 < len(classes) <= SHOWN_CLASSES:
+        each = ", ".join(f"{label} {value:.3f}" for label, value in classes.items())
+        lines.append(("its mAP by class", each))
+    return lines
+
+
+def _random(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if not summary["random_evaluations"]:
+        return []
+    text = (
+        f"mean {summary['random_mean_score']:.4f}, best {summary['random_best_score']:.4f} "
+        f"of {summary['random_evaluations']} (scores of the supernet, too)"
+    )
+    return [("random in the budget", text)]
 
 
 def print_fidelity(compared: Mapping[str, Fidelity]) -> None:

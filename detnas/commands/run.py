@@ -36,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: shared.Options) -> None:
     """Run the stages, or check them."""
+    from detnas.console import result_table
     from detnas.distributed import process_group
+    from detnas.report.folder import REPORT_FILE
     from detnas.stages.experiment import Experiment, check_experiment, run_experiment
 
     experiment = Experiment(
@@ -54,4 +56,6 @@ def run(options: shared.Options) -> None:
             print("all checks passed", file=sys.stderr)
             return
         with process_group(options.launcher):
-            run_experiment(experiment, options.stages, options.quiet, options.retrain_top)
+            summary = run_experiment(experiment, options.stages, options.quiet, options.retrain_top)
+        if summary is not None:
+            print(result_table(summary, experiment.work_dir / REPORT_FILE))

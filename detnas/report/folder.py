@@ -15,6 +15,7 @@ from search_space.documents import read_document
 from search_space.errors import SpaceError
 
 SUMMARY_FILE = "summary.json"
+REPORT_FILE = "report.html"
 DETECTIONS_FILE = "detections.png"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from detnas.console import tested_metric
 from detnas.fidelity.comparison import compare, rows_of
 from detnas.fidelity.table import Table
 from detnas.files import write_text
@@ -21,7 +22,7 @@ from detnas.report import content
 from detnas.report.architecture import blocks_by_stage, draw_architecture
 from detnas.report.curves import draw_cost_scatter, draw_search
 from detnas.report.fidelity import draw_fidelity
-from detnas.report.folder import read_folder
+from detnas.report.folder import REPORT_FILE, read_folder
 from detnas.report.style import DARK, LIGHT, cost_name, ink_on, readable_cost, readable_score
 from detnas.search.against_random import against_random
 from detnas.search.history.reading import SearchHistory
@@ -30,7 +31,6 @@ from detnas.search.results import BEST_FILE, best_candidate
 from search_space.choices import CHOICES
 from search_space.cost import DEFAULT_INPUT_SIZE
 
-REPORT_FILE = "report.html"
 MAX_ERRORS = 10
 
 
@@ -68,6 +68,7 @@ def write_report(folder: Path | str) -> Path:
             search=search,
             best=best,
             best_file=BEST_FILE,
+            tested=tested_metric(read.summary),
             random=against_random(search),
             effects=content.effects(search),
             fidelity=list(rows_of(compare(read.fidelity))) if read.fidelity else [],

@@ -54,14 +54,18 @@ class _State(msgspec.Struct):
     """The content of a stage's `stage.json`.
 
     Attributes:
-        seconds: None until the stage is finished.
+        seconds: of all attempts together; None until the stage is finished.
         config: as `identity.plain` has it; None in files of 0.1.0.
+        spent: seconds of the attempts before the last one, which were interrupted.
+        began: the last attempt, in seconds since 1970; None in earlier files.
     """
 
     config_sha256: str
     inputs_sha256: dict[str, str]
     seconds: float | None
     config: dict[str, Any] | None = None
+    spent: float = 0.0
+    began: float | None = None
 
 
 @dataclass(frozen=True)
@@ -167,9 +171,10 @@ def run_experiment(
     finished = {name: taken for name, taken in seconds.items() if taken is not None}
     if not is_main_process() or len(finished) < len(seconds):
         return None
-    summary = summarise(experiment.work_dir, finished)
+    test = experiment.stage("test") if "test" in seconds else None
+    summary = summarise(experiment.work_dir, finished, test)
     write_text(experiment.work_dir / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
-    illustrate(experiment.work_dir, experiment.stage("test") if "test" in seconds else None)
+    illustrate(experiment.work_dir, test)
     return summary
 
 
@@ -217,12 +222,13 @@ def _run_stage(stage: Stage, title: str, quiet: bool) -> None:
             _print(f"{title}: finished before, in {duration(before['seconds'])}")
             return
     _print(title)
-    if before is None:
-        _write_state(stage.work_dir, state)
+    state["spent"] = 0.0 if before is None else _spent(stage.work_dir, before)
+    state["began"] = time.time()
+    _write_state(stage.work_dir, state)
     began = time.monotonic()
     stage.run(quiet)
     barrier()  # the next stage's inputs are written
-    state["seconds"] = time.monotonic() - began
+    state["seconds"] = state["spent"] + time.monotonic() - began
     _write_state(stage.work_dir, state)
     _print(f"{title}: {duration(state['seconds'])}")
 
@@ -251,6 +257,16 @@ def _require_same(stage: Stage, before: Mapping[str, Any], now: Mapping[str, Any
             f"{stage.work_dir} was begun from other weights or another architecture "
             f"({', '.join(changed)}): put the earlier file back to go on; {elsewhere}"
         )
+
+
+def _spent(folder: Path, before: Mapping[str, Any]) -> float:
+    """Seconds of a stage's earlier attempts; an interrupted one lasted until its last file."""
+    if before["seconds"] is not None:
+        return float(before["seconds"])  # a search that has grown
+    if before["began"] is None:
+        return float(before["spent"])
+    written = [file.stat().st_mtime for file in folder.rglob("*") if file.is_file()]
+    return float(before["spent"]) + max(0.0, max(written, default=0.0) - before["began"])
 
 
 def _print(line: str) -> None:

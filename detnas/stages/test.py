@@ -1,11 +1,13 @@
 """`detnas test`: scores a network, or one path of a supernet, on the test split."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmdet.evaluation.metrics import CocoMetric
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
@@ -94,10 +96,13 @@ def _score(
     loader = scored_loader(config.test_dataloader, config.randomness["seed"])
     dataset: Any = loader.dataset
     metrics = build_metrics(config.test_evaluator, dataset)
-    for metric in metrics.metrics:  # a folder that all machines share
+    for metric in metrics.metrics:
         if metric.collect_device == "cpu" and metric.collect_dir is None:
-            metric.collect_dir = str(Path(config.work_dir) / ".collected")
-    return score(model, make_batches(loader, model, settings), metrics, len(dataset))
+            metric.collect_dir = str(Path(config.work_dir) / ".collected")  # all machines share it
+        if isinstance(metric, CocoMetric):
+            metric.classwise = True
+    found = score(model, make_batches(loader, model, settings), metrics, len(dataset))
+    return {name: value for name, value in found.items() if not math.isnan(value)}  # no such class
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from detnas.models.memory_format import memory_format_explained
 from detnas.training.choice_losses import ChoiceLossHook
 from detnas.training.finite_loss import FiniteLossHook
 from detnas.training.hooks import CheckpointHooks
+from detnas.training.interruption import InterruptionHook
 from detnas.training.optimisers import with_precision
 from detnas.training.seeding import StepSeedHook, seeded_dataloader
 
@@ -36,6 +37,7 @@ class DetNASRunner(Runner):
     """
 
     _train_dataloader: Any
+    _interruption: InterruptionHook
 
     def load_checkpoint(
         self,
@@ -68,8 +70,11 @@ class DetNASRunner(Runner):
             (Path(out_dir) / temporary).replace(Path(out_dir) / filename)
 
     def train(self) -> nn.Module:
-        """Train; an error of the layout of feature maps names the key that helps."""
-        with memory_format_explained():
+        """Train; a signal to stop leaves a checkpoint.
+
+        An error of the layout of feature maps names the key that helps.
+        """
+        with memory_format_explained(), self._interruption.catching():
             return super().train()
 
     def wrap_model(self, model_wrapper_cfg: Any, model: nn.Module) -> nn.Module:
@@ -116,6 +121,8 @@ class DetNASRunner(Runner):
         self.register_hook(FiniteLossHook())
         self.register_hook(CheckpointHooks())
         self.register_hook(ChoiceLossHook())
+        self._interruption = InterruptionHook()
+        self.register_hook(self._interruption)
 
     def build_logger(self, log_level: int | str = "INFO", **kwargs: Any) -> MMLogger:
         """Build a logger with the console at the config's `console_level`."""

@@ -4,16 +4,22 @@
         --work-dir work_dirs/variants --variant base --seeds 0 1 2 --trainings 2
 
 Searches on the supernets that `supernet_variants.py` trained in the same folder: one search of
-detection for each, and one of classification on its pretraining (ClsNAS). The best of each, and the
-network of 3x3 blocks alone, are trained as the table's architectures were, from slices of the first
-seed's pretraining; the best of detection also from nothing. The baseline, random architectures of
-the table's whole space, is trained beside them, so that all are from one pretraining and one
-machine. Prints every network, then the means with their standard errors. Everything resumes.
+detection for each, and one of classification on its pretraining (ClsNAS). Trained as the table's
+architectures were, from slices of the first seed's pretraining, are then
+
+- the best of each, that of detection also from nothing;
+- the best of each search of detection with no more multiply-adds than the network of 3x3 blocks;
+- the best of its first generation, which is a random draw;
+- the network of 3x3 blocks itself;
+- random architectures of the table's whole space, as the baseline.
+
+So all are from one pretraining and one machine. Prints every network, then the means with their
+standard errors. Everything resumes.
 """
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +31,8 @@ from detnas.fidelity.table_file import read_table
 from detnas.search.executors.build import Machine, build_executor
 from detnas.search.executors.settings import ExecutorSettings
 from detnas.search.history.file import FILE_NAME
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import Evaluation
 from detnas.search.results import BEST_FILE
 from detnas.stages.experiment import Experiment, run_experiment
 from detnas.stages.listed import evaluate_into
@@ -34,6 +42,7 @@ from search_space.architecture import Architecture, Choices, choices_to_text
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 DETECTION, CLASSIFICATION, ALL_3X3 = "searched", "searched by classification", "every block 3x3"
+NO_LARGER, FIRST = "searched, at most 3x3's MACs", "best of first generation"
 RANDOM, FROM_NOTHING = "random, of the table", "searched, from nothing"
 
 
@@ -71,7 +80,12 @@ def main() -> None:
     pretrained = options.work_dir / "base" / f"seed{options.seeds[0]}"
     first = Experiment(CONFIGS / "benchmark", pretrained, shared, options.seeds[0])
     plan = plan_search(first.stage("search").config)
-    kinds[ALL_3X3] = [(0,) * len(plan.costs.sampler.space.numbers)]
+    all_3x3 = (0,) * len(plan.costs.sampler.space.numbers)
+    largest = plan.costs(all_3x3)["macs"]
+    histories = [SearchHistory.read(supernets[s] / "search") for s in options.seeds]
+    kinds[NO_LARGER] = [best_of(h, lambda row: row.costs["macs"] <= largest) for h in histories]
+    kinds[FIRST] = [best_of(h, lambda row: row.generation == 0) for h in histories]
+    kinds[ALL_3X3] = [all_3x3]
     drawn = read_table(options.table).subset(SPACE_GROUP).architectures
     kinds[RANDOM] = list(drawn[: options.random])
     listed = list(dict.fromkeys(choices for group in kinds.values() for choices in group))
@@ -92,6 +106,11 @@ def search(configs: Path, work_dir: Path, overrides: Mapping[str, object], seed:
     """The best architecture of an experiment's search, which runs unless it is finished."""
     run_experiment(Experiment(configs, work_dir, overrides, seed), ["search"], quiet=True)
     return Architecture.load(work_dir / "search" / BEST_FILE).choices
+
+
+def best_of(history: SearchHistory, which: Callable[[Evaluation], bool]) -> Choices:
+    """The best by the search's score of some of its candidates."""
+    return next(row.choices for row in history.ranked() if which(row))
 
 
 def train_all(

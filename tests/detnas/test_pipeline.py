@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -53,7 +55,18 @@ def test_running_again_does_nothing_and_another_config_is_refused(
     arguments = ["run", str(MINIATURE / "retinanet"), "--work-dir", str(experiment), "--quiet"]
     assert main(arguments) == 0
     assert (experiment / "retrain" / "final.pth").stat().st_mtime_ns == before
-    assert capsys.readouterr().err.count("finished before") == 5
+    printed = capsys.readouterr()
+    assert printed.err.count("finished before") == 5
+    summary = json.loads((experiment / "summary.json").read_text())
+    metrics = summary["test_metrics"]
+    assert f"test split, coco/bbox_mAP    {metrics['coco/bbox_mAP']:.4f}" in printed.out
+    assert {f"coco/{digit}_precision" for digit in DIGITS} >= {
+        name for name in metrics if name.endswith("_precision")
+    }
+    assert f"{summary['best_macs']:,} of a budget of 40,000,000" in printed.out
+    assert f"{summary['detector_macs']:,} for an image of 160x160" in printed.out
+    assert f"of {summary['random_evaluations']} (scores of the supernet, too)" in printed.out
+    assert f"report  {experiment / 'report.html'}" in re.sub(" +", "  ", printed.out)
     options = ["num_workers=1", "checkpoint_interval=9", f"data_root={experiment}/./data/detection"]
     assert main([*arguments, "--cfg-options", *options]) == 0  # nothing that changes results
     assert capsys.readouterr().err.count("finished before") == 5
@@ -68,6 +81,21 @@ def test_running_again_does_nothing_and_another_config_is_refused(
     assert main([*arguments, "--cfg-options", "max_iters=5"]) == 2
     assert "beside it as pretrain.py: go on with that one" in capsys.readouterr().err
     (experiment / "pretrain" / "stage.json").write_text(json.dumps(state))
+
+
+def test_the_time_of_a_stage_includes_interrupted_attempts(
+    experiment: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(experiment, copy)
+    file = copy / "retrain" / "stage.json"
+    state = json.loads(file.read_text())
+    last = max(path.stat().st_mtime for path in file.parent.rglob("*"))
+    file.write_text(json.dumps(state | {"seconds": None, "spent": 1000.0, "began": last - 500}))
+    os.utime(file, (last, last))
+    command = ["run", str(MINIATURE / "retinanet"), "--work-dir", str(copy), "--quiet"]
+    assert main([*command, "--stages", "retrain"]) == 0
+    assert 1499 < json.loads(file.read_text())["seconds"] < 1600
 
 
 def test_run_allows_the_changes_that_a_search_allows(experiment: Path, tmp_path: Path) -> None:

@@ -93,7 +93,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build(folder, [[0.1, None, 0.2], [0.25, 0.3125], [0.3, None]], random=(0.15, 0.22))
     best, _ = candidates(2, 1)[1]
     Architecture(TINY, best).save(folder / "best_architecture.json")
-    (folder / "summary.json").write_text('{"test": {"mAP": 0.36125}, "note": "<i>x</i>"}')
+    metrics = {"coco/bbox_mAP_50": 0.5, "coco/bbox_mAP": 0.36125}
+    summary = {"test_metrics": metrics, "score": "coco/bbox_mAP", "note": "<i>x</i>"}
+    summary |= {"detector_macs": 812_000_000}
+    (folder / "summary.json").write_text(json.dumps(summary))
     Image.new("RGB", (8, 8), "red").save(folder / "detections.png")
     assert write_report(folder) == folder / "report.html"
     return folder
@@ -104,7 +107,9 @@ def test_page_shows_the_numbers(finished: Path) -> None:
     best, costs = candidates(2, 1)[1]
     assert "7 candidates in 3 generations · 2 failed · seed 7" in text
     assert "MACs at 160\N{MULTIPLICATION SIGN}160 ≤ 25.00 M" in text
-    assert "best coco/bbox_mAP 0.3125 mean of 4 random ones 0.1675" in text
+    lead = "test split after retraining, coco/bbox_mAP 0.3613 best search score, coco/bbox_mAP"
+    assert f"{lead} 0.3125 mean of 4 random ones 0.1675" in text
+    assert "MACs of the detector 812.0 M" in text
     assert f"MACs {costs['macs'] / 1e6:.2f} M" in text
     assert "tiny:" + ",".join(map(str, best)) in text
     # Generations: number, evaluated, best, mean, failed, waiting.
@@ -114,7 +119,8 @@ def test_page_shows_the_numbers(finished: Path) -> None:
     assert "At equal counts: after 4 evaluations the search had reached 0.3125" in text
     # Clopper and Pearson's bound for 0 of 4 is 1 - 0.05 ** (1 / 4).
     assert "0 of the 4 score better than the search's best. So at most 53 %" in text
-    assert "test.mAP 0.36125 note <i>x</i>" in text
+    assert "test_metrics.coco/bbox_mAP 0.36125" in text
+    assert "note <i>x</i>" in text
     assert "2 RuntimeError: <script>alert(1)</script>" in text
     assert "holds another architecture" not in text
 

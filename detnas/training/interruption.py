@@ -1,0 +1,100 @@
+"""Writes a checkpoint when a training is told to stop, so that Ctrl-C or SIGTERM loses nothing."""
+
+import mmap
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import torch
+from mmengine.dist import broadcast, is_main_process
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.registry import HOOKS
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@HOOKS.register_module()
+class InterruptionHook(Hook):
+    """Ends the training after one more iteration and its checkpoint once a signal has come.
+
+    Inside `catching`, the first of SIGINT, SIGTERM and SIGHUP is remembered; a second one has its
+    usual effect. All processes of a distributed run stop at the same iteration: the first one
+    decides. Signals that the program ignores or leaves to the system are left alone, as are loops
+    by epochs, which cannot resume within one.
+    """
+
+    priority = "LOWEST"  # after the checkpoint of the same iteration
+
+    def __init__(self) -> None:
+        self._asked = self._stopping = False
+
+    @contextmanager
+    def catching(self) -> Iterator[None]:
+        """Catch signals within this block; in it, workers of loaders ignore them."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        process = os.getpid()
+        training = mmap.mmap(-1, 1)  # forked workers see when it ends
+        training[0] = 1
+        replaced: dict[int, Callable[[int, FrameType | None], Any]] = {}
+
+        def restore() -> None:
+            for number, handler in replaced.items():
+                signal.signal(number, handler)
+
+        def on_signal(number: int, _: FrameType | None) -> None:
+            if os.getpid() != process:  # a worker, which the iteration still needs
+                if not training[0]:
+                    signal.signal(number, signal.SIG_DFL)
+                    os.kill(os.getpid(), number)
+                return
+            self._asked = True
+            restore()
+            if is_main_process():
+                again = "again to stop at once"
+                print(
+                    f"stopping after one more iteration and a checkpoint ({again})", file=sys.stderr
+                )
+
+        for number in SIGNALS:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                replaced[number] = handler
+        for caught in replaced:
+            signal.signal(caught, on_signal)
+        try:
+            yield
+        finally:
+            training[0] = 0
+            restore()
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        """Ask for a checkpoint of this iteration if the training is to stop."""
+        self._stopping = self._agreed(runner)
+        if not self._stopping:
+            return
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook):
+                if hook.by_epoch:
+                    raise KeyboardInterrupt
+                hook.interval = 1
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Stop, unless this was the last iteration."""
+        if self._stopping and runner.iter + 1 < runner.max_iters:
+            raise KeyboardInterrupt
+
+    def _agreed(self, runner: Any) -> bool:
+        if runner.world_size == 1:
+            return self._asked
+        asked = torch.tensor([int(self._asked)])
+        broadcast(asked, src=0)
+        return bool(asked)
