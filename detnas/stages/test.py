@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmdet.evaluation.metrics import CocoMetric
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
@@ -99,7 +98,7 @@ def _score(
     for metric in metrics.metrics:
         if metric.collect_device == "cpu" and metric.collect_dir is None:
             metric.collect_dir = str(Path(config.work_dir) / ".collected")  # all machines share it
-        if isinstance(metric, CocoMetric):
+        if hasattr(metric, "classwise"):  # mmdet's CocoMetric
             metric.classwise = True
     found = score(model, make_batches(loader, model, settings), metrics, len(dataset))
     return {name: value for name, value in found.items() if not math.isnan(value)}  # no such class
