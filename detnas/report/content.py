@@ -34,8 +34,8 @@ class Outcome:
 
 
 def generations(search: SearchHistory) -> dict[int, Outcome]:
-    """The outcome of each generation by its number."""
-    grouped = groupby(search.candidates, lambda row: row.generation)
+    """The outcome of each generation by its number, from 1."""
+    grouped = groupby(search.candidates, lambda row: row.number)
     return {number: _outcome(list(rows), search.greater_is_better) for number, rows in grouped}
 
 

@@ -141,15 +141,15 @@ def _axes_and_side(figure: Figure, with_side: bool) -> tuple[Axes, Axes | None]:
 
 def _draw_generations(axes: Axes, settled: Sequence[Evaluation], theme: Theme) -> None:
     """Shade every second generation, and number them along the top."""
-    numbers = [row.generation for row in settled]
+    numbers = [row.number for row in settled]
     every = len(set(numbers)) // _GENERATION_LABELS + 1
     start = 0.5
     for number, group in groupby(numbers):
         end = start + len(list(group))
-        if number % 2:
+        if number % 2 == 0:
             axes.axvspan(start, end, color=theme.panel, lw=0, zorder=0)
-        if number % every == 0:
-            label = f"generation {number}" if number == 0 else f"{number}"
+        if number % every == 1 % every:
+            label = f"generation {number}" if number == 1 else f"{number}"
             label_above(axes, (start + end) / 2, label, theme.muted)
         start = end
 

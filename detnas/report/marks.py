@@ -64,15 +64,15 @@ def draw_dots(
 ) -> PathCollection:
     """Draw the candidates of the search at `x`, coloured by generation."""
     colours = LinearSegmentedColormap.from_list("generations", theme.ramp)
-    last = max(row.generation for row in done)
+    last = max(row.number for row in done)
     axes.scatter([], [], s=22, color=colours(0.6), lw=0, label="candidate of the search")
     return axes.scatter(
         x,
         scores_of(done),
-        c=[row.generation for row in done],
+        c=[row.number for row in done],
         cmap=colours,
-        vmin=0 if last else -1,  # a single generation has the colour in the middle
-        vmax=last or 1,
+        vmin=1 if last > 1 else 0,  # a single generation has the colour in the middle
+        vmax=last if last > 1 else 2,
         s=21,
         lw=0,
         alpha=0.9,

@@ -1,3 +1,3 @@
-# The demo's space: 10 blocks.
+# Ten blocks, for tests and demonstrations.
 space = "tiny"
 macs_budget = 40e6

@@ -1,4 +1,3 @@
-# The demo's space in which a block that keeps the resolution may be skipped: depth is searched,
-# too.
+# The demo's space: ten blocks, some of which may be skipped, so that the depth is searched, too.
 space = "tiny-skip"
 macs_budget = 40e6

@@ -15,8 +15,11 @@ RECORD = ("error", "attempts", "worker", "proposed", "started", "finished")
 
 
 def history_json(rows: Sequence[Evaluation]) -> str:
-    """A list of objects with the fields of `Evaluation`; scores have full precision."""
-    return json.dumps([asdict(row) for row in rows])
+    """A list of objects with the fields of `Evaluation`; scores have full precision.
+
+    Generations count from 1 here and below; that of the random baseline is 0.
+    """
+    return json.dumps([{**asdict(row), "generation": row.number} for row in rows])
 
 
 def history_csv(rows: Sequence[Evaluation]) -> str:
@@ -32,7 +35,11 @@ def history_csv(rows: Sequence[Evaluation]) -> str:
     named = [f"metric:{name}" if name in taken else name for name in metrics]
     writer.writerow([*PLAIN, *costs, *named, *RECORD])
     for row in rows:
-        values = {**asdict(row), "choices": choices_to_text(row.choices)}
+        values = {
+            **asdict(row),
+            "generation": row.number,
+            "choices": choices_to_text(row.choices),
+        }
         writer.writerow(
             [
                 *(values[name] for name in PLAIN),
@@ -72,7 +79,7 @@ def _line(row: Evaluation, cost: str) -> str:
     value = row.costs[cost]
     shown = f"{value:,.0f}" if value == int(value) else f"{value:,.3f}"
     return (
-        f"{row.role:<7}{row.generation:>4}{row.position:>5}  {row.status:<9}{score:>10}"
+        f"{row.role:<7}{row.number:>4}{row.position:>5}  {row.status:<9}{score:>10}"
         f"{seconds:>9}{shown:>15}  {choices_to_text(row.choices)}"
         + (f"  {' '.join(row.error.split())}" if row.error else "")
     )

@@ -31,7 +31,7 @@ class Evaluation:
     Attributes:
         id: key of the row.
         role: "search", or "random" for the random baseline.
-        generation: from 0; 0 in the baseline.
+        generation: from 0; 0 in the baseline. Whatever is shown counts from 1: `number`.
         position: index in the generation, in the order proposed.
         choices: one block choice per block.
         status: "proposed", "running", "done" or "failed".
@@ -61,6 +61,11 @@ class Evaluation:
     proposed: float | None
     started: float | None
     finished: float | None
+
+    @property
+    def number(self) -> int:
+        """Of the generation, from 1; 0 in the baseline."""
+        return self.generation + 1 if self.role == SEARCH else 0
 
     @property
     def settled(self) -> bool:

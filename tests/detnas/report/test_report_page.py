@@ -113,7 +113,7 @@ def test_page_shows_the_numbers(finished: Path) -> None:
     assert f"MACs {costs['macs'] / 1e6:.2f} M" in text
     assert "tiny:" + ",".join(map(str, best)) in text
     # Generations: number, evaluated, best, mean, failed, waiting.
-    assert "0 3 0.2000 0.1500 1 0 1 2 0.3125 0.2812 0 0 2 2 0.3000 0.3000 1 0" in text
+    assert "1 3 0.2000 0.1500 1 0 2 2 0.3125 0.2812 0 0 3 2 0.3000 0.3000 1 0" in text
     assert "random baseline 2 0.2200 0.1850" in text
     assert "its first generation 3 0.2000 0.1500" in text
     assert "At equal counts: after 4 evaluations the search had reached 0.3125" in text
