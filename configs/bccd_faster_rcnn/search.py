@@ -4,5 +4,5 @@ search = dict(
     strategy=dict(
         type="evolution", generations=2, population=3, parents=2, mutations=1, crossovers=1
     ),
-    evaluator=dict(calibration_images=32, calibration_batch_size=8, threads=2),
+    evaluator=dict(calibration_images=32, calibration_batch_size=8),
 )

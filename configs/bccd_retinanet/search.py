@@ -4,6 +4,6 @@ search = dict(
     strategy=dict(
         type="evolution", generations=4, population=16, parents=5, mutations=6, crossovers=6
     ),
-    evaluator=dict(calibration_images=200, calibration_batch_size=8, threads=2),
+    evaluator=dict(calibration_images=200, calibration_batch_size=8),
     random_baseline=8,
 )

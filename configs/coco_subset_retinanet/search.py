@@ -4,5 +4,5 @@ search = dict(
     strategy=dict(
         type="evolution", generations=2, population=2, parents=1, mutations=1, crossovers=0
     ),
-    evaluator=dict(calibration_images=16, calibration_batch_size=8, threads=2),
+    evaluator=dict(calibration_images=16, calibration_batch_size=8),
 )

@@ -4,5 +4,5 @@ search = dict(
     strategy=dict(
         type="evolution", generations=5, population=12, parents=5, mutations=5, crossovers=5
     ),
-    evaluator=dict(calibration_images=128, calibration_batch_size=16, threads=2),
+    evaluator=dict(calibration_images=128, calibration_batch_size=16),
 )
