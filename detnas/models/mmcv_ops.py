@@ -5,6 +5,7 @@ compiler and a quarter of an hour. `ensure_mmcv_ops` installs this stand-in if m
 operators.
 """
 
+import importlib
 import importlib.machinery
 import importlib.util
 import sys
@@ -23,7 +24,9 @@ OPENMMLAB = ("mmengine", "mmcv", "mmdet", "mmpretrain")
 
 
 def ensure_mmcv_ops() -> bool:
-    """Make `import mmcv.ops` work without compiled operators; call it before importing mmdet.
+    """Make `import mmcv.ops` work without compiled operators.
+
+    Modules of mmdet that were loaded before get the operators, too.
 
     Returns:
         Whether the stand-in is used; False means mmcv's compiled operators.
@@ -41,7 +44,23 @@ def ensure_mmcv_ops() -> bool:
     if importlib.util.find_spec(EXTENSION) is not None:
         return False
     sys.modules[EXTENSION] = _StandIn()
+    _replace_fallbacks()
     return True
+
+
+def _replace_fallbacks() -> None:
+    """Give modules that were loaded without operators those of `mmcv.ops`.
+
+    Where that import fails, a module of mmdet defines each operator itself, to raise an error.
+    """
+    loaded = {name: module for name, module in sys.modules.items() if name.startswith("mmdet.")}
+    if not loaded:
+        return
+    operators = importlib.import_module("mmcv.ops")
+    for name, module in loaded.items():
+        for operator in vars(module).keys() & set(operators.__all__):
+            if getattr(vars(module)[operator], "__module__", None) == name:
+                setattr(module, operator, getattr(operators, operator))
 
 
 class _StandIn(ModuleType):

@@ -1,5 +1,6 @@
 """The stand-in for mmcv's compiled operators against outputs of compiled mmcv 2.3.6."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -100,3 +101,12 @@ def test_unsupported_operators_and_options_are_named() -> None:
             gamma=2.0,
             alpha=0.25,
         )
+
+
+@uses_stand_in
+def test_modules_that_were_loaded_before_get_the_operators() -> None:
+    code = (
+        "import mmdet.apis; from mmdet.structures.mask import structures; "
+        "import detnas.models, mmcv.ops; assert structures.roi_align is mmcv.ops.roi_align"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
