@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from detnas.commands import INTERRUPTED, USER_ERROR
-from detnas.errors import UserError
+from detnas.errors import SeveralErrors, UserError
 from detnas.version import __version__
 
 COMMANDS = {
@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         is_defect = not isinstance(error, UserError) and error.filename is None
         if options.traceback or is_defect:
             raise
-        print(f"detnas {options.name}: error: {_one_line(error)}", file=sys.stderr)
+        for problem in error.messages if isinstance(error, SeveralErrors) else [str(error)]:
+            print(f"detnas {options.name}: error: {_one_line(problem)}", file=sys.stderr)
         return USER_ERROR
     return 0
 
@@ -106,8 +107,8 @@ def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
 
 
 if __name__ == "__main__":

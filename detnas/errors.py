@@ -4,7 +4,7 @@ The command line prints these and exits with status 2. Every other exception is 
 and keeps its traceback.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from search_space.errors import SpaceError
@@ -12,6 +12,14 @@ from search_space.errors import SpaceError
 
 class UserError(ValueError):
     """Something that the user can mend; the message says what and how."""
+
+
+class SeveralErrors(UserError):
+    """Several of them that were found at once, in `messages`."""
+
+    def __init__(self, messages: Iterable[str]) -> None:
+        self.messages = tuple(messages)
+        super().__init__("; ".join(self.messages))
 
 
 class MissingFileError(UserError, FileNotFoundError):

@@ -23,7 +23,7 @@ from mmengine.dist import barrier, get_world_size, is_main_process
 from detnas.config import load_config, unknown_options
 from detnas.console import duration, print_trainings
 from detnas.distributed import on_rank_0
-from detnas.errors import MissingFileError, UserError
+from detnas.errors import MissingFileError, SeveralErrors, UserError
 from detnas.files import write_text
 from detnas.report.folder import SUMMARY_FILE
 from detnas.search.history.reading import SearchHistory
@@ -121,16 +121,24 @@ def check_experiment(
     Returns:
         For each stage "finished" or "unfinished".
     Raises:
-        UserError: something invalid, in one line.
+        UserError: something invalid, in one line; `SeveralErrors` where several stages have any.
     """
     names = experiment.stages(stages)
     _check_overrides(experiment)
     states = {}
+    found: dict[str, UserError] = {}  # two stages often have the same mistake
     for name in names:
-        stage = experiment.stage(name)
-        _check_foreign_inputs(experiment, stage)
-        stage.check()
-        states[name] = UNFINISHED if experiment.seconds(name) is None else FINISHED
+        try:
+            stage = experiment.stage(name)
+            _check_foreign_inputs(experiment, stage)
+            stage.check()
+            states[name] = UNFINISHED if experiment.seconds(name) is None else FINISHED
+        except UserError as error:
+            found.setdefault(str(error).replace(str(experiment.file(name)), ""), error)
+    if len(found) == 1:
+        raise next(iter(found.values()))
+    if found:
+        raise SeveralErrors(map(str, found.values()))
     if retrained:
         _check_choice(experiment, names, retrained)
     return states

@@ -440,3 +440,16 @@ def test_an_experiment_takes_a_space_from_the_command_line(
     assert capsys.readouterr().out.count("unfinished") == 5
     assert main([*command[:-3], space.replace("xception_3x3", "xcepton")]) == 2
     _assert_one_line(capsys.readouterr().err, "xcepton")
+
+
+def test_a_check_lists_the_mistakes_of_all_stages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["run", str(MINIATURE / "retinanet"), "--work-dir", str(tmp_path), "--check"]
+    options = ["pretrain_root=no/such", "data_root=none/either"]
+    assert main([*command, "--cfg-options", *options]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert all(line.startswith("detnas run: error: ") for line in lines)
+    assert len(lines) == len(set(lines)) >= 2
+    assert any("no/such" in line for line in lines)
+    assert any("none/either" in line for line in lines)
