@@ -72,6 +72,18 @@ def wait_for_results(process: "subprocess.Popen[str]", folder: Path, count: int)
         time.sleep(0.01)
 
 
+def wait_for_a_running_worker(process: "subprocess.Popen[str]", folder: Path) -> int:
+    """Its process id: on a slow machine both workers can be between two candidates."""
+    deadline = time.monotonic() + 100
+    while True:
+        for row in rows(folder):
+            if row.status == "running" and row.worker is not None:
+                return int(row.worker.split(":")[1])
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture(scope="module")
 def whole(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
     """The trajectory of a search in one process, without interruption."""
@@ -101,9 +113,7 @@ def test_2_8_9_a_killed_worker_a_stopped_search_and_one_worker_instead_of_two(
     arguments = search(experiment, tmp_path, *SIZE, *PROCESSES)
     process = start([*arguments, "search.executor.workers=2"])
     wait_for_results(process, tmp_path, 1)
-    running = next(row for row in rows(tmp_path) if row.status == "running")
-    assert running.worker is not None
-    os.kill(int(running.worker.split(":")[1]), signal.SIGKILL)
+    os.kill(wait_for_a_running_worker(process, tmp_path), signal.SIGKILL)
     wait_for_results(process, tmp_path, 3)
     process.terminate()
     began = time.monotonic()
