@@ -18,6 +18,19 @@ from mmengine.registry import HOOKS
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+def initialise_worker(initialise: Callable[[int], None] | None, worker: int) -> None:
+    """Initialise a loader's worker, which then heeds the handlers of `InterruptionHook`.
+
+    torch's workers replace them by one that ends at SIGTERM, which launchers send to all processes.
+    """
+    if initialise is not None:
+        initialise(worker)
+    for number in SIGNALS:
+        handler = signal.getsignal(number)
+        if callable(handler):
+            signal.signal(number, handler)
+
+
 @HOOKS.register_module()
 class InterruptionHook(Hook):
     """Ends the training after one more iteration and its checkpoint once a signal has come.
@@ -51,8 +64,7 @@ class InterruptionHook(Hook):
         def on_signal(number: int, _: FrameType | None) -> None:
             if os.getpid() != process:  # a worker, which the iteration still needs
                 if not training[0]:
-                    signal.signal(number, signal.SIG_DFL)
-                    os.kill(os.getpid(), number)
+                    os._exit(0)
                 return
             self._asked = True
             restore()

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from mmengine.model import (
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
+from torch.utils.data import DataLoader
 
 from detnas.models.checkpoints import fit_backbone, own_backbone, read_checkpoint, unwrapped
 from detnas.models.memory_format import memory_format_explained
 from detnas.training.choice_losses import ChoiceLossHook
 from detnas.training.finite_loss import FiniteLossHook
 from detnas.training.hooks import CheckpointHooks
-from detnas.training.interruption import InterruptionHook
+from detnas.training.interruption import InterruptionHook, initialise_worker
 from detnas.training.optimisers import with_precision
 from detnas.training.seeding import StepSeedHook, seeded_dataloader
 
@@ -113,6 +115,13 @@ class DetNASRunner(Runner):
             by_epoch = loop.get("by_epoch", loop.get("type") != "IterBasedTrainLoop")
             self._train_dataloader = seeded_dataloader(self._train_dataloader, by_epoch, self.seed)
         return super().build_train_loop(loop)
+
+    @staticmethod
+    def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
+        """A dataloader whose workers outlive a signal to stop: see `InterruptionHook`."""
+        loader = Runner.build_dataloader(*args, **kwargs)
+        loader.worker_init_fn = partial(initialise_worker, loader.worker_init_fn)
+        return loader
 
     def register_hooks(self, default_hooks: Any = None, custom_hooks: Any = None) -> None:
         """Register also the hooks of every DetNAS run."""

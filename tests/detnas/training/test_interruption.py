@@ -3,6 +3,9 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,8 @@ from detnas.data.digits import DigitCounts, write_digits
 from detnas.models.checkpoints import read_checkpoint
 from detnas.stages.train import train
 
-CONFIG = Path(__file__).parents[2] / "miniature" / "retinanet" / "pretrain.py"
+ROOT = Path(__file__).parents[3]
+CONFIG = ROOT / "tests" / "miniature" / "retinanet" / "pretrain.py"
 
 
 @HOOKS.register_module()
@@ -101,3 +105,33 @@ def test_a_process_that_ignores_signals_goes_on_ignoring_them(data: Path, tmp_pa
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sigterm_to_all_processes_leaves_a_checkpoint(
+    processes: int, data: Path, tmp_path: Path
+) -> None:
+    """As Slurm sends it, and torchrun: to the loader's workers, too."""
+    options = ["--work-dir", str(tmp_path), "--cfg-options", f"pretrain_root={data}"]
+    options += ["max_iters=5000", "checkpoint_interval=4000", "train_dataloader.num_workers=1"]
+    options += ["default_hooks.logger.interval=1"]
+    command = [sys.executable, "-m", "detnas.cli", "train", str(CONFIG), *options]
+    if processes > 1:
+        script = str(ROOT / "scripts" / "dist_train.sh")
+        command = [script, str(CONFIG), str(processes), *options]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 200
+    while not any(file.stat().st_size for file in tmp_path.glob("*/vis_data/scalars.json")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait(timeout=100) != 0
+    (saved,) = tmp_path.glob("*.pth")
+    assert 1 <= int(saved.stem.removeprefix("iter_")) < 4000
