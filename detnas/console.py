@@ -111,7 +111,7 @@ def result_table(summary: Mapping[str, Any], report: Path) -> str:
     """
     lines = [*_tested(summary)]
     if "best_choices" in summary:
-        choices = ",".join(map(str, summary["best_choices"]))
+        choices = choices_to_text(summary["best_choices"])
         budget = summary["budget_macs"]
         within = "no budget" if budget is None else f"a budget of {budget:,.0f}"
         lines += [

@@ -225,20 +225,23 @@ class Prediction:
     truth_labels: np.ndarray
 
 
-@torch.no_grad()
-def predict(
-    config: Config, checkpoint: Path | str, images: int = 12
-) -> tuple[list[Prediction], tuple[str, ...]]:
-    """Run a checkpoint on evenly spaced images of `test_dataloader`.
-
-    Returns:
-        The predictions, and the names of the classes.
-    """
+def load_tested(config: Config, checkpoint: Path | str) -> tuple[Any, Any]:
+    """The model of a checkpoint as `build_model` has it, and the data set of `test_dataloader`."""
     quiet_logger()
     model = build_model(config, checkpoint)
     with quiet_stdout():
         dataset = DATASETS.build(unwrap_dataset(config.test_dataloader["dataset"])[0])
         dataset.full_init()
+    return model, dataset
+
+
+@torch.no_grad()
+def predict(model: Any, dataset: Any, images: int = 12) -> tuple[list[Prediction], tuple[str, ...]]:
+    """Run a model on evenly spaced images of a data set, both from `load_tested`.
+
+    Returns:
+        The predictions, and the names of the classes.
+    """
     predictions = []
     for index in np.linspace(0, len(dataset) - 1, min(images, len(dataset))).astype(int):
         item = dataset[int(index)]

@@ -32,7 +32,7 @@ from detnas.stages.base import Stage
 from detnas.stages.plan import plan_search
 from detnas.stages.retrain_top import recipe_for_choosing, retrain_top
 from detnas.stages.search import SearchStage
-from detnas.stages.summary import illustrate, summarise
+from detnas.stages.summary import illustrate, summarise, tested_detector
 from detnas.stages.test import TestStage
 from detnas.stages.train import TrainingStage
 
@@ -180,9 +180,10 @@ def run_experiment(
     if not is_main_process() or len(finished) < len(seconds):
         return None
     test = experiment.stage("test") if "test" in seconds else None
-    summary = summarise(experiment.work_dir, finished, test)
+    detector = tested_detector(experiment.work_dir, test)
+    summary = summarise(experiment.work_dir, finished, detector)
     write_text(experiment.work_dir / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
-    illustrate(experiment.work_dir, test)
+    illustrate(experiment.work_dir, detector)
     return summary
 
 

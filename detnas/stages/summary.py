@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from detnas.evaluation.complexity import detector_macs
-from detnas.evaluation.evaluator import predict
+from detnas.evaluation.evaluator import load_tested, predict
 from detnas.files import replacing
 from detnas.report.folder import DETECTIONS_FILE
 from detnas.search.against_random import uniform_draws
@@ -20,33 +20,39 @@ from detnas.stages.test import METRICS_FILE
 from detnas.training.hooks import FINAL_WEIGHTS
 from search_space.architecture import Architecture, macs, params
 
+Tested = tuple[Any, Any]
+"""A detector and the data set that it was tested on, as `load_tested` returns them."""
+
+
+def tested_detector(work_dir: Path, test: Stage | None) -> Tested | None:
+    """The retrained network of an experiment; None where none was tested, and for a classifier."""
+    if test is None or "num_classes" in test.config.model.get("head", {}):
+        return None
+    return load_tested(test.config, work_dir / "retrain" / FINAL_WEIGHTS)
+
 
 def summarise(
-    work_dir: Path, seconds: Mapping[str, float], test: Stage | None = None
+    work_dir: Path, seconds: Mapping[str, float], detector: Tested | None
 ) -> dict[str, Any]:
     """The outcome of an experiment's stages, as JSON values.
 
     Args:
         work_dir: the experiment's.
         seconds: that each stage took.
-        test: the stage that tested the network, where there is one.
+        detector: from `tested_detector`.
     """
     summary: dict[str, Any] = {"seconds": sum(seconds.values()), "stage_seconds": dict(seconds)}
     if "search" in seconds:
         summary |= _search_summary(SearchHistory.read(work_dir / "search"))
-    if test is not None:
+    if "test" in seconds:
         metrics = json.loads((work_dir / "test" / METRICS_FILE).read_text(encoding="utf-8"))
         summary["test_metrics"] = metrics
         if "coco/bbox_mAP" in metrics:
             summary["retrained_bbox_mAP"] = metrics["coco/bbox_mAP"]
-        if _is_detector(test):
-            count, size = detector_macs(test.config, work_dir / "retrain" / FINAL_WEIGHTS)
-            summary |= {"detector_macs": count, "detector_input_size": size}
+    if detector is not None:
+        count, size = detector_macs(*detector)
+        summary |= {"detector_macs": count, "detector_input_size": size}
     return summary
-
-
-def _is_detector(test: Stage) -> bool:
-    return "num_classes" not in test.config.model.get("head", {})
 
 
 def _search_summary(history: SearchHistory) -> dict[str, Any]:
@@ -71,12 +77,12 @@ def _search_summary(history: SearchHistory) -> dict[str, Any]:
     }
 
 
-def illustrate(work_dir: Path, test: Stage | None) -> None:
+def illustrate(work_dir: Path, detector: Tested | None) -> None:
     """Draw the architecture, the search and detections, and write `report.html`.
 
     Args:
         work_dir: the experiment's.
-        test: the stage that tested the network, where there is one.
+        detector: from `tested_detector`.
     """
     try:
         from detnas.report.detections import DetectionSample, draw_detections
@@ -84,9 +90,8 @@ def illustrate(work_dir: Path, test: Stage | None) -> None:
     except ModuleNotFoundError as error:
         print(f"no pictures: {error.name} is missing (detnas[report] has it)", file=sys.stderr)
         return
-    if test is not None and _is_detector(test):
-        weights = work_dir / "retrain" / FINAL_WEIGHTS
-        predictions, classes = predict(test.config, weights, images=8)
+    if detector is not None:
+        predictions, classes = predict(*detector, images=8)
         samples = [DetectionSample(**vars(prediction)) for prediction in predictions]
         draw_detections(samples, work_dir / DETECTIONS_FILE, classes)
     best = work_dir / "search" / BEST_FILE

@@ -11,9 +11,10 @@ from types import FrameType
 from typing import Any
 
 import torch
-from mmengine.dist import broadcast, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
+from torch import distributed
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -25,10 +26,13 @@ def initialise_worker(initialise: Callable[[int], None] | None, worker: int) -> 
     """
     if initialise is not None:
         initialise(worker)
-    for number in SIGNALS:
-        handler = signal.getsignal(number)
-        if callable(handler):
-            signal.signal(number, handler)
+    for number, handler in _handlers().items():
+        signal.signal(number, handler)
+
+
+def _handlers() -> dict[int, Callable[[int, FrameType | None], Any]]:
+    """The handlers of the signals that this program neither ignores nor leaves to the system."""
+    return {n: handler for n in SIGNALS if callable(handler := signal.getsignal(n))}
 
 
 @HOOKS.register_module()
@@ -45,6 +49,7 @@ class InterruptionHook(Hook):
 
     def __init__(self) -> None:
         self._asked = self._stopping = False
+        self._group: Any = None
 
     @contextmanager
     def catching(self) -> Iterator[None]:
@@ -55,7 +60,7 @@ class InterruptionHook(Hook):
         process = os.getpid()
         training = mmap.mmap(-1, 1)  # forked workers see when it ends
         training[0] = 1
-        replaced: dict[int, Callable[[int, FrameType | None], Any]] = {}
+        replaced = _handlers()
 
         def restore() -> None:
             for number, handler in replaced.items():
@@ -74,10 +79,6 @@ class InterruptionHook(Hook):
                     f"stopping after one more iteration and a checkpoint ({again})", file=sys.stderr
                 )
 
-        for number in SIGNALS:
-            handler = signal.getsignal(number)
-            if callable(handler):
-                replaced[number] = handler
         for caught in replaced:
             signal.signal(caught, on_signal)
         try:
@@ -86,9 +87,14 @@ class InterruptionHook(Hook):
             training[0] = 0
             restore()
 
+    def before_train(self, runner: Any) -> None:
+        """Join the processes on their CPUs, so that agreeing does not wait for a GPU."""
+        if runner.world_size > 1:
+            self._group = distributed.new_group(backend="gloo")
+
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         """Ask for a checkpoint of this iteration if the training is to stop."""
-        self._stopping = self._agreed(runner)
+        self._stopping = self._agreed()
         if not self._stopping:
             return
         for hook in runner.hooks:
@@ -104,9 +110,9 @@ class InterruptionHook(Hook):
         if self._stopping and runner.iter + 1 < runner.max_iters:
             raise KeyboardInterrupt
 
-    def _agreed(self, runner: Any) -> bool:
-        if runner.world_size == 1:
+    def _agreed(self) -> bool:
+        if self._group is None:
             return self._asked
         asked = torch.tensor([int(self._asked)])
-        broadcast(asked, src=0)
+        distributed.broadcast(asked, src=0, group=self._group)
         return bool(asked)

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 from detnas.search.history.records import Evaluation, best_of
 from search_space.architecture import choices_to_text
@@ -19,7 +20,7 @@ def history_json(rows: Sequence[Evaluation]) -> str:
 
     Generations count from 1 here and below; that of the random baseline is 0.
     """
-    return json.dumps([{**asdict(row), "generation": row.number} for row in rows])
+    return json.dumps(list(map(_fields, rows)))
 
 
 def history_csv(rows: Sequence[Evaluation]) -> str:
@@ -35,11 +36,7 @@ def history_csv(rows: Sequence[Evaluation]) -> str:
     named = [f"metric:{name}" if name in taken else name for name in metrics]
     writer.writerow([*PLAIN, *costs, *named, *RECORD])
     for row in rows:
-        values = {
-            **asdict(row),
-            "generation": row.number,
-            "choices": choices_to_text(row.choices),
-        }
+        values = {**_fields(row), "choices": choices_to_text(row.choices)}
         writer.writerow(
             [
                 *(values[name] for name in PLAIN),
@@ -49,6 +46,10 @@ def history_csv(rows: Sequence[Evaluation]) -> str:
             ]
         )
     return text.getvalue()
+
+
+def _fields(row: Evaluation) -> dict[str, Any]:
+    return {**asdict(row), "generation": row.number}
 
 
 def history_table(rows: Sequence[Evaluation], greater_is_better: bool = True) -> str:

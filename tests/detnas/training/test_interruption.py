@@ -16,7 +16,6 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from detnas.config import load_config
-from detnas.data.digits import DigitCounts, write_digits
 from detnas.models.checkpoints import read_checkpoint
 from detnas.stages.train import train
 
@@ -39,13 +38,6 @@ class StopsAt(Hook):
                 os.kill(worker.pid, signal.SIGINT)
             for _ in range(self._times):
                 os.kill(os.getpid(), signal.SIGINT)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("digits")
-    write_digits(folder / "data", counts=DigitCounts(20, 10, 1, 1, 1))
-    return folder / "data" / "classification"
 
 
 @pytest.fixture(autouse=True)

@@ -8,22 +8,11 @@ import pytest
 import torch
 
 from detnas.config import load_config
-from detnas.data.digits import DigitCounts, write_digits
 from detnas.errors import UserError
 from detnas.models.checkpoints import read_checkpoint
 from detnas.stages.train import train
 
 CONFIG = Path(__file__).parents[2] / "miniature" / "retinanet" / "pretrain.py"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("digits")
-    counts = DigitCounts(
-        train_crops=20, val_crops=10, train_scenes=1, search_scenes=1, val_scenes=1
-    )
-    write_digits(folder / "data", counts=counts)
-    return folder / "data" / "classification"
 
 
 def _losses(work_dir: Path) -> dict[int, float]:
