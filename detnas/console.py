@@ -5,17 +5,18 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from detnas.fidelity.comparison import rows_of
 from detnas.fidelity.statistics import Fidelity
+from detnas.search.against_random import uniform_draws
 from detnas.search.finalists import Finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import FAILED, RANDOM
 from detnas.search.progress import Progress
 from detnas.search.results import best_candidate
+from detnas.search.trained import read_trained
 from search_space.architecture import choices_to_text, macs, params
 
 CLASS_SUFFIX = "_precision"
@@ -51,7 +52,10 @@ def _phase(progress: Progress) -> str:
 def print_trainings(what: str) -> Callable[[Progress], None]:
     """Print one line per evaluated architecture on standard error, each beginning with `what`."""
 
-    return partial(_print_result, what)
+    def show(progress: Progress) -> None:
+        _print_result(what if progress.phase is None else f"{what}  {progress.phase}", progress)
+
+    return show
 
 
 def _print_result(what: str, progress: Progress, best: str = "") -> None:
@@ -93,12 +97,17 @@ def search_table(history: SearchHistory) -> str:
         ("best architecture", architecture.key),
         ("MACs, parameters", f"{macs(architecture):,}, {params(architecture):,}"),
         ("search score", f"{best.score:.4f}"),
+    ]
+    trained = read_trained(history)
+    if trained is not None:
+        lines.append(("trained score", f"{trained.best.score:.4f}, the best of {trained.count}"))
+    lines += [
         ("evaluations", f"{len(history.candidates)}" + (f", {failed} failed" if failed else "")),
     ]
-    scores = history.scores(RANDOM)
+    scores = [row.score for row in uniform_draws(history) if row.score is not None]
     if scores:
-        spread = f"{min(scores):.4f} to {max(scores):.4f}, {len(scores)} architectures"
-        lines.append(("random in budget", f"mean {statistics.fmean(scores):.4f}, {spread}"))
+        best_score = (max if history.greater_is_better else min)(scores)
+        lines.append(_random_line(statistics.fmean(scores), best_score, len(scores)))
     return table(lines)
 
 
@@ -126,6 +135,9 @@ def result_table(summary: Mapping[str, Any], report: Path) -> str:
         score = summary["search_score"]
         shown = "none" if score is None else f"{score:.4f}"
         of = f"{summary['evaluations']} candidates"
+        if "trained_score" in summary:
+            best = f"{summary['trained_score']:.4f}, the best of {summary['trained_candidates']}"
+            lines.append(("trained, search split", best))
         lines.append((f"search score, {summary['score']}", f"{shown}, chosen from {of}"))
         lines += _random(summary)
     lines.append(("time of the stages", duration(summary["seconds"])))
@@ -166,18 +178,23 @@ def _tested(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _random(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not summary["random_evaluations"]:
         return []
-    text = (
-        f"mean {summary['random_mean_score']:.4f}, best {summary['random_best_score']:.4f} "
-        f"of {summary['random_evaluations']} (scores of the supernet, too)"
-    )
-    return [("random in the budget", text)]
+    names = ("random_mean_score", "random_best_score", "random_evaluations")
+    return [_random_line(*(summary[name] for name in names))]
 
 
-def print_fidelity(compared: Mapping[str, Fidelity]) -> None:
-    """Print how well the supernet's scores rank trained networks, one column a comparison."""
+def _random_line(mean: float, best: float, count: int) -> tuple[str, str]:
+    """Random architectures of a search: its first generation and its baseline."""
+    text = f"mean {mean:.4f}, best {best:.4f} of {count} (scores of the supernet, too)"
+    return "random in the budget", text
+
+
+def fidelity_table(compared: Mapping[str, Fidelity]) -> str:
+    """How well the supernet's scores rank trained networks, one column a comparison."""
     head, *rows = rows_of(compared)
-    for number, name in enumerate(head):
-        print(f"  {name:<20}" + "".join(f"  {row[number]:<22}" for row in rows))
+    return "\n".join(
+        f"  {name:<20}" + "".join(f"  {row[number]:<22}" for row in rows).rstrip()
+        for number, name in enumerate(head)
+    )
 
 
 def finalists_table(found: Finalists) -> str:

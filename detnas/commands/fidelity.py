@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: shared.Options) -> None:
     """Score and train, and print the comparison."""
-    from detnas.console import print_fidelity, print_trainings
+    from detnas.console import fidelity_table, print_trainings
     from detnas.stages.experiment import Experiment
     from detnas.stages.fidelity import Fidelity, FidelityPlan
     from search_space.budget import parse_budget
@@ -59,5 +59,10 @@ def run(options: shared.Options) -> None:
             draw_seed=options.seed or 0,
         )
         comparison = Fidelity(experiment, plan)
-        print_fidelity(comparison.run(print_trainings("fidelity")))
-        print(f"written: {comparison.work_dir}")
+        result = comparison.run(print_trainings("fidelity"))
+    print(fidelity_table(result.compared))
+    for note in result.notes:
+        print(f"  note: {note}")
+    for failure in result.failures:
+        print(f"  failed  {failure}")
+    print(f"written: {comparison.work_dir}")

@@ -1,9 +1,10 @@
 """What is lost by trusting the order of supernet scores, and what random picks would lose."""
 
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
+
+from detnas.search.ranking import best_of_probabilities
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,3 @@ def regret_of(proxy: np.ndarray, truth: np.ndarray, cost: np.ndarray, size: int 
         random_first=float(best - truth.mean()),
         random_top=float(best - np.sort(truth)[::-1] @ best_of_probabilities(n, size)),
     )
-
-
-def best_of_probabilities(total: int, n: int) -> np.ndarray:
-    """The probability of each rank to be the best of `n` different ones of `total`, exactly.
-
-    Returns float [total], the best rank first; it sums to 1.
-    """
-    return np.array([comb(total - rank, n - 1) / comb(total, n) for rank in range(1, total + 1)])

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from detnas.errors import UserError
-from detnas.fidelity.regret import best_of_probabilities
 from detnas.fidelity.surrogate import Surrogate
 from detnas.search.costs import CandidateCosts
+from detnas.search.ranking import best_of_probabilities
 from detnas.search.strategies import Strategy, StrategySettings
 from search_space.sampling import BudgetSampler
 

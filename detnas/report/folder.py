@@ -10,6 +10,7 @@ from detnas.fidelity.table import Table
 from detnas.search.finalists import Finalists, read_finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.results import BEST_FILE
+from detnas.search.trained import TrainedCandidates, read_trained
 from search_space.architecture import Architecture
 from search_space.documents import read_document
 from search_space.errors import SpaceError
@@ -31,6 +32,7 @@ class ReportFolder:
         detections: the picture `detections.png`; None where there is none.
         fidelity: the scores of `detnas fidelity`; None where it has not finished.
         finalists: of the search; None where none were scored.
+        trained: candidates that were trained on their own; None where none were.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ReportFolder:
     detections: bytes | None
     fidelity: Table | None
     finalists: Finalists | None
+    trained: TrainedCandidates | None
 
 
 def read_folder(folder: Path) -> ReportFolder:
@@ -63,7 +66,8 @@ def read_folder(folder: Path) -> ReportFolder:
     fidelity = table_file.read_table(scores) if scores.is_file() else None
     finalists = read_finalists(history.path.parent)
     name = folder.resolve().name
-    return ReportFolder(name, history, stated, values, image, fidelity, finalists)
+    trained = read_trained(history)
+    return ReportFolder(name, history, stated, values, image, fidelity, finalists, trained)
 
 
 def _json_object(content: Any) -> dict[str, Any]:

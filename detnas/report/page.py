@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from detnas.console import tested_metric
-from detnas.fidelity.comparison import compare, rows_of
+from detnas.fidelity.comparison import compare, notes_on, rows_of
 from detnas.fidelity.table import Table
 from detnas.files import write_text
 from detnas.report import content
@@ -60,6 +60,7 @@ def write_report(folder: Path | str) -> Path:
     read = read_folder(Path(folder))
     search = read.history
     best = best_candidate(search) if search.best() else None
+    compared = compare(read.fidelity) if read.fidelity else {}
     page = (
         _environment()
         .get_template("report.html")
@@ -71,9 +72,10 @@ def write_report(folder: Path | str) -> Path:
             tested=tested_metric(read.summary),
             random=against_random(search),
             effects=content.effects(search),
-            fidelity=list(rows_of(compare(read.fidelity))) if read.fidelity else [],
+            fidelity=list(rows_of(compared)),
+            fidelity_notes=list(notes_on(compared, read.fidelity)) if read.fidelity else [],
             facts=content.facts(search),
-            pictures=_pictures(search, best, read.fidelity) if best else {},
+            pictures=_pictures(search, best, read.fidelity if compared else None) if best else {},
             generations=content.generations(search),
             comparison=content.comparison(search),
             summary=content.flattened(read.summary),
@@ -105,6 +107,7 @@ def _environment() -> Environment:
         "effect_of": content.effect_text,
         "interval": content.interval_text,
         "ink_on": ink_on,
+        "signed": lambda value: f"{value:+.4f}".replace("-", "\N{MINUS SIGN}"),
         "score": lambda value: "\N{EN DASH}" if value is None else readable_score(value),
     }
     return environment

@@ -12,6 +12,7 @@ import numpy as np
 
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import SEARCH, Evaluation
+from detnas.search.ranking import best_of_probabilities
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -21,16 +22,32 @@ CONFIDENCE = 0.95
 class EqualCount:
     """The best of a search's first evaluations against that of as many random architectures.
 
+    The search's first generation is among both.
+
     Attributes:
         evaluations: of either.
         search: best score of the search's first ones.
-        random: mean best of random ones, resampled.
-        interval: of that, from the 5 % to the 95 % quantile.
+        random: best score of as many random ones; the expected one of a uniform selection where
+            there are more.
     """
 
     evaluations: int
     search: float
     random: float
+
+
+@dataclass(frozen=True)
+class LaterMean:
+    """The mean score of a search's next evaluations less that of as many random architectures.
+
+    Attributes:
+        evaluations: those after the first generation, at most as many as there are random ones.
+        difference: of the two means.
+        interval: 95 % bootstrap interval over the evaluations of both.
+    """
+
+    evaluations: int
+    difference: float
     interval: tuple[float, float]
 
 
@@ -44,6 +61,8 @@ class AgainstRandom:
         deviation: their standard deviation.
         equal: the comparison at equal counts; None where the only random architectures are the
             search's own first generation, of which both sides would be the same.
+        later: the mean of what the search proposed after its first generation against that of the
+            random ones; None with fewer than two such evaluations.
         best: the search's best score.
         evaluations: of the whole search.
         expected: the best that as many random architectures would be expected to have, if scores
@@ -56,6 +75,7 @@ class AgainstRandom:
     mean: float
     deviation: float
     equal: EqualCount | None
+    later: LaterMean | None
     best: float
     evaluations: int
     expected: float
@@ -93,6 +113,7 @@ def against_random(history: SearchHistory) -> AgainstRandom | None:
         mean=mean,
         deviation=deviation,
         equal=_at_equal_count(random, found, sign) if has_baseline else None,
+        later=_later_mean(random, found[_first_generation(history) :], sign),
         best=float(sign * found.max()),
         evaluations=len(found),
         expected=mean + sign * deviation * _expected_maximum(len(found)),
@@ -103,11 +124,23 @@ def against_random(history: SearchHistory) -> AgainstRandom | None:
 
 def _at_equal_count(random: np.ndarray, found: np.ndarray, sign: float) -> EqualCount:
     count = min(len(random), len(found))
-    resampled = np.random.default_rng(0).choice(random, (RESAMPLES, count)).max(axis=1)
-    low, high = sorted((sign * np.quantile(resampled, (0.05, 0.95))).tolist())
-    return EqualCount(
-        count, float(sign * found[:count].max()), float(sign * resampled.mean()), (low, high)
-    )
+    best = np.sort(random)[::-1] @ best_of_probabilities(len(random), count)
+    return EqualCount(count, float(sign * found[:count].max()), float(sign * best))
+
+
+def _first_generation(history: SearchHistory) -> int:
+    """How many candidates of the first generation have a score."""
+    return sum(row.generation == 0 and row.score is not None for row in history.candidates)
+
+
+def _later_mean(random: np.ndarray, later: np.ndarray, sign: float) -> LaterMean | None:
+    later = later[: len(random)]
+    if len(later) < 2:
+        return None
+    rng = np.random.default_rng(0)
+    drawn = [rng.choice(each, (RESAMPLES, len(each))).mean(axis=1) for each in (later, random)]
+    low, high = sorted((sign * np.quantile(drawn[0] - drawn[1], (0.025, 0.975))).tolist())
+    return LaterMean(len(later), float(sign * (later.mean() - random.mean())), (low, high))
 
 
 def _upper_bound(successes: int, trials: int) -> float:

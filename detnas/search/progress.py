@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from detnas.search.history.records import Evaluation, best_of
 
@@ -33,6 +33,13 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
+
+
+def in_phase(progress: ProgressCallback | None, phase: str) -> ProgressCallback | None:
+    """A callback whose progress names what is evaluated."""
+    if progress is None:
+        return None
+    return lambda state: progress(replace(state, phase=phase))
 
 
 class Tracker:

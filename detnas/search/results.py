@@ -7,10 +7,12 @@ from typing import Any
 
 from detnas.errors import UserError
 from detnas.files import file_sha256, write_text
-from detnas.search.finalists import FINALISTS_FILE, Finalists, read_finalists
+from detnas.search.finalists import FINALISTS_FILE, read_finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import Evaluation
+from detnas.search.trained import TRAINED_FILE, read_trained
 from detnas.version import __version__
+from search_space.architecture import Choices
 
 CONFIG_FILE = "config.py"
 """The resolved config, written beside the history."""
@@ -27,55 +29,52 @@ def architecture_document(history: SearchHistory, row: Evaluation) -> dict[str, 
 
 
 def best_candidate(history: SearchHistory) -> Evaluation:
-    """The best finalist if finalists were scored, otherwise the best candidate of the search.
+    """The candidate that a search has chosen.
+
+    It is the best trained one if candidates were trained on their own, else the best finalist if
+    finalists were scored, otherwise the best candidate of the search.
 
     Raises:
-        UserError: no candidate has a score yet, or `finalists.json` is damaged.
+        UserError: no candidate has a score yet, or `trained.json` or `finalists.json` is damaged.
     """
-    found = read_finalists(history.path.parent)
-    return history.require_best() if found is None else _best_finalist(history, found)
+    return _chosen(history)[0]
 
 
 def write_best(history: SearchHistory, path: Path | str) -> None:
-    """Write the best architecture of a search as JSON, whole or not at all.
+    """Write `best_candidate` as architecture JSON, whole or not at all.
 
-    Where finalists were scored, it is the best of them. Its score is then the mean over calibration
-    seeds, and "finalists" is true in its provenance.
+    Its score is the one that it was chosen by. If it was chosen among K trained networks,
+    "retrained" is K in its provenance, and if among finalists, "finalists" is true.
 
     Raises:
         UserError: as `best_candidate`.
     """
-    found = read_finalists(history.path.parent)
-    if found is None:
-        best = history.require_best()
-        history.architecture(best).save(path, **_stated(history, best))
-        return
-    write_chosen(history, _best_finalist(history, found), found.best.mean, path, finalists=True)
-
-
-def write_chosen(
-    history: SearchHistory, row: Evaluation, score: float, path: Path | str, **provenance: Any
-) -> None:
-    """Write a candidate that was chosen by another score than the search's.
-
-    Args:
-        history: of the search.
-        row: the candidate.
-        score: that it was chosen by, on the search split.
-        path: of the JSON file.
-        provenance: how it was chosen.
-    """
+    row, score, provenance = _chosen(history)
     stated = _stated(history, row)
     stated["score"]["value"] = score
     stated["provenance"].update(provenance)
     history.architecture(row).save(path, **stated)
 
 
-def _best_finalist(history: SearchHistory, found: Finalists) -> Evaluation:
+def _chosen(history: SearchHistory) -> tuple[Evaluation, float | None, dict[str, Any]]:
+    """The chosen candidate, the score that it was chosen by, and how it was."""
+    trained = read_trained(history)
+    if trained is not None:
+        row = _row_of(history, trained.best.choices, TRAINED_FILE)
+        return row, trained.best.score, {"retrained": trained.count}
+    finalists = read_finalists(history.path.parent)
+    if finalists is not None:
+        row = _row_of(history, finalists.best.choices, FINALISTS_FILE)
+        return row, finalists.best.mean, {"finalists": True}
+    best = history.require_best()
+    return best, best.score, {}
+
+
+def _row_of(history: SearchHistory, choices: Choices, file: str) -> Evaluation:
     for row in history.candidates:
-        if row.choices == found.best.choices:
+        if row.choices == choices:
             return row
-    raise UserError(f"{history.path.parent / FINALISTS_FILE} is of another search: remove it")
+    raise UserError(f"{history.path.parent / file} is of another search: remove it")
 
 
 def write_front(history: SearchHistory, path: Path | str, objectives: Sequence[str]) -> None:

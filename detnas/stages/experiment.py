@@ -27,14 +27,16 @@ from detnas.errors import MissingFileError, SeveralErrors, UserError
 from detnas.files import write_text
 from detnas.report.folder import SUMMARY_FILE
 from detnas.search.history.reading import SearchHistory
+from detnas.search.results import BEST_FILE
 from detnas.stages import identity
 from detnas.stages.base import Stage
 from detnas.stages.plan import plan_search
-from detnas.stages.retrain_top import recipe_for_choosing, retrain_top
+from detnas.stages.retrain_top import is_chosen, recipe_for_choosing, retrain_top
 from detnas.stages.search import SearchStage
 from detnas.stages.summary import illustrate, summarise, tested_detector
 from detnas.stages.test import TestStage
 from detnas.stages.train import TrainingStage
+from search_space.architecture import Architecture, choices_to_text
 
 STAGES: dict[str, type[Stage]] = {
     "pretrain": TrainingStage,
@@ -121,7 +123,8 @@ def check_experiment(
     Returns:
         For each stage "finished" or "unfinished".
     Raises:
-        UserError: something invalid, in one line; `SeveralErrors` where several stages have any.
+        UserError: something invalid or a stage begun under another config, in one line;
+            `SeveralErrors` where several stages have any.
     """
     names = experiment.stages(stages)
     _check_overrides(experiment)
@@ -132,6 +135,7 @@ def check_experiment(
             stage = experiment.stage(name)
             _check_foreign_inputs(experiment, stage)
             stage.check()
+            _check_config(stage)
             states[name] = UNFINISHED if experiment.seconds(name) is None else FINISHED
         except UserError as error:
             found.setdefault(str(error).replace(str(experiment.file(name)), ""), error)
@@ -198,6 +202,19 @@ def _check_choice(experiment: Experiment, stages: Sequence[str], retrained: int)
             "best candidates of the search"
         )
     _recipe_for_choosing(experiment)
+    search_dir, retrain = experiment.work_dir / "search", experiment.stage("retrain")
+    best = search_dir / BEST_FILE
+    if retrain.inputs().get("architecture") != Path(os.path.normpath(best)):
+        raise UserError(
+            f"--retrain-top chooses {best}, but retrain.py names another `architecture`: leave it "
+            "out there"
+        )
+    if (retrain.work_dir / STAGE_FILE).is_file() and not is_chosen(retrained, search_dir):
+        raise UserError(
+            f"--retrain-top {retrained} may choose another architecture than the one that "
+            f"{retrain.work_dir} was begun with: move it and {retrain.work_dir.parent}/test away "
+            "first, or choose another --work-dir"
+        )
 
 
 def _recipe_for_choosing(experiment: Experiment) -> Config:
@@ -210,8 +227,14 @@ def _choose_by_training(experiment: Experiment, retrained: int) -> None:
     history = SearchHistory.read(stage.work_dir)
     plan = plan_search(stage.config, history.fingerprint)
     recipe = _recipe_for_choosing(experiment)
-    winner = retrain_top(retrained, plan, recipe, stage.work_dir, print_trainings("retrain-top"))
-    _print(f"chosen of {retrained} trained on the search split: {winner.key}")
+    found = retrain_top(retrained, plan, recipe, stage.work_dir, print_trainings("retrain-top"))
+    chosen = Architecture.load(stage.work_dir / BEST_FILE).key
+    _print(
+        f"chosen by {found.metric} on the search split, of {found.count} networks trained without "
+        f"it: {chosen}"
+    )
+    for failed in found.candidates[found.count :]:
+        _print(f"    failed  {choices_to_text(failed.choices)}  {failed.error}")
 
 
 def _run_stage(stage: Stage, title: str, quiet: bool) -> None:
@@ -226,7 +249,7 @@ def _run_stage(stage: Stage, title: str, quiet: bool) -> None:
     if before is not None and stage.has_nothing():
         before = None
     if before is not None:
-        _require_same(stage, before, state)
+        _require_same_inputs(stage, before["inputs_sha256"], state["inputs_sha256"])
         if before["seconds"] is not None and not stage.has_grown():
             _print(f"{title}: finished before, in {duration(before['seconds'])}")
             return
@@ -242,29 +265,40 @@ def _run_stage(stage: Stage, title: str, quiet: bool) -> None:
     _print(f"{title}: {duration(state['seconds'])}")
 
 
-def _require_same(stage: Stage, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    elsewhere = "for the new ones choose another --work-dir, or move this folder away"
-    if before["config_sha256"] != now["config_sha256"]:
+_ELSEWHERE = "for the new ones choose another --work-dir, or move this folder away"
+
+
+def _check_config(stage: Stage) -> None:
+    """Refuse a begun stage whose config now has other values."""
+    before = _read_state(stage.work_dir)
+    if before is None or stage.has_nothing():
+        return
+    config, experiment = stage.identity(), stage.work_dir.parent
+    if before["config_sha256"] != identity.digest(config, experiment):
         if before["config"] is None:
             raise UserError(
                 f"{stage.work_dir} was begun under another config, which is beside it as "
-                f"{stage.name}.py: go on with that one; {elsewhere}"
+                f"{stage.name}.py: go on with that one; {_ELSEWHERE}"
             )
-        lines = identity.what_differs(before["config"], now["config"])
+        lines = identity.what_differs(before["config"], identity.plain(config, experiment))
         if lines:
             named = "; ".join(lines[: identity.NAMED])
             rest = len(lines) - identity.NAMED
             raise UserError(
                 f"{stage.work_dir} was begun with other values, {named}"
                 f"{f' and {rest} more' if rest > 0 else ''}: give the earlier ones to go on, in "
-                f"the config or by --cfg-options; {elsewhere}"
+                f"the config or by --cfg-options; {_ELSEWHERE}"
             )
-    earlier, later = before["inputs_sha256"], now["inputs_sha256"]
+
+
+def _require_same_inputs(
+    stage: Stage, earlier: Mapping[str, str], later: Mapping[str, str]
+) -> None:
     changed = [name for name in {**earlier, **later} if earlier.get(name) != later.get(name)]
     if changed:
         raise UserError(
             f"{stage.work_dir} was begun from other weights or another architecture "
-            f"({', '.join(changed)}): put the earlier file back to go on; {elsewhere}"
+            f"({', '.join(changed)}): put the earlier file back to go on; {_ELSEWHERE}"
         )
 
 

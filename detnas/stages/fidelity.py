@@ -7,7 +7,7 @@ a history of its own, so an interrupted run resumes and nothing is trained twice
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from mmengine.device import get_device
 from detnas.errors import UserError
 from detnas.evaluation.latency import device_name
 from detnas.fidelity import table_file
-from detnas.fidelity.comparison import NOTHING, SUPERNET, TRAINED, compare
+from detnas.fidelity.comparison import FEWEST, NOTHING, SUPERNET, TRAINED, compare, notes_on
 from detnas.fidelity.statistics import Fidelity as FidelityStatistics
 from detnas.fidelity.table import Table, from_histories
 from detnas.files import write_text
@@ -29,7 +29,7 @@ from detnas.search.executors.build import Machine, build_executor
 from detnas.search.executors.settings import ExecutorSettings
 from detnas.search.history.file import FILE_NAME
 from detnas.search.history.reading import SearchHistory
-from detnas.search.progress import ProgressCallback
+from detnas.search.progress import ProgressCallback, in_phase
 from detnas.search.strategies.unseen import Unseen
 from detnas.stages.candidate_worker import MakeCandidateEvaluator
 from detnas.stages.checks import check_weights
@@ -38,7 +38,7 @@ from detnas.stages.listed import evaluate_into
 from detnas.stages.plan import SearchPlan, plan_search
 from detnas.stages.standalone import TIMEOUT, standalone_trainings
 from detnas.stages.train import check_training
-from search_space.architecture import Choices
+from search_space.architecture import Choices, choices_to_text
 from search_space.budget import Budget
 from search_space.sampling import BudgetSampler
 
@@ -107,22 +107,38 @@ def draw_architectures(
         groups[BAND] = BudgetSampler(
             sampler.space, (*sampler.budgets, *plan.within), sampler.cost_tables
         )
-    drawn: dict[str, tuple[Choices, ...]] = {}
-    seen: set[Choices] = set()
-    for number, (group, within) in enumerate(groups.items()):
-        unseen = Unseen(within)
-        for choices in seen:
-            unseen.claim(choices)
-        rng = np.random.default_rng([plan.draw_seed, _DRAW, number])
-        chosen = [choices for _ in range(plan.architectures) for choices in unseen.draw(rng, 1)]
-        if len(chosen) < plan.architectures:
-            raise UserError(
-                f"--architectures {plan.architectures}: only {len(chosen)} lie within "
-                f"{' and '.join(map(str, within.budgets)) or 'the space'}; ask for fewer"
-            )
-        drawn[group] = tuple(chosen)
-        seen.update(chosen)
-    return drawn
+    unseen = {name: Unseen(within) for name, within in groups.items()}
+    rngs = {
+        name: np.random.default_rng([plan.draw_seed, _DRAW, i]) for i, name in enumerate(groups)
+    }
+    drawn: dict[str, list[Choices]] = {name: [] for name in groups}
+    for _ in range(plan.architectures):  # the groups in turn: more of them begin with these
+        for name, within in groups.items():
+            found = unseen[name].draw(rngs[name], 1)
+            if not found:
+                raise UserError(
+                    f"--architectures {plan.architectures}: only {len(drawn[name])} lie within "
+                    f"{' and '.join(map(str, within.budgets)) or 'the space'}; ask for fewer"
+                )
+            drawn[name] += found
+            for other in unseen.values():
+                other.claim(found[0])
+    return {name: tuple(chosen) for name, chosen in drawn.items()}
+
+
+@dataclass(frozen=True)
+class FidelityResult:
+    """What a comparison found.
+
+    Attributes:
+        compared: from `compare`.
+        notes: what is missing in it, and what is too few to be trusted.
+        failures: a line for each evaluation that failed.
+    """
+
+    compared: Mapping[str, FidelityStatistics]
+    notes: tuple[str, ...]
+    failures: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -137,15 +153,17 @@ class Fidelity:
         """Where the columns and the results are written."""
         return self.experiment.work_dir / table_file.FOLDER
 
-    def run(self, progress: ProgressCallback | None = None) -> dict[str, FidelityStatistics]:
+    def run(self, progress: ProgressCallback | None = None) -> FidelityResult:
         """Evaluate every column that is not finished; write and return what `compare` says.
+
+        Evaluations that failed are tried again.
 
         Written are `table.csv` with all scores, `fidelity.json` with the statistics, and the
         picture `fidelity.png`.
 
         Raises:
-            UserError: the folder has no search or no retraining, the supernet is absent, or a
-                column was begun under other settings.
+            UserError: the folder has no search or no retraining, the supernet is absent, a
+                column was begun under other settings, or too few evaluations succeeded.
         """
         search, retrain = self._checked()
         groups = draw_architectures(search.costs.sampler, self.plan)
@@ -163,15 +181,25 @@ class Fidelity:
                     *(self.work_dir / name / FILE_NAME, trainings.fingerprint, chosen),
                     self._executor(trainings.make, self.plan.threads, search.settings.score),
                     search.costs,
-                    progress,
+                    in_phase(progress, name),
                 )
         table = self._table(search, groups, histories)
         table_file.write_table(table, self.work_dir / table_file.FILE_NAME)
         compared = compare(table)
+        if TRAINED not in compared:
+            raise UserError(_nothing_to_compare(histories, {*listed}, self.work_dir))
         plain = {name: fidelity.to_dict() for name, fidelity in compared.items()}
         write_text(self.work_dir / RESULT_FILE, json.dumps(plain, indent=2) + "\n")
         _draw(table, self.work_dir / PICTURE)
-        return compared
+        left_out = {row.choices for history in histories.values() for row in history.rows}
+        left_out -= {*listed}
+        notes = list(notes_on(compared, table))
+        if left_out:
+            notes.append(
+                f"{len(left_out)} architectures of earlier runs are left out: give the numbers and "
+                "--within of those runs to compare them, too"
+            )
+        return FidelityResult(compared, tuple(notes), tuple(_failures(histories, {*listed})))
 
     def _table(
         self,
@@ -204,6 +232,11 @@ class Fidelity:
         earlier = stage.work_dir / FILE_NAME
         recorded = SearchHistory.read(earlier).fingerprint if earlier.is_file() else None
         search = plan_search(stage.config, recorded)
+        if not search.settings.greater_is_better:
+            raise UserError(
+                f"the lowest {search.settings.score} is the best; `detnas fidelity` compares "
+                "scores of which the highest is"
+            )
         check_weights(search.config, search.settings.supernet)
         retrain = self.experiment.stage("retrain").config
         for key in ("test_dataloader", "test_evaluator"):
@@ -224,7 +257,7 @@ class Fidelity:
             *(self.work_dir / SUPERNET / FILE_NAME, fingerprint, listed),
             self._executor(make, threads, search.settings.score),
             search.costs,
-            progress,
+            in_phase(progress, SUPERNET),
         )
 
     def _executor(self, make: MakeEvaluate, threads: int, score: str) -> Callable[[], Executor]:
@@ -233,6 +266,24 @@ class Fidelity:
             settings = ExecutorSettings("processes", workers=self.plan.workers, timeout=TIMEOUT)
         machine = Machine(torch.cuda.device_count(), threads)
         return lambda: build_executor(settings, make, score, machine)
+
+
+def _failures(histories: Mapping[str, SearchHistory], listed: Set[Choices]) -> Iterator[str]:
+    for name, history in histories.items():
+        for row in history.failed:
+            if row.choices in listed:
+                yield f"{name}  {choices_to_text(row.choices)}  {row.error}"
+
+
+def _nothing_to_compare(
+    histories: Mapping[str, SearchHistory], listed: Set[Choices], work_dir: Path
+) -> str:
+    failures = list(_failures(histories, listed))
+    return (
+        f"{work_dir}: fewer than {FEWEST} architectures have all scores, for {len(failures)} "
+        f"evaluations failed, the first one: {failures[0] if failures else 'none'}; fix that, then "
+        "run the same command again"
+    )
 
 
 def _draw(table: Table, path: Path) -> None:

@@ -5,7 +5,6 @@ scoring resumes, and more finalists or seeds are added to those that there are.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from detnas.errors import UserError
@@ -18,7 +17,7 @@ from detnas.search.finalists import (
 )
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import Evaluation
-from detnas.search.progress import Progress, ProgressCallback
+from detnas.search.progress import ProgressCallback, in_phase
 from detnas.stages.candidate_worker import MakeCandidateEvaluator, executor_of
 from detnas.stages.listed import evaluate_into
 from detnas.stages.plan import SearchPlan
@@ -45,7 +44,7 @@ def score_finalists(
     rows = history.ranked()[: plan.settings.finalists]
     rescored = {}
     for number in _seeds(plan.settings):
-        shown = _named(progress, f"finalists, seed {number}/{len(_seeds(plan.settings))}")
+        shown = in_phase(progress, f"finalists, seed {number}/{len(_seeds(plan.settings))}")
         file = folder / FOLDER / f"seed_{number}.db"
         seed = plan.seed + number
         rescored[seed] = _rescored([row.choices for row in rows], plan, seed, file, shown)
@@ -95,13 +94,3 @@ def _rescored(
 
     history = evaluate_into(file, fingerprint, choices, make_executor, plan.costs, progress)
     return {row.choices: row for row in history.rows}
-
-
-def _named(progress: ProgressCallback | None, phase: str) -> ProgressCallback | None:
-    if progress is None:
-        return None
-
-    def show(state: Progress) -> None:
-        progress(replace(state, phase=phase))
-
-    return show

@@ -49,13 +49,16 @@ def input_hashes(config: Config, supernet: str) -> dict[str, Any]:
     }
 
 
-def training_hashes(config: Config) -> dict[str, Any]:
-    """Hashes of what a training and its test depend on besides files of weights."""
-    parts = {key: config.get(key) for key in _OF_TRAINING}
-    config_sha256 = _digest(_without_paths(Config(parts).to_dict()))
+def training_inputs(config: Config) -> dict[str, Any]:
+    """What a training and its test depend on besides files of weights: settings, hashes of data.
+
+    Settings are values, not hashes, so that a changed one can be named.
+    """
+    parts = Config({key: config.get(key) for key in _OF_TRAINING}).to_dict()
+    recipe = json.loads(json.dumps(_without_paths(parts), default=str))
     loaders = {"train": "train_dataloader", "test": "test_dataloader"}
     data = {name: _data_digest(config[key]) for name, key in loaders.items()}
-    return {"config_sha256": config_sha256, "data": data}
+    return {"recipe": recipe, "data": data}
 
 
 def model_hashes(config: Config) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """Evaluates given architectures into a history of their own: resumable, in parallel, growing."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from detnas.search.executors.base import Executor
 from detnas.search.history.fingerprint import check_fingerprint, normalised
 from detnas.search.history.reading import SearchHistory
+from detnas.search.history.records import DONE
 from detnas.search.history.writer import History
 from detnas.search.loop import evaluate_listed
 from detnas.search.progress import ProgressCallback
@@ -22,7 +24,10 @@ def evaluate_into(
     costs: Costs,
     progress: ProgressCallback | None = None,
 ) -> SearchHistory:
-    """Evaluate those of the architectures that the history has no result of.
+    """Evaluate those of the architectures that the history has no score of.
+
+    Those that failed are tried again, for the cause may be gone: there is no strategy that has
+    learnt from it.
 
     Args:
         file: the history; it is created if it does not exist.
@@ -40,11 +45,12 @@ def evaluate_into(
         history = SearchHistory.read(file)
         check_fingerprint(file, history.fingerprint, normalised(fingerprint))
         earlier = [row.choices for row in history.baseline]
-        if set(listed) <= {row.choices for row in history.baseline if row.settled}:
+        if set(listed) <= {row.choices for row in history.baseline if row.status == DONE}:
             return history
     file.parent.mkdir(parents=True, exist_ok=True)
     with make_executor() as executor:  # before there is a history, for workers may be refused
-        open_history = History.open if file.is_file() else History.create
+        retrying = partial(History.open, retry_failed=True)
+        open_history = retrying if file.is_file() else History.create
         with open_history(file, fingerprint) as writer:
             evaluate_listed(
                 list(dict.fromkeys([*earlier, *listed])),

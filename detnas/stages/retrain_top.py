@@ -4,7 +4,7 @@ The search split decides, never the test split. So the networks are trained on t
 alone here; the chosen one is then retrained by the experiment's recipe.
 """
 
-from operator import itemgetter
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
@@ -16,13 +16,19 @@ from detnas.search.history.file import FILE_NAME
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import Evaluation
 from detnas.search.progress import ProgressCallback
-from detnas.search.results import BEST_FILE, write_chosen
+from detnas.search.results import BEST_FILE, write_best
+from detnas.search.trained import (
+    TRAINED_FILE,
+    TrainedCandidate,
+    TrainedCandidates,
+    read_trained,
+)
 from detnas.stages.candidate_worker import executor_of
 from detnas.stages.checks import check_splits
 from detnas.stages.listed import evaluate_into
 from detnas.stages.plan import SearchPlan
 from detnas.stages.standalone import TIMEOUT, standalone_trainings
-from search_space.architecture import Architecture
+from search_space.architecture import Choices
 
 FOLDER = "retrain_top"
 
@@ -58,11 +64,11 @@ def retrain_top(
     recipe: Config,
     search_dir: Path,
     progress: ProgressCallback | None = None,
-) -> Architecture:
+) -> TrainedCandidates:
     """Train the best `count` candidates of a finished search; write the winner as its best.
 
     Where finalists were scored, they are taken in their order. Trainings resume, and run where the
-    search's executor runs.
+    search's executor runs; those that failed are tried again.
 
     Args:
         count: at least 2.
@@ -87,16 +93,42 @@ def retrain_top(
         *(work_dir / FILE_NAME, trainings.fingerprint, [row.choices for row in candidates]),
         *(make_executor, plan.costs, progress),
     )
-    known = {row.choices: row.score for row in trained.rows}
-    sign = 1.0 if plan.settings.greater_is_better else -1.0
-    scored = [
-        (sign * score, row) for row in candidates if (score := known[row.choices]) is not None
-    ]
-    if not scored:
-        raise UserError(f"{trained.path}: every training failed; see `detnas history {work_dir}`")
-    best, winner = max(scored, key=itemgetter(0))
-    write_chosen(history, winner, sign * best, search_dir / BEST_FILE, retrained=len(scored))
-    return history.architecture(winner)
+    rows = {row.choices: row for row in trained.rows}
+    found = _compared(history, candidates, rows)
+    if not found.count:
+        raise UserError(
+            f"{trained.path}: every training failed, the last one with "
+            f"{found.candidates[-1].error}; fix that, then run the same command again"
+        )
+    found.save(search_dir / TRAINED_FILE)
+    write_best(history, search_dir / BEST_FILE)
+    return found
+
+
+def is_chosen(count: int, search_dir: Path) -> bool:
+    """Whether the search's best was chosen among its best `count` candidates before."""
+    if not (search_dir / FILE_NAME).is_file():
+        return False
+    history = SearchHistory.read(search_dir)
+    found = read_trained(history)
+    wanted = {row.choices for row in _candidates(history, count)}
+    return found is not None and {each.choices for each in found.candidates} == wanted
+
+
+def _compared(
+    history: SearchHistory,
+    candidates: list[Evaluation],
+    trained: Mapping[Choices, Evaluation],
+) -> TrainedCandidates:
+    """The candidates by their trained networks' scores; equal ones in the order of the search."""
+    sign = 1.0 if history.greater_is_better else -1.0
+    found = []
+    for row in candidates:
+        assert row.score is not None, "it is ranked"
+        own = trained[row.choices]
+        found.append(TrainedCandidate(row.choices, row.score, own.score, own.error))
+    found.sort(key=lambda each: (each.score is None, -sign * (each.score or 0.0)))
+    return TrainedCandidates(history.score_name, len(history.scores()), tuple(found))
 
 
 def _candidates(history: SearchHistory, count: int) -> list[Evaluation]:

@@ -24,6 +24,7 @@ from detnas.search.loop import run_search
 from detnas.search.progress import ProgressCallback
 from detnas.search.results import BEST_FILE, CONFIG_FILE, FRONT_FILE, write_best, write_front
 from detnas.search.strategies.random_search import draw_baseline
+from detnas.search.trained import TRAINED_FILE, read_trained
 from detnas.stages.base import Stage
 from detnas.stages.candidate_worker import MakeCandidateEvaluator, executor_of
 from detnas.stages.checks import check_weights
@@ -69,6 +70,8 @@ def _search(config: Config, resume: bool, progress: ProgressCallback | None) -> 
     check_weights(config, plan.settings.supernet)
     _evaluate(plan, file, earlier, progress)
     history = SearchHistory.read(file)
+    if read_trained(history) is None:  # candidates that were trained before the search has grown
+        (file.parent / TRAINED_FILE).unlink(missing_ok=True)
     write_best(history, file.parent / BEST_FILE)
     if history.objectives:
         write_front(history, file.parent / FRONT_FILE, history.objectives)

@@ -14,8 +14,10 @@ import torch
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
+from detnas.errors import UserError
 from detnas.evaluation.evaluator import quiet_stdout
-from detnas.stages.hashes import training_hashes
+from detnas.search.history.file import FILE_NAME
+from detnas.stages.hashes import training_inputs
 from detnas.stages.plan import SearchPlan
 from detnas.stages.test import score_checkpoint
 from detnas.stages.train import TrainingStage, train
@@ -52,13 +54,20 @@ def standalone_trainings(
     Args:
         retrain: the resolved config of retraining, checked; its test split gives the score.
         search: gives space, channel shuffle, and the score's name.
-        work_dir: networks train in folders below it.
+        work_dir: networks train in folders below it; the history of their scores is beside it.
         seed: of every training.
         threads: of torch.
         from_nothing: initialise all weights anew, in place of the recipe's starting weights.
     Raises:
-        UserError: a checkpoint that the recipe starts from does not exist.
+        UserError: a checkpoint that the recipe starts from does not exist, or the folder holds
+            networks whose history was removed, and so perhaps their recipe.
     """
+    if (
+        work_dir.is_dir()
+        and not (work_dir.parent / FILE_NAME).is_file()
+        and any(work_dir.iterdir())
+    ):
+        raise UserError(f"{work_dir} is left from trainings without a {FILE_NAME}: remove it")
     config = Config(retrain.to_dict())
     config.randomness["seed"] = seed
     config.model.backbone.architecture = None  # every network has its own
@@ -79,7 +88,7 @@ def standalone_trainings(
         "seed": seed,
         "from_nothing": from_nothing,
         "threads": threads,
-        **training_hashes(config),
+        **training_inputs(config),
         "weights": TrainingStage("retrain", config).input_hashes(),
     }
     return StandaloneTrainings(make, fingerprint)

@@ -15,6 +15,7 @@ from detnas.search.against_random import uniform_draws
 from detnas.search.finalists import read_finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.results import BEST_FILE
+from detnas.search.trained import read_trained
 from detnas.stages.base import Stage
 from detnas.stages.test import METRICS_FILE
 from detnas.training.hooks import FINAL_WEIGHTS
@@ -58,7 +59,12 @@ def summarise(
 def _search_summary(history: SearchHistory) -> dict[str, Any]:
     architecture = Architecture.load(history.path.parent / BEST_FILE)
     chosen = [row for row in history.candidates if row.choices == architecture.choices]
-    found = read_finalists(history.path.parent)
+    found, trained = read_finalists(history.path.parent), read_trained(history)
+    of_trained = (
+        {}
+        if trained is None
+        else {"trained_score": trained.best.score, "trained_candidates": trained.count}
+    )
     random = [row.score for row in uniform_draws(history) if row.score is not None]
     best_of = max if history.greater_is_better else min
     return {
@@ -70,6 +76,7 @@ def _search_summary(history: SearchHistory) -> dict[str, Any]:
         "score": history.score_name,
         "search_score": chosen[0].score if chosen else None,
         **({} if found is None else {"finalist_score": found.best.mean}),
+        **of_trained,
         "evaluations": len(history.candidates),
         "random_mean_score": statistics.fmean(random) if random else None,
         "random_best_score": best_of(random) if random else None,

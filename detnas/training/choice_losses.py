@@ -13,6 +13,7 @@ from mmengine.registry import HOOKS
 from detnas.files import write_text
 from detnas.models.checkpoints import own_backbone
 from detnas.search.choice_effects import ChoiceEffect, choice_effects
+from detnas.training.paths import PathSamplingHook
 from search_space.architecture import Choices
 
 FILE_NAME = "choice_losses.json"
@@ -28,8 +29,8 @@ class ChoiceLossHook(Hook):
 
     The loss of an iteration is known anyway, so this costs nothing. After training it logs the mean
     loss of each choice in each stage, warns of a choice that seems untrained, and writes
-    `choice_losses.json`. Iterations before a resume are not counted. Networks of one architecture
-    are left alone.
+    `choice_losses.json`. Not counted are iterations of a warm-up, which have one path, and those
+    before a resume. Networks of one architecture are left alone.
     """
 
     priority = "LOW"
@@ -37,13 +38,20 @@ class ChoiceLossHook(Hook):
     def __init__(self) -> None:
         self._paths: list[Choices] = []
         self._losses: list[torch.Tensor] = []
+        self._warmup_iters = 0
+
+    def before_train(self, runner: Any) -> None:
+        """Asks the path sampling how long its warm-up lasts."""
+        sampling = (hook for hook in runner.hooks if isinstance(hook, PathSamplingHook))
+        self._warmup_iters = max((hook.warmup_iters for hook in sampling), default=0)
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Records path and loss."""
         backbone: Any = own_backbone(runner.model)
-        if not hasattr(backbone, "path") or runner.iter < (1 - LAST_SHARE) * runner.max_iters:
+        first = max(self._warmup_iters, (1 - LAST_SHARE) * runner.max_iters)
+        if not hasattr(backbone, "path") or runner.iter < first:
             return
         if outputs and "loss" in outputs:
             self._paths.append(backbone.path)

@@ -59,9 +59,10 @@ def uniform_bin_paths(
         UserError: there are no bins, or the edges are in the wrong order.
         InfeasibleBudgetError: a bin has no architecture.
     """
-    if bins < 1 or not lower < upper:
+    if not isinstance(bins, int) or bins < 1 or not lower < upper:
         raise UserError(
-            f"path bins need bins >= 1 and lower < upper, not {bins} from {lower} to {upper}"
+            "path bins need a whole number of bins >= 1 and lower < upper, "
+            f"not {bins} from {lower} to {upper}"
         )
     edges = [lower + (upper - lower) * i / bins for i in range(bins + 1)]
     try:
@@ -165,7 +166,8 @@ class PathSamplingHook(Hook):
             is not in the paper; with it a supernet learns in minutes what otherwise takes days. It
             should last until that path has learned; a warning says if its loss has hardly fallen.
     Raises:
-        UserError: the policy is unknown, or does not take these arguments.
+        UserError: the policy is unknown, or does not take these arguments, or `warmup_iters` is
+            negative.
     """
 
     priority = "VERY_HIGH"
@@ -178,7 +180,9 @@ class PathSamplingHook(Hook):
     ) -> None:
         self._name, self._arguments = _read_policy(policy)
         self._seed = seed
-        self._warmup_iters = warmup_iters
+        if warmup_iters < 0:
+            raise UserError(f"warmup_iters (path_warmup_iters) is {warmup_iters}; it must be >= 0")
+        self.warmup_iters = warmup_iters
         self._policy: PathPolicy | None = None
         self._first_losses: list[torch.Tensor] = []
         self._last_losses: list[torch.Tensor] = []
@@ -202,10 +206,10 @@ class PathSamplingHook(Hook):
         """Sets the path of iteration `runner.iter`."""
         assert self._policy is not None
         backbone, step = _backbone(runner), runner.iter
-        if step < self._warmup_iters:
+        if step < self.warmup_iters:
             backbone.set_path([numbers[0] for numbers in backbone.space.numbers])
             return
-        if step == self._warmup_iters > 0:
+        if step == self.warmup_iters > 0:
             backbone.inflate()
             runner.logger.info("end of warm-up: its path is inflated into every choice")
             self._judge_warmup(runner)
@@ -218,7 +222,7 @@ class PathSamplingHook(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Records the first and the last losses of the warm-up."""
-        step, end = runner.iter, self._warmup_iters
+        step, end = runner.iter, self.warmup_iters
         if end < 2 * JUDGED or step >= end or "loss" not in (outputs or {}):
             return
         if step < JUDGED:
@@ -245,13 +249,16 @@ def _read_policy(policy: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     name = arguments.pop("type", None)
     if name not in POLICIES:
         raise UserError(f"path policy {name!r} is unknown; it may be {', '.join(POLICIES)}")
-    known = list(inspect.signature(POLICIES[name]).parameters)[2:]
+    parameters = dict(list(inspect.signature(POLICIES[name]).parameters.items())[2:])
     for key in arguments:
-        if key not in known:
+        if key not in parameters:
             raise UserError(
                 f"path policy {name!r} has no argument {key!r}; "
-                f"it takes {', '.join(known) or 'none'}"
+                f"it takes {', '.join(parameters) or 'none'}"
             )
+    for key, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and key not in arguments:
+            raise UserError(f"path policy {name!r} needs the argument {key!r}")
     try:
         if "budgets" in arguments:
             arguments["budgets"] = [Budget(**budget) for budget in arguments["budgets"]]

@@ -11,7 +11,11 @@ from detnas.cli import main
 from detnas.fidelity.table_file import read_table
 from detnas.report.page import write_report
 from detnas.search.history.reading import SearchHistory
+from detnas.stages.fidelity import FidelityPlan, draw_architectures
+from search_space.budget import Budget
 from search_space.cost import macs_table
+from search_space.sampling import BudgetSampler
+from search_space.spaces import get_space
 
 MINIATURE = Path(__file__).parents[1] / "miniature" / "retinanet"
 
@@ -79,7 +83,7 @@ def test_refused_before_any_work(
 
 def test_another_recipe_is_refused(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(copied, "--architectures", "3", "--cfg-options", "lr=0.5") == 2
-    assert "was made with config_sha256" in capsys.readouterr().err
+    assert "was made with recipe.optim_wrapper.optimizer.lr = " in capsys.readouterr().err
 
 
 def test_a_folder_without_a_search_is_refused(
@@ -88,3 +92,37 @@ def test_a_folder_without_a_search_is_refused(
     (tmp_path / "retrain.py").write_text("_base_ = []\n")
     assert main(["fidelity", str(tmp_path), "--work-dir", str(tmp_path / "w")]) == 2
     assert "has no search.py" in capsys.readouterr().err
+
+
+def test_too_few_scores_are_named(
+    copied: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(copied / "fidelity", ignore_errors=True)
+    write_report(copied)
+
+    def fail(*_: object) -> dict[str, float]:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("detnas.stages.standalone.score_checkpoint", fail)
+        assert run(copied, "--architectures", "3") == 2
+    said = capsys.readouterr().err
+    assert "fewer than 3 architectures have all scores" in said
+    assert "trained/seed0" in said
+    assert "OSError: no space left on device" in said
+    page = write_report(copied).read_text(encoding="utf-8")
+    assert "there is nothing to compare" in page
+    assert run(copied, "--architectures", "3") == 0  # the failed ones are tried again
+    printed = capsys.readouterr().out
+    assert "3 architectures are too few for their intervals to be trusted" in printed
+    assert "one seed, so the ceiling is unknown" in printed
+
+
+def test_more_architectures_begin_with_the_same_ones() -> None:
+    within = (Budget("macs", 36e6, 38e6),)
+    sampler = BudgetSampler(get_space("tiny"))
+    few = draw_architectures(sampler, FidelityPlan(5, within))
+    many = draw_architectures(sampler, FidelityPlan(300, within))
+    for group, chosen in few.items():
+        assert many[group][:5] == chosen
+    assert not {*many["space"]} & {*many["band"]}

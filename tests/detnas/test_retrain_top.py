@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from detnas.cli import main
+from detnas.report.page import write_report
 from detnas.search.history.reading import SearchHistory
+from detnas.search.trained import read_trained
+from search_space.architecture import Architecture
 
 MINIATURE = Path(__file__).parents[1] / "miniature" / "retinanet"
 
@@ -40,7 +43,7 @@ def test_the_search_split_chooses(
 
     monkeypatch.setattr("detnas.stages.standalone.score_checkpoint", score)
     assert run(searched, "--retrain-top", "2", "--stages", "search") == 0
-    assert "chosen of 2 trained on the search split" in capsys.readouterr().err
+    assert "on the search split, of 2 networks trained without it: tiny:" in capsys.readouterr().err
     assert all(name.endswith("instances_train.json") for name in trained_on)
     best = json.loads((searched / "search" / "best_architecture.json").read_text())
     assert best["score"]["value"] == pytest.approx(0.2)
@@ -55,6 +58,71 @@ def test_the_search_split_chooses(
     assert run(searched, "--retrain-top", "2", "--stages", "search") == 0
     assert len(trained_on) == 2  # nothing is trained twice
     assert (searched / "search" / "best_architecture.json").read_bytes() == again
+
+    # The choice stands: for a search that goes on without news, an export, and the report.
+    command = ["search", str(MINIATURE / "search.py"), "--work-dir", str(searched / "search")]
+    assert main([*command, "--resume"]) == 0
+    assert "trained score" in capsys.readouterr().out
+    assert main(["export", str(searched), "-o", str(searched / "exported.json")]) == 0
+    for file in (searched / "search" / "best_architecture.json", searched / "exported.json"):
+        stated = json.loads(file.read_text())
+        assert (stated["choices"], stated["score"]) == (best["choices"], best["score"])
+        assert stated["provenance"]["retrained"] == 2
+    page = write_report(searched / "search").read_text(encoding="utf-8")
+    assert "Trained candidates" in page
+    assert Architecture.load(searched / "exported.json").key in page
+    assert "holds another architecture" not in page
+
+    # A search that has grown since has other best candidates.
+    assert main([*command, "--resume", "--cfg-options", "search.strategy.generations=4"]) == 0
+    assert read_trained(SearchHistory.read(searched)) is None
+    assert not (searched / "search" / "trained.json").exists()
+    best = json.loads((searched / "search" / "best_architecture.json").read_text())
+    assert "retrained" not in best["provenance"]
+
+
+def test_a_finished_experiment_is_refused_before_any_training(
+    experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(experiment, tmp_path / "finished"))
+    before = (folder / "search" / "best_architecture.json").read_bytes()
+    for options in ((), ("--check",)):
+        assert run(folder, "--retrain-top", "2", *options) == 2
+        assert f"{folder}/test away" in capsys.readouterr().err
+    assert (folder / "search" / "best_architecture.json").read_bytes() == before
+    assert not (folder / "retrain_top").exists()
+    assert run(folder) == 0
+
+
+def test_leftover_networks_do_not_enter_the_scores_of_another_recipe(
+    searched: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leftover = searched / "retrain_top" / "networks" / "0-0"
+    leftover.mkdir(parents=True)
+    assert run(searched, "--retrain-top", "2", "--stages", "search") == 2
+    assert "is left from trainings without a history.db: remove it" in capsys.readouterr().err
+
+
+def test_a_failed_training_is_tried_again(
+    searched: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = SearchHistory.read(searched / "search").ranked()[0]
+    full = [first.choices]
+
+    def score(config: object, *_: object) -> dict[str, float]:
+        if config.model.backbone.architecture["choices"] in map(list, full):  # type: ignore[attr-defined]
+            raise OSError("no space left on device")
+        return {"coco/bbox_mAP": 0.5}
+
+    monkeypatch.setattr("detnas.stages.standalone.score_checkpoint", score)
+    command = ("--retrain-top", "2", "--stages", "search")
+    assert run(searched, *command) == 0
+    printed = capsys.readouterr().err
+    assert "of 1 networks trained without it" in printed
+    assert "OSError: no space left on device" in printed
+    full.clear()
+    assert run(searched, *command) == 0
+    assert "of 2 networks trained without it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -78,13 +78,21 @@ class History:
             return cls(path, open_checked(path, "rw"), lock)
 
     @classmethod
-    def open(cls, path: str | Path, fingerprint: Mapping[str, Any]) -> "History":
+    def open(
+        cls, path: str | Path, fingerprint: Mapping[str, Any], retry_failed: bool = False
+    ) -> "History":
         """Open the history of an interrupted search, or of one to extend by more generations.
 
         Candidates that were running become "proposed" again. So do all candidates of the last
         generation if all of them failed, and all candidates if every one failed: the strategy has
         learnt nothing from them, and the cause may be fixed by now. Where some have failed and none
         has a score, other settings or data are accepted: the search then begins anew in the file.
+
+        Args:
+            path: of the file.
+            fingerprint: as for `create`.
+            retry_failed: all that failed becomes "proposed" again; for a search this would change
+                what its strategy has learnt.
 
         Raises:
             UserError: the file does not exist, its version is unknown, another search writes it,
@@ -98,13 +106,13 @@ class History:
             connection = open_checked(path, "rw")
             try:
                 history = cls(path, connection, lock)
-                history._continue(normalised(fingerprint))
+                history._continue(normalised(fingerprint), retry_failed)
             except BaseException:
                 connection.close()
                 raise
             return history
 
-    def _continue(self, fingerprint: Mapping[str, Any]) -> None:
+    def _continue(self, fingerprint: Mapping[str, Any], retry_failed: bool) -> None:
         with self._transaction() as execute:
             recorded = recorded_fingerprint(self._connection)
             statuses = {row[0] for row in execute("SELECT DISTINCT status FROM evaluations")}
@@ -115,8 +123,11 @@ class History:
                 execute("DELETE FROM evaluations")
             execute("UPDATE meta SET value = ? WHERE key = ?", json.dumps(fingerprint), FINGERPRINT)
             execute("UPDATE evaluations SET status = ? WHERE status = ?", PROPOSED, RUNNING)
-            if statuses == {FAILED}:
-                execute("UPDATE evaluations SET status = ?, error = NULL", PROPOSED)
+            if retry_failed or statuses == {FAILED}:
+                execute(
+                    "UPDATE evaluations SET status = ?, error = NULL WHERE status = ?",
+                    *(PROPOSED, FAILED),
+                )
             last = execute("SELECT MAX(generation) FROM evaluations WHERE role = ?", SEARCH)
             number = last.fetchone()[0]
             if number is not None and failed_together(self.generation(number)):

@@ -5,7 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from detnas.fidelity.regret import best_of_probabilities, regret_of
+from detnas.fidelity.regret import regret_of
+from detnas.search.ranking import best_of_probabilities
 
 
 def test_regret_by_hand() -> None:

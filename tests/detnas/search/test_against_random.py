@@ -59,10 +59,23 @@ def test_equal_counts_are_compared(tmp_path: Path) -> None:
     assert compared.equal is not None
     assert compared.equal.evaluations == 4
     assert compared.equal.search == 0.6
-    # Best of four draws from 0.1, 0.2, 0.2, 0.5: exactly by their probabilities.
-    expected = 0.1 / 256 + 0.2 * (81 - 1) / 256 + 0.5 * (256 - 81) / 256
-    assert compared.equal.random == pytest.approx(expected, abs=0.01)
+    assert compared.equal.random == 0.5  # the best of 0.1, 0.2, 0.2, 0.5
     assert compared.better == 0
+    assert compared.later is not None
+    assert compared.later.evaluations == 2
+    assert compared.later.difference == pytest.approx(0.45 - 0.25)
+    low, high = compared.later.interval
+    assert low < 0.2 < high
+
+
+def test_the_best_of_fewer_is_the_expected_one_of_a_selection(tmp_path: Path) -> None:
+    compared = against_random(history(tmp_path, [[0.3, 0.6]], (0.1, 0.2)))
+    assert compared is not None
+    assert compared.equal is not None
+    assert compared.equal.evaluations == 2
+    # Of the six pairs of 0.1, 0.2, 0.3, 0.6, three have 0.6, two of the others 0.3, one 0.2.
+    assert compared.equal.random == pytest.approx((3 * 0.6 + 2 * 0.3 + 0.2) / 6)
+    assert compared.later is None
 
 
 def test_lower_may_be_better(tmp_path: Path) -> None:
@@ -72,6 +85,8 @@ def test_lower_may_be_better(tmp_path: Path) -> None:
     assert compared.best == 1.0
     assert compared.better == 1
     assert compared.expected < compared.mean
+    assert compared.equal is not None
+    assert (compared.equal.search, compared.equal.random) == (1.0, pytest.approx(0.875))
 
 
 def test_a_warm_start_is_no_random_sample(tmp_path: Path) -> None:
