@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+@cache
+def say_once(text: str) -> None:
+    """Print a line on standard error, once in a process."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def print_progress(progress: Progress) -> None:

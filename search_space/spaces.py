@@ -194,11 +194,16 @@ def get_space(name: str) -> SearchSpace:
         return SPACES[known]
     try:
         width = float(factor)
+        if set(factor) & set("_ \t\n"):  # which Python's numbers may have
+            raise ValueError
     except ValueError:
         raise SpaceError(
             f"space {name!r}: the width after '@' must be a number, as in '{known}@0.5'"
         ) from None
     return scaled(SPACES[known], width)
+
+
+MAX_WIDTH = 100
 
 
 def scaled(space: SearchSpace, width: float) -> SearchSpace:
@@ -207,13 +212,13 @@ def scaled(space: SearchSpace, width: float) -> SearchSpace:
     Its name is that of `space`, "@" and the width, which counts to six digits.
 
     Raises:
-        SpaceError: `width` is not positive and finite, or so small that two stages, or the stem and
-            the first stage, would have equally many channels.
+        SpaceError: `width` is not above 0 and at most 100, or so small that two stages, or the stem
+            and the first stage, would have equally many channels.
     """
     factor = float(f"{width:g}")  # as the name says it
-    if not (math.isfinite(factor) and factor > 0):
+    if not 0 < factor <= MAX_WIDTH:
         raise SpaceError(
-            f"space {space.name!r}: the width must be positive and finite, not {width}"
+            f"space {space.name!r}: the width must be above 0 and at most {MAX_WIDTH}, not {width}"
         )
     if factor == 1:
         return space

@@ -116,7 +116,9 @@ def _read_header(where: str, line: str) -> tuple[_Header, SearchSpace]:
             raise UserError(f"{where}: must be '# ' and a JSON object ({error})") from None
         require_format(data, "table", FORMAT, VERSION)
         header = convert(data, _Header)
-        return header, parse_space(header.space)
+        space = parse_space(header.space)
+        computed_tables(space, header.input_size)  # refuses an invalid size
+        return header, space
 
 
 def _numbered(path: Path | str, text: str) -> Iterator[tuple[int, list[str]]]:

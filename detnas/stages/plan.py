@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 from msgspec import structs
 
+from detnas.console import say_once
 from detnas.data.checks import sizes_digest
 from detnas.errors import UserError, user_input
 from detnas.evaluation.devices import is_tf32_allowed, scoring_device
@@ -26,6 +27,7 @@ from detnas.stages.checks import (
 from detnas.stages.hashes import SPLITS, input_hashes, model_hashes
 from detnas.stages.settings import SearchSettings
 from search_space.architecture import choices_from_text, choices_to_text
+from search_space.budget import readable
 from search_space.sampling import BudgetSampler
 from search_space.spaces import parse_space
 
@@ -108,6 +110,7 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
         measured = read_latency_tables(settings.cost_tables, space)
         budgets = size_latency_budgets(settings.budgets, measured)
         sampler = BudgetSampler(space, budgets, [table.costs for table in measured])
+        _note_idle_budgets(sampler)
         costs = CandidateCosts(sampler, measured)
         start = _start(settings, sampler, recorded)
         strategy = settings.strategy.build(
@@ -116,6 +119,16 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
     splits = check_parts(config, {**SPLITS, "test_dataloader": "test"}, "val_evaluator")
     images = {split.name: sizes_digest(split) for split in splits if split.name != "test"}
     return SearchPlan(config, settings, costs, start, strategy, images)
+
+
+def _note_idle_budgets(sampler: BudgetSampler) -> None:
+    """Say which budgets exclude no architecture."""
+    for budget, table in zip(sampler.budgets, sampler.cost_tables, strict=True):
+        if budget.contains(table.min) and budget.contains(table.max):
+            say_once(
+                f"search.budgets: {budget} excludes nothing: the networks of the space "
+                f"{sampler.space.name!r} have {readable(table.min)} to {readable(table.max)}"
+            )
 
 
 def _decided(evaluator: EvaluatorSettings, recorded: Mapping[str, Any]) -> EvaluatorSettings:

@@ -122,7 +122,7 @@ def test_the_cost_of_a_network_with_skips(capsys: pytest.CaptureFixture[str]) ->
     ("what", "message"),
     [
         ("small@x", "the width after '@' must be a number"),
-        ("small@0", "the width must be positive and finite, not 0"),
+        ("small@0", "the width must be above 0 and at most 100, not 0"),
         ("small@0.01", "width 0.01 is too small"),
         ("tiny-skp", "did you mean 'tiny-skip'?"),
     ],

@@ -1,8 +1,6 @@
 """Checks of the data that a config names: COCO and VOC annotations, class folders, overlaps."""
 
-import sys
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from detnas.config import unwrap_dataset
+from detnas.console import say_once
 from detnas.data.archives import is_archive, local_path
 from detnas.data.checks import Split, check_disjoint, folder_split, quoted, refuse_string
 from detnas.data.coco import check_categories, coco_split, read_coco
@@ -44,7 +43,7 @@ def check_splits(config: Config, names: Mapping[str, str]) -> list[Split]:
                 detection = False
                 images += _check_folder(config, dataset, name)
             else:
-                _say(
+                say_once(
                     f"the {name} split is a {_kind(dataset)}, which is not checked: see "
                     "for yourself that its annotations are sound, that its classes are those "
                     "of the model, and that it shares no image with another split"
@@ -67,7 +66,7 @@ def _check_coco(config: Config, dataset: dict[str, Any], name: str) -> Split:
     boxes = {label: count for label, count in counts if label in classes}
     _check_boxes(name, ann_file, boxes, summary.mends)
     if summary.subpixel:
-        _say(
+        say_once(
             f"{ann_file}: {summary.subpixel} boxes are smaller than a pixel: mmdet trains without "
             "them, and scores count them"
         )
@@ -91,14 +90,9 @@ def _check_boxes(name: str, ann_file: Path, boxes: Mapping[str, int], mends: Men
             "correct its boxes or the classes"
         )
     for what, count in mends.counts.items():
-        _say(f"{ann_file}: {count} {what}")
+        say_once(f"{ann_file}: {count} {what}")
     if empty := [label for label, count in boxes.items() if not count]:
-        _say(f"{ann_file}, the {name} split, has no box of {quoted(empty)}")
-
-
-@cache  # once in a process
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        say_once(f"{ann_file}, the {name} split, has no box of {quoted(empty)}")
 
 
 def _check_voc(config: Config, dataset: dict[str, Any], name: str) -> Split:

@@ -128,6 +128,7 @@ def test_an_empty_table_is_a_table(tmp_path: Path) -> None:
         (1, '"version": 1', '"version": 7', "line 1: table version 7"),
         (1, '"name": "tiny"', '"name": "tinny"', None),  # a custom space of that name
         (1, '"stem": 16', '"stem": 12', "line 1: space 'tiny' is known with another geometry"),
+        (1, "224, 224]", "224, -1]", "line 1: input size .* all positive"),
         (1, '"about"', '"abuot"', "line 1: unknown key 'abuot'"),
         (2, "macs", "MACs", "line 2: must name the columns"),
         (2, "standalone/seed1", "standalone/seed0", "line 2: must name .* different columns"),

@@ -75,3 +75,17 @@ def test_an_old_search_does_not_change_to_batches_of_one_shape() -> None:
     check_fingerprint("x", OLD, {"evaluator": {"threads": 5, "batch_shapes": "mixed"}})
     with pytest.raises(ValueError, match=r'batch_shapes = "mixed", but this search has "equal"'):
         check_fingerprint("x", OLD, {"evaluator": {"threads": 5, "batch_shapes": "equal"}})
+
+
+def test_a_budget_that_excludes_nothing_is_said(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"data_root": str(data), "pretrained": None, "search.budgets": [{"cost": "macs"}]}
+    options["search.budgets"][0]["upper"] = 51e6  # type: ignore[index]
+    plan_search(load_config(CONFIG, options, data.parent / "work"))
+    assert "excludes nothing" not in capsys.readouterr().err
+    options["search.budgets"][0]["upper"] = 60e6  # type: ignore[index]
+    plan_search(load_config(CONFIG, options, data.parent / "work"))
+    assert "macs <= 60,000,000 excludes nothing: the networks of the space" in (
+        capsys.readouterr().err
+    )

@@ -239,6 +239,14 @@ def test_hook_refuses_other_backbones_and_unknown_policies() -> None:
         PathSamplingHook("unifrom")
     with pytest.raises(ValueError, match=r"no argument 'bin'.*bins"):
         PathSamplingHook({"type": "uniform_bins", "lower": 1, "upper": 2, "bin": 7})
+    with pytest.raises(ValueError, match="'uniform_bins' needs the argument 'upper'"):
+        PathSamplingHook({"type": "uniform_bins", "lower": 1, "bins": 7})
+    with pytest.raises(ValueError, match=r"a whole number of bins >= 1 .* not 7\.0 from 1 to 2"):
+        PathSamplingHook({"type": "uniform_bins", "lower": 1, "upper": 2, "bins": 7.0}).policy(
+            get_space("tiny"), 0
+        )
+    with pytest.raises(ValueError, match=r"warmup_iters .* is -1"):
+        PathSamplingHook(warmup_iters=-1)
     with pytest.raises(ValueError, match="budgets of the path policy"):
         PathSamplingHook({"type": "uniform", "budgets": [{"cots": "macs"}]})
 
