@@ -6,22 +6,19 @@ the images of the search split. Seeds and sets are the same for all finalists, s
 differences between finalists are paired.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from detnas.errors import UserError, user_input
-from detnas.files import write_text
+from detnas.errors import UserError
+from detnas.search.choice_file import read_choice, save_choice
 from detnas.search.history.records import Evaluation
 from search_space.architecture import Choices
-from search_space.documents import read_document, require_format
-from search_space.validation import convert
 
 FINALISTS_FILE = "finalists.json"
 FORMAT, VERSION = "detnas-finalists", 1
@@ -88,7 +85,7 @@ class Finalists(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     greater_is_better: bool
     seeds: tuple[int, ...]
     resamples: int
-    finalists: tuple[Finalist, ...]
+    finalists: Annotated[tuple[Finalist, ...], msgspec.Meta(min_length=1)]
     failed: tuple[Failure, ...] = ()
     format: str = FORMAT
     version: int = VERSION
@@ -100,7 +97,7 @@ class Finalists(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def save(self, path: Path) -> None:
         """Write the JSON file, whole or not at all."""
-        write_text(path, json.dumps(msgspec.to_builtins(self), indent=2) + "\n")
+        save_choice(self, path)
 
 
 def read_finalists(folder: Path) -> Finalists | None:
@@ -110,17 +107,7 @@ def read_finalists(folder: Path) -> Finalists | None:
         UserError: the file is damaged or of another version.
     """
     path = folder / FINALISTS_FILE
-    if not path.is_file():
-        return None
-
-    def parse(data: Any) -> Finalists:
-        require_format(data, "finalists", FORMAT, VERSION)
-        found = convert(data, Finalists, "finalists")
-        assert isinstance(found, Finalists)
-        return found
-
-    with user_input():
-        return read_document(path, "no such file", parse)
+    return read_choice(path, Finalists, FORMAT, VERSION, "finalists")
 
 
 def compare_finalists(

@@ -3,18 +3,14 @@
 Supernet scores only propose them; the trained networks' scores on the search split decide.
 """
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import msgspec
 
-from detnas.errors import user_input
-from detnas.files import write_text
+from detnas.search.choice_file import read_choice, save_choice
 from detnas.search.history.reading import SearchHistory
 from search_space.architecture import Choices
-from search_space.documents import read_document, require_format
-from search_space.validation import convert
 
 TRAINED_FILE = "trained.json"
 FORMAT, VERSION = "detnas-trained", 1
@@ -48,7 +44,7 @@ class TrainedCandidates(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
     metric: str
     evaluations: int
-    candidates: tuple[TrainedCandidate, ...]
+    candidates: Annotated[tuple[TrainedCandidate, ...], msgspec.Meta(min_length=1)]
     format: str = FORMAT
     version: int = VERSION
 
@@ -64,7 +60,7 @@ class TrainedCandidates(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 
     def save(self, path: Path) -> None:
         """Write the JSON file, whole or not at all."""
-        write_text(path, json.dumps(msgspec.to_builtins(self), indent=2) + "\n")
+        save_choice(self, path)
 
 
 def read_trained(history: SearchHistory) -> TrainedCandidates | None:
@@ -74,15 +70,6 @@ def read_trained(history: SearchHistory) -> TrainedCandidates | None:
         UserError: the file is damaged or of another version.
     """
     path = history.path.parent / TRAINED_FILE
-    if not path.is_file():
-        return None
-
-    def parse(data: Any) -> TrainedCandidates:
-        require_format(data, "trained candidates", FORMAT, VERSION)
-        found = convert(data, TrainedCandidates, "trained candidates")
-        assert isinstance(found, TrainedCandidates)
-        return found
-
-    with user_input():
-        found = read_document(path, "no such file", parse)
-    return found if found.evaluations == len(history.scores()) else None
+    found = read_choice(path, TrainedCandidates, FORMAT, VERSION, "trained candidates")
+    stands = found is not None and found.evaluations == len(history.scores())
+    return found if stands else None
