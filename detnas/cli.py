@@ -41,7 +41,8 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 2 after a UserError, 130 if interrupted."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
-    warnings.filterwarnings("ignore", message="faster_coco_eval is not installed")
+    for known in ("faster_coco_eval is not installed", "Only use 'alpha' for pillow backend"):
+        warnings.filterwarnings("ignore", message=known)
     _end_on_sigterm()
     try:
         options.run(options)

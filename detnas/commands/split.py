@@ -13,7 +13,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "annotations", type=Path, nargs="+", help="COCO files (.json), or VOC image lists (.txt)"
     )
     parser.add_argument(
-        "--take", type=int, required=True, help="number of images in the search split"
+        "--take",
+        type=_count_or_share,
+        required=True,
+        metavar="N",
+        help="images of the search split: a number, or a share such as 20%% or 0.2",
+    )
+    parser.add_argument(
+        "--draw",
+        choices=("by-class", "uniform"),
+        default="by-class",
+        help="by-class spreads the search split over the images' rarest classes (default)",
     )
     parser.add_argument("--seed", type=int, default=0, help="selects the images (default: 0)")
     parser.add_argument(
@@ -32,5 +42,14 @@ def run(options: shared.Options) -> None:
     """Write the new annotation files, and print their contents."""
     from detnas.data.split import split, split_table
 
-    report = split(options.annotations, options.take, options.seed, options.output, options.prefix)
+    report = split(
+        *(options.annotations, options.take, options.seed, options.output, options.prefix),
+        by_class=options.draw == "by-class",
+    )
     print(json.dumps(report.to_dict()) if options.json else split_table(report))
+
+
+def _count_or_share(text: str) -> int | float:
+    if text.endswith("%"):
+        return float(text[:-1]) / 100
+    return float(text) if "." in text else int(text)

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import detnas.models
 import detnas.training  # noqa: F401 - registers hooks and samplers
 from detnas.distributed import on_rank_0
 from detnas.errors import UserError
+from detnas.evaluation.evaluator import quiet_stdout
 from detnas.models.backbones import DetNASSupernet
 from detnas.models.checkpoints import read_checkpoint
 from detnas.stages.base import Stage
@@ -145,7 +147,7 @@ def _check(config: Config, resume: bool, checked: bool) -> Path | None:
         return latest
     check_pretrained(config)
     _warn_of_unscaled_rate(config)
-    if resume:
+    if resume and not checked:  # a stage of an experiment always asks
         print_log(f"nothing to resume in {work_dir}: training starts from the beginning")
     return None
 
@@ -204,4 +206,5 @@ class TrainingStage(Stage):
             self.config.console_level = "ERROR"
             progress = {"type": "ProgressHook", "stage": self.name}
             self.config.custom_hooks = [*self.config.get("custom_hooks", []), progress]
-        train(self.config, resume=True, checked=True)
+        with quiet_stdout() if quiet else nullcontext():
+            train(self.config, resume=True, checked=True)

@@ -10,9 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detnas.cli import main
 from detnas.data.boxes import BOX, Counts, count_classes
 from detnas.data.coco import read_coco
-from detnas.data.split import SplitReport, draw, split, split_table
+from detnas.data.split import (
+    SplitReport,
+    draw,
+    draw_by_class,
+    rarest_classes,
+    split,
+    split_table,
+)
 from detnas.data.split.coco import CocoSource
 
 PARTS = ("search", "train", "trainsearch")
@@ -171,6 +179,59 @@ def test_images_are_drawn_equally_often() -> None:
     times = sum(draw(10, 3, seed).astype(int) for seed in range(1000))
     assert times.min() > 240
     assert times.max() < 360
+
+
+def test_a_draw_by_class_is_in_proportion() -> None:
+    classes = np.repeat([-1, 0, 1, 2], [300, 90, 9, 1])
+    for seed in range(50):
+        chosen = draw_by_class(classes, 40, seed)
+        drawn = [int(chosen[classes == each].sum()) for each in (-1, 0, 1, 2)]
+        assert sum(drawn) == 40
+        assert drawn[0] in (29, 30, 31)
+        assert drawn[1] in (9, 10)
+        assert drawn[2] in (0, 1)
+    assert np.array_equal(draw_by_class(classes, 40, 3), draw_by_class(classes, 40, 3))
+
+
+def test_a_draw_by_class_draws_images_equally_often() -> None:
+    classes = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2, 3])
+    times = sum(draw_by_class(classes, 3, seed).astype(int) for seed in range(1000))
+    assert times.min() > 240
+    assert times.max() < 360
+
+
+@given(st.integers(2, 300), st.data())
+def test_a_draw_by_class_has_as_many_as_asked(images: int, data: st.DataObject) -> None:
+    classes = np.array(data.draw(st.lists(st.integers(-1, 5), min_size=images, max_size=images)))
+    take = data.draw(st.integers(1, images - 1))
+    assert draw_by_class(classes, take, 0).sum() == take
+
+
+def test_the_rarest_class_of_an_image_counts() -> None:
+    # Class 0 is in three images, class 1 in two, class 2 in one; an ignored box does not count.
+    records = [(0, 0, False), (0, 1, False), (1, 0, False), (1, 1, False), (1, 2, False)]
+    records += [(2, 0, False), (2, 0, False), (3, 2, True)]
+    boxes = np.array(records, dtype=BOX)
+    assert rarest_classes(5, boxes).tolist() == [1, 2, 0, -1, -1]
+    assert rarest_classes(2, boxes[:0]).tolist() == [-1, -1]
+
+
+def test_a_share_is_drawn_by_class_unless_uniform_is_asked(tmp_path: Path) -> None:
+    keys = range(1, 41)  # four of forty images have a bird
+    boxes = [box(key, key, 4 if key <= 4 else 18) for key in keys]
+    path = write(tmp_path / "a.json", [image(key, f"{key}.jpg") for key in keys], boxes)
+    for seed in range(5):
+        command = ["split", str(path), "--seed", str(seed), "-o", str(tmp_path / str(seed))]
+        assert main([*command, "--take", "25%"]) == 0
+        found = parts_in(tmp_path / str(seed))["search"]
+        assert len(found["images"]) == 10
+        assert sum(record["category_id"] == 4 for record in found["annotations"]) == 1
+    uniform = ["split", str(path), "-o", str(tmp_path / "uniform"), "--draw", "uniform"]
+    assert main([*uniform, "--take", "0.25"]) == 0
+    chosen = names(parts_in(tmp_path / "uniform")["search"])
+    assert chosen == [f"{key}.jpg" for key in 1 + np.flatnonzero(draw(40, 10, 0))]
+    for wrong in ("0%", "1.0", "120%"):
+        assert main(["split", str(path), "-o", str(tmp_path / "wrong"), "--take", wrong]) == 2
 
 
 def test_only_colliding_ids_are_renumbered(tmp_path: Path) -> None:
