@@ -17,7 +17,7 @@ from pycocotools import mask as masks
 
 from detnas.data.image_files import read_images
 
-UNUSABLE = "have no width or no height inside their image, and are left out"
+UNUSABLE_BOXES = "boxes have no width or no height inside their image, and are left out"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _drop_unusable(
     usable = (sides > 0).all(axis=1)
     if usable.all():
         return
-    counts[f"boxes {UNUSABLE}"] += int((~usable).sum())
+    counts[UNUSABLE_BOXES] += int((~usable).sum())
     dropped = {id(annotations[place]) for place in np.flatnonzero(~usable)}
     content["annotations"] = [each for each in content["annotations"] if id(each) not in dropped]
     annotations[:] = [each for each in annotations if id(each) not in dropped]

@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from detnas.data.coco_mends import UNUSABLE
+from detnas.data.coco_mends import UNUSABLE_BOXES
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -49,7 +49,7 @@ def mend_voc(root: Element) -> Counter[str]:
         box = voc_box(item)
         if box is not None and not _has_inside(box, limits):
             root.remove(item)
-            counts[f"boxes {UNUSABLE}"] += 1
+            counts[UNUSABLE_BOXES] += 1
     return counts
 
 

@@ -15,6 +15,7 @@ NAMED = 3
 _LOGS = frozenset({"launcher", "log_level", "console_level", "log_processor", "visualizer"})
 _SPEED = frozenset({"num_workers", "persistent_workers", "prefetch_factor", "pin_memory", "mp_cfg"})
 _KEEPING = frozenset({"checkpoint_interval"})
+_CHECKS = frozenset({"unusable_boxes"})
 _HOOKS = frozenset({"checkpoint", "logger", "timer", "visualization"})
 """Of `default_hooks`."""
 
@@ -51,7 +52,7 @@ def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _reduced(value: Any, name: str = "") -> Any:
     if isinstance(value, Mapping):
-        dropped = _HOOKS if name == "default_hooks" else _LOGS | _SPEED | _KEEPING
+        dropped = _HOOKS if name == "default_hooks" else _LOGS | _SPEED | _KEEPING | _CHECKS
         return {key: _reduced(item, key) for key, item in value.items() if key not in dropped}
     if isinstance(value, list):
         return [_reduced(item) for item in value]

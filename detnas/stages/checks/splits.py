@@ -12,9 +12,12 @@ from detnas.console import say_once
 from detnas.data.archives import is_archive, local_path
 from detnas.data.checks import Split, check_disjoint, folder_split, quoted, refuse_string
 from detnas.data.coco import check_categories, coco_split, read_coco
-from detnas.data.coco_mends import Mends
+from detnas.data.coco_mends import UNUSABLE_BOXES, Mends
 from detnas.data.voc import check_voc_classes, read_voc, voc_split
 from detnas.errors import UserError
+
+DROP, REFUSE = "drop", "refuse"
+"""Values of the config's `unusable_boxes`."""
 
 
 def check_splits(config: Config, names: Mapping[str, str]) -> list[Split]:
@@ -64,7 +67,7 @@ def _check_coco(config: Config, dataset: dict[str, Any], name: str) -> Split:
     summary = read_coco(ann_file, images)
     counts = zip(summary.categories, summary.by_class, strict=True)
     boxes = {label: count for label, count in counts if label in classes}
-    _check_boxes(name, ann_file, boxes, summary.mends)
+    _check_boxes(config, name, ann_file, boxes, summary.mends)
     if summary.subpixel:
         say_once(
             f"{ann_file}: {summary.subpixel} boxes are smaller than a pixel: mmdet trains without "
@@ -81,8 +84,18 @@ def _heeds_exif(dataset: Mapping[str, Any]) -> bool:
     return kind != "unchanged" and "ignore_orientation" not in kind
 
 
-def _check_boxes(name: str, ann_file: Path, boxes: Mapping[str, int], mends: Mends) -> None:
+def _check_boxes(
+    config: Config, name: str, ann_file: Path, boxes: Mapping[str, int], mends: Mends
+) -> None:
     """Refuse a split without usable boxes; say what was mended, and which classes have none."""
+    rule = config.get("unusable_boxes", DROP)
+    if rule not in (DROP, REFUSE):
+        raise UserError(f"unusable_boxes is {rule!r}; it may be {DROP!r} or {REFUSE!r}")
+    if rule == REFUSE and (count := mends.counts.get(UNUSABLE_BOXES, 0)):
+        raise UserError(
+            f"{ann_file}: {count} {UNUSABLE_BOXES}: correct them, or leave them out with "
+            f"unusable_boxes={DROP!r}"
+        )
     if not any(boxes.values()):
         why = f" ({mends})" if mends.counts else ""
         raise UserError(
@@ -104,7 +117,7 @@ def _check_voc(config: Config, dataset: dict[str, Any], name: str) -> Split:
     check_voc_classes(classes, ann_file, root)
     summary = read_voc(ann_file, root)
     boxes = {label: summary.by_class.get(label, 0) for label in classes}
-    _check_boxes(name, ann_file, boxes, summary.mends)
+    _check_boxes(config, name, ann_file, boxes, summary.mends)
     _check_class_counts(config, len(classes), f"the {name} split's `metainfo` has", "classes")
     return split
 

@@ -1,5 +1,7 @@
 """Every data set that a config names is checked, however it is wrapped, or said not to be."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from mmengine.config import Config
 
 from detnas.config import load_config
 from detnas.data.checks import SplitOverlapError
+from detnas.errors import UserError
 from detnas.stages.checks.splits import check_splits
 
 CONFIG = Path(__file__).parents[2] / "miniature/retinanet/search.py"
@@ -63,3 +66,23 @@ def test_what_cannot_be_checked_is_said(config: Config, capsys: pytest.CaptureFi
     splits = check_splits(config, NAMES)
     assert [len(split.images) for split in splits] == [0, 2]
     assert "the train split is a Parquet, which is not checked" in capsys.readouterr().err
+
+
+def test_unusable_boxes_are_dropped_or_refused(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = config.train_dataloader.dataset.to_dict()
+    content = json.loads((Path(train["data_root"]) / train["ann_file"]).read_text())
+    content["annotations"][0]["bbox"][2] = 0
+    file = tmp_path / "train.json"
+    file.write_text(json.dumps(content))
+    use(config, {**train, "ann_file": str(file)})
+    said = f"{file}: 1 boxes have no width or no height inside their image, and are left out"
+    check_splits(config, NAMES)
+    assert said in capsys.readouterr().err
+    config.unusable_boxes = "refuse"
+    with pytest.raises(UserError, match=f"{re.escape(said)}: correct them, or leave them out"):
+        check_splits(config, NAMES)
+    config.unusable_boxes = "remove"
+    with pytest.raises(UserError, match="unusable_boxes is 'remove'; it may be 'drop' or 'refuse'"):
+        check_splits(config, NAMES)
