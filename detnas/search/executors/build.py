@@ -46,7 +46,13 @@ def build_executor(
         Exception: under "local", whatever `make_evaluate` raises.
     """
     if settings.type == "local":
-        return LocalExecutor(make_evaluate(), score, settings.attempts, has_scored)
+        executor = LocalExecutor(make_evaluate(), score, settings.attempts, has_scored)
+        if machine.gpus > 1:
+            executor.notes = (
+                *executor.notes,
+                f"one of {machine.gpus} GPUs is used; search.executor.type=processes uses all",
+            )
+        return executor
     workers = _workers(settings, make_evaluate, machine)
     return PoolExecutor(workers, score, settings.attempts, settings.timeout, has_scored)
 

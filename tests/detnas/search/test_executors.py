@@ -222,3 +222,10 @@ def test_an_interrupt_ends_all_workers_at_once() -> None:
     assert len(started) == 2
     for pid in started:
         assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_local_search_says_which_gpus_it_leaves_idle() -> None:
+    settings = ExecutorSettings("local")
+    idle = build_executor(settings, lambda: noisy, "score", Machine(8, 1))
+    assert idle.notes == ("one of 8 GPUs is used; search.executor.type=processes uses all",)
+    assert build_executor(settings, lambda: noisy, "score", Machine(1, 1)).notes == ()
