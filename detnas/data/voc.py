@@ -33,8 +33,9 @@ def read_voc_list(path: Path) -> tuple[str, ...]:
 
     Raises:
         MissingFileError: there is no such list.
-        UserError: the list is empty, repeats an id, or has a line that is not exactly one id. Lists
-            of one class, such as aeroplane_trainval.txt, have a second column of 1, 0 and -1.
+        UserError: the list is empty, repeats an id, or has a line that is blank or begins or ends
+            with a space. Lists of one class, such as aeroplane_trainval.txt, are refused, too: they
+            have a second column of 1, 0 and -1.
     """
     if not path.is_file():
         raise MissingFileError(f"image list {path} does not exist; correct `ann_file`")
@@ -46,24 +47,27 @@ def read_voc_list(path: Path) -> tuple[str, ...]:
         raise UserError(f"{path} is empty; name a VOC image list, one image id per line")
     seen: set[str] = set()
     for number, line in enumerate(ids, 1):
-        if line.split() != [line]:
-            raise UserError(f"{path}, line {number}: {_line_fault(line)}")
+        if fault := _line_fault(line):
+            raise UserError(f"{path}, line {number}: {fault}")
         if line in seen:
             raise UserError(f"{path}, line {number}: id {line} occurs twice; remove one")
         seen.add(line)
     return tuple(ids)
 
 
-def _line_fault(line: str) -> str:
+def _line_fault(line: str) -> str | None:
+    """What is wrong with a line; an id may have spaces within, as file names may."""
     columns = line.split()
     if not columns:
         return "is blank; remove it"
-    if len(columns) == 1:
+    if len(columns) == 2 and columns[1] in ("-1", "0", "1"):
+        return (
+            f"{line!r} is an image id and a label; name a list of images such as trainval.txt, not "
+            "a list of one class such as aeroplane_trainval.txt"
+        )
+    if line != line.strip():
         return f"{line!r} has spaces around the id; remove them"
-    return (
-        f"{line!r} is not one image id; name a list of images such as trainval.txt, not a list of "
-        "one class such as aeroplane_trainval.txt"
-    )
+    return None
 
 
 def checked_voc_list(ann_file: Path, root: Path) -> tuple[str, ...]:

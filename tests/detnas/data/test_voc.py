@@ -71,6 +71,8 @@ def test_lists_keep_their_order_with_any_line_ending(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_bytes(b"b\r\na\r\n2008_000001")
     assert read_voc_list(path) == ("b", "a", "2008_000001")
+    path.write_text("my image\nmy image 1\nIMG (2)\n")  # as files may be called
+    assert read_voc_list(path) == ("my image", "my image 1", "IMG (2)")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_lists_keep_their_order_with_any_line_ending(tmp_path: Path) -> None:
         (b"a\nb \n", "line 2: 'b ' has spaces around the id; remove them"),
         (
             b"000005 -1\n000007  1\n",
-            "line 1: '000005 -1' is not one image id; name .* one class",
+            "line 1: '000005 -1' is an image id and a label; name .* one class",
         ),
         (b"a\nb\na\n", "line 3: id a occurs twice; remove one"),
         (b"\xff\xd8\xff", "is not a text file"),
@@ -243,7 +245,9 @@ def test_invalid_splits_of_lists_are_refused(devkit: Path, tmp_path: Path) -> No
     assert entries(tmp_path) == before
     classes = voc_list(devkit, name="dog_trainval")
     classes.write_text("000001  1\n000002 -1\n")
-    with pytest.raises(ValueError, match=r"dog_trainval\.txt, line 1: .* is not one image id"):
+    with pytest.raises(
+        ValueError, match=r"dog_trainval\.txt, line 1: .* is an image id and a label"
+    ):
         split([classes], 1, 0, tmp_path / "out")
     stray = tmp_path / "trainval.txt"
     stray.write_text("000001\n")
