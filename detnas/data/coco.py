@@ -38,6 +38,7 @@ class CocoFile:
         images: the images' records, in the file's order.
         annotation_ids: of the annotations.
         boxes: `BOX` records (annotations,), in the file's order; crowds are ignored.
+        has_masks: whether any annotation has a mask; then all have.
         subpixel: how many boxes are smaller than a pixel.
         mends: what was changed.
     """
@@ -48,6 +49,7 @@ class CocoFile:
     images: tuple[ImageRecord, ...]
     annotation_ids: set[Id]
     boxes: Boxes
+    has_masks: bool
     subpixel: int
     mends: Mends
 
@@ -71,6 +73,7 @@ class CocoSummary:
     sizes: tuple[tuple[int, int], ...]
     by_class: tuple[int, ...]
     crowd_boxes: int
+    has_masks: bool
     subpixel: int
     mends: Mends
 
@@ -138,6 +141,7 @@ def _read_file(
         images=images,
         annotation_ids=found.ids,
         boxes=rows,
+        has_masks=found.masks > 0,
         subpixel=int((sides[:, 2:] < 1).any(axis=1).sum()),
         mends=mends,
     )
@@ -245,6 +249,7 @@ def _summary(ann_file: Path, image_root: Path | None, modified_ns: int, size: in
         ),
         by_class=tuple(by_class.tolist()),
         crowd_boxes=int(crowds.sum()),
+        has_masks=file.has_masks,
         subpixel=file.subpixel,
         mends=file.mends,
     )

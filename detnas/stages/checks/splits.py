@@ -68,6 +68,11 @@ def _check_coco(config: Config, dataset: dict[str, Any], name: str) -> Split:
     counts = zip(summary.categories, summary.by_class, strict=True)
     boxes = {label: count for label, count in counts if label in classes}
     _check_boxes(config, name, ann_file, boxes, summary.mends)
+    if not summary.has_masks and _reads_masks(dataset):
+        raise UserError(
+            f"{ann_file}, the {name} split, has no masks (`segmentation`), and its pipeline reads "
+            "them: add masks, or train a detector of boxes with annotations=dict(with_mask=False)"
+        )
     if summary.subpixel:
         say_once(
             f"{ann_file}: {summary.subpixel} boxes are smaller than a pixel: mmdet trains without "
@@ -82,6 +87,10 @@ def _heeds_exif(dataset: Mapping[str, Any]) -> bool:
     loaders = [step for step in dataset.get("pipeline") or () if "LoadImage" in str(step["type"])]
     kind = str(loaders[0].get("color_type", "color")) if loaders else "color"
     return kind != "unchanged" and "ignore_orientation" not in kind
+
+
+def _reads_masks(dataset: Mapping[str, Any]) -> bool:
+    return any(step.get("with_mask") for step in dataset.get("pipeline") or ())
 
 
 def _check_boxes(

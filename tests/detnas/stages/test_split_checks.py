@@ -86,3 +86,18 @@ def test_unusable_boxes_are_dropped_or_refused(
     config.unusable_boxes = "remove"
     with pytest.raises(UserError, match="unusable_boxes is 'remove'; it may be 'drop' or 'refuse'"):
         check_splits(config, NAMES)
+
+
+def test_masks_are_missed_only_where_they_are_read(config: Config, tmp_path: Path) -> None:
+    train = config.train_dataloader.dataset.to_dict()
+    content = json.loads((Path(train["data_root"]) / train["ann_file"]).read_text())
+    for annotation in content["annotations"]:
+        annotation["segmentation"] = []
+    file = tmp_path / "train.json"
+    file.write_text(json.dumps(content))
+    use(config, {**train, "ann_file": str(file)})
+    check_splits(config, NAMES)
+    load = {"type": "LoadAnnotations", "with_bbox": True, "with_mask": True}
+    use(config, {**train, "ann_file": str(file), "pipeline": [load]})
+    with pytest.raises(UserError, match=r"the train split, has no masks .* and its pipeline reads"):
+        check_splits(config, NAMES)
