@@ -28,7 +28,7 @@ $(READY): setup.py constraints.txt overrides.txt
 		{ echo "DetNAS needs Python >= 3.11; name one: make PYTHON=python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python \
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python \
 		--constraint constraints.txt --override overrides.txt --editable '.[onedl,demo,fast,pareto,ray,report,dev]'
 	touch $(READY)
 
