@@ -8,7 +8,6 @@ import argparse
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -41,8 +40,6 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 2 after a UserError, 130 if interrupted."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
-    for known in ("faster_coco_eval is not installed", "Only use 'alpha' for pillow backend"):
-        warnings.filterwarnings("ignore", message=known)
     _end_on_sigterm()
     try:
         options.run(options)

@@ -142,6 +142,8 @@ def result_table(summary: Mapping[str, Any], report: Path) -> str:
         score = summary["search_score"]
         shown = "none" if score is None else f"{score:.4f}"
         of = f"{summary['evaluations']} candidates"
+        if "finalist_score" in summary:
+            lines.append(("mean of the best finalist", f"{summary['finalist_score']:.4f}"))
         if "trained_score" in summary:
             best = f"{summary['trained_score']:.4f}, the best of {summary['trained_candidates']}"
             lines.append(("trained, search split", best))
@@ -199,7 +201,7 @@ def fidelity_table(compared: Mapping[str, Fidelity]) -> str:
     """How well the supernet's scores rank trained networks, one column a comparison."""
     head, *rows = rows_of(compared)
     return "\n".join(
-        f"  {name:<20}" + "".join(f"  {row[number]:<22}" for row in rows).rstrip()
+        f"  {name:<30}" + "".join(f"  {row[number]:<22}" for row in rows).rstrip()
         for number, name in enumerate(head)
     )
 

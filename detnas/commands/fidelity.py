@@ -23,7 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="draw N more within a band of a cost, such as macs=36e6..38e6; may be repeated",
     )
     parser.add_argument(
-        "--seeds", type=int, default=1, metavar="N", help="trainings of each (default: 1)"
+        "--seeds", type=int, default=2, metavar="N", help="trainings of each (default: 2)"
+    )
+    parser.add_argument(
+        "--also",
+        nargs="+",
+        default=[],
+        metavar="ARCHITECTURE",
+        help="compare these with the drawn ones: 'found' is the search's, others as for `cost`",
     )
     parser.add_argument(
         "--from-nothing",
@@ -57,10 +64,13 @@ def run(options: shared.Options) -> None:
             workers=options.workers,
             threads=options.threads,
             draw_seed=options.seed or 0,
+            also=tuple(options.also),
         )
         comparison = Fidelity(experiment, plan)
         result = comparison.run(print_trainings("fidelity"))
     print(fidelity_table(result.compared))
+    for each in result.also:
+        print(f"  {each}")
     for note in result.notes:
         print(f"  note: {note}")
     for failure in result.failures:

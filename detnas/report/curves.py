@@ -36,6 +36,7 @@ from detnas.report.style import (
     save_figure,
     themed,
 )
+from detnas.search.against_random import uniform_draws
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import DONE, FAILED, Evaluation
 from search_space.budget import Budget
@@ -44,10 +45,11 @@ _GENERATION_LABELS = 12
 
 
 def draw_search(search: SearchHistory, path: Path, *, theme: Theme = LIGHT) -> None:
-    """Draw every candidate's score in the order evaluated, the running best, and the baseline.
+    """Draw every candidate's score in the order evaluated, the running best, and random ones.
 
-    Candidates are dots coloured by generation; failed ones are crosses at the bottom. The random
-    baseline, if there is one, is at the right, with lines at its mean and best score.
+    Candidates are dots coloured by generation; failed ones are crosses at the bottom. At the right
+    are all uniform draws, the first generation and the random baseline, with lines at their mean
+    and best score.
 
     Args:
         search: finished or still running.
@@ -58,7 +60,7 @@ def draw_search(search: SearchHistory, path: Path, *, theme: Theme = LIGHT) -> N
     """
     settled = [row for row in search.candidates if row.settled]
     best, greater_is_better = search.require_best(), search.greater_is_better
-    random = scores_of(search.baseline)
+    random = scores_of(uniform_draws(search))
     with themed(theme):
         figure = new_figure()
         axes, side = _axes_and_side(figure, bool(random.size))

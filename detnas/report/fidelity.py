@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detnas.fidelity.comparison import SUPERNET, TRAINED
+from detnas.fidelity.comparison import ALSO, SUPERNET, TRAINED
 from detnas.fidelity.correlation import tau
 from detnas.fidelity.table import Table
 from detnas.report.marks import new_figure
@@ -31,8 +31,9 @@ def draw_fidelity(table: Table, path: Path, *, theme: Theme = LIGHT) -> None:
     trained = table.columns(TRAINED)
     divisor, unit = cost_scale("macs", float(table.costs["macs"].max()))
     kept = np.isfinite(supernet) & np.isfinite(trained).all(axis=1)
+    drawn = kept & np.array([group != ALSO for group in table.groups])
     panels = {
-        "score on the supernet": supernet,
+        "score on the supernet, search split": supernet,
         f"MACs ({unit})" if unit else "MACs": table.costs["macs"] / divisor,
     }
     with themed(theme):
@@ -59,10 +60,11 @@ def draw_fidelity(table: Table, path: Path, *, theme: Theme = LIGHT) -> None:
                 )
             each.set_xlabel(label)
             each.set_title(
-                f"Kendall's tau {tau(values[kept], trained[kept].mean(axis=1)):.2f}",
+                f"Kendall's tau {tau(values[drawn], trained[drawn].mean(axis=1)):.2f}",
                 size=9,
                 color=theme.muted,
             )
-        axes[0].set_ylabel("score of the trained network")
+        seeds = "" if trained.shape[1] == 1 else " (bars: its seeds)"
+        axes[0].set_ylabel(f"trained network, test split{seeds}")
         figure.legend(loc="outside lower center", ncols=4, labelcolor=theme.muted)
         save_figure(figure, path)

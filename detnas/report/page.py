@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from detnas.console import tested_metric
-from detnas.fidelity.comparison import compare, notes_on, rows_of
+from detnas.fidelity.comparison import against_drawn, compare, notes_on, rows_of
 from detnas.fidelity.table import Table
 from detnas.files import write_text
 from detnas.report import content
@@ -73,6 +73,7 @@ def write_report(folder: Path | str) -> Path:
             random=against_random(search),
             effects=content.effects(search),
             fidelity=list(rows_of(compared)),
+            fidelity_also=against_drawn(read.fidelity) if read.fidelity else [],
             fidelity_notes=list(notes_on(compared, read.fidelity)) if read.fidelity else [],
             facts=content.facts(search),
             pictures=_pictures(search, best, read.fidelity if compared else None) if best else {},

@@ -68,6 +68,7 @@ class AgainstRandom:
         expected: the best that as many random architectures would be expected to have, if scores
             were normally distributed with `mean` and `deviation`. An extrapolation.
         better: how many of the drawn ones score better than `best`.
+        is_best: whether the search's best candidate is one of the drawn ones.
         share: with 95 % confidence at most this share of the budget's architectures scores better.
     """
 
@@ -80,6 +81,7 @@ class AgainstRandom:
     evaluations: int
     expected: float
     better: int
+    is_best: bool
     share: float
 
 
@@ -118,6 +120,7 @@ def against_random(history: SearchHistory) -> AgainstRandom | None:
         evaluations=len(found),
         expected=mean + sign * deviation * _expected_maximum(len(found)),
         better=better,
+        is_best=history.require_best().choices in {row.choices for row in draws},
         share=1.0 if better == len(random) else _upper_bound(better, len(random)),
     )
 

@@ -1,5 +1,7 @@
 """What a stage of an experiment is: checked, identified by its config and inputs, run."""
 
+import hashlib
+import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -9,8 +11,20 @@ from typing import Any
 
 from mmengine.config import Config
 
-from detnas.errors import MissingFileError
+from detnas.errors import MissingFileError, user_input
 from detnas.files import file_sha256
+from search_space.architecture import Architecture
+
+ARCHITECTURE = "architecture"
+
+
+def _described(file: Path) -> str:
+    """The SHA-256 of the architecture in a file: space, choices, channel shuffle."""
+    with user_input():
+        architecture = Architecture.load(file)
+    space, shuffle = architecture.space.to_dict(), architecture.channel_shuffle
+    text = json.dumps([space, architecture.choices, shuffle])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,7 @@ class Stage(ABC):
         files = dict(self.named_inputs())
         architecture = self.config.model.backbone.get("architecture")
         if isinstance(architecture, str) and architecture.endswith(".json"):
-            files["architecture"] = architecture
+            files[ARCHITECTURE] = architecture
         return {
             name: Path(os.path.normpath(file))
             for name, file in files.items()
@@ -59,7 +73,9 @@ class Stage(ABC):
         }
 
     def input_hashes(self) -> dict[str, str]:
-        """The SHA-256 of each of `inputs`.
+        """The SHA-256 of each of `inputs`; of an architecture, that of what its file describes.
+
+        So a score or a provenance written anew is the same input.
 
         Raises:
             MissingFileError: one of them does not exist.
@@ -71,8 +87,19 @@ class Stage(ABC):
                     f"{file}, which stage '{self.name}' starts from, does not exist: run the stage "
                     "that makes it first, or name another by --cfg-options"
                 )
-            hashes[name] = file_sha256(file)
+            hashes[name] = _described(file) if name == ARCHITECTURE else file_sha256(file)
         return hashes
+
+    def changed_inputs(self, earlier: Mapping[str, str], later: Mapping[str, str]) -> list[str]:
+        """The names of the inputs that have changed, by their `input_hashes`.
+
+        Up to version 0.1 that of an architecture was of the file itself.
+        """
+        changed = [name for name in {**earlier, **later} if earlier.get(name) != later.get(name)]
+        both = ARCHITECTURE in earlier and ARCHITECTURE in later
+        if both and earlier[ARCHITECTURE] == file_sha256(self.inputs()[ARCHITECTURE]):
+            return [name for name in changed if name != ARCHITECTURE]
+        return changed
 
     def identity(self) -> dict[str, Any]:
         """What of the config may not change once the stage has begun."""

@@ -28,10 +28,9 @@ from detnas.files import write_text
 from detnas.report.folder import SUMMARY_FILE
 from detnas.search.history.reading import SearchHistory
 from detnas.search.results import BEST_FILE
-from detnas.stages import identity
-from detnas.stages.base import Stage
+from detnas.stages import identity, retrain_top
+from detnas.stages.base import ARCHITECTURE, Stage
 from detnas.stages.plan import plan_search
-from detnas.stages.retrain_top import is_chosen, recipe_for_choosing, retrain_top
 from detnas.stages.search import SearchStage
 from detnas.stages.summary import illustrate, summarise, tested_detector
 from detnas.stages.test import TestStage
@@ -177,9 +176,15 @@ def run_experiment(
     chosen = experiment.stages(stages)
     for number, name in enumerate(chosen, 1):
         _run_stage(experiment.stage(name), f"[{number}/{len(chosen)}] {name}", quiet)
-        if name == "search" and retrained:
-            _choose_by_training(experiment, retrained)
+        if name == "search":
+            if retrained:
+                _choose_by_training(experiment, retrained)
+            best = experiment.work_dir / "search" / BEST_FILE
+            _print(f"    best architecture: {Architecture.load(best).key}, in {best}")
     seconds = {name: experiment.seconds(name) for name in experiment.stages()}
+    chosen_in = experiment.seconds(retrain_top.FOLDER)
+    if chosen_in is not None:
+        seconds[retrain_top.FOLDER] = chosen_in
     finished = {name: taken for name, taken in seconds.items() if taken is not None}
     if not is_main_process() or len(finished) < len(seconds):
         return None
@@ -204,30 +209,68 @@ def _check_choice(experiment: Experiment, stages: Sequence[str], retrained: int)
     _recipe_for_choosing(experiment)
     search_dir, retrain = experiment.work_dir / "search", experiment.stage("retrain")
     best = search_dir / BEST_FILE
-    if retrain.inputs().get("architecture") != Path(os.path.normpath(best)):
+    require_shared_weights(retrain)
+    if retrain.inputs().get(ARCHITECTURE) != Path(os.path.normpath(best)):
         raise UserError(
             f"--retrain-top chooses {best}, but retrain.py names another `architecture`: leave it "
             "out there"
         )
-    if (retrain.work_dir / STAGE_FILE).is_file() and not is_chosen(retrained, search_dir):
+    begun = _begun_from_best(experiment)
+    if begun and not retrain_top.is_chosen(retrained, search_dir):
         raise UserError(
-            f"--retrain-top {retrained} may choose another architecture than the one that "
-            f"{retrain.work_dir} was begun with: move it and {retrain.work_dir.parent}/test away "
-            "first, or choose another --work-dir"
+            f"--retrain-top {retrained} may choose another architecture than {begun[0]} was begun "
+            f"with: move {' and '.join(map(str, begun))} away first, or choose another --work-dir"
         )
+
+
+def _begun_from_best(experiment: Experiment) -> list[Path]:
+    """The folders of begun stages that start from the search's best architecture."""
+    best = Path(os.path.normpath(experiment.work_dir / "search" / BEST_FILE))
+    begun = []
+    for name in experiment.stages():
+        stage = experiment.stage(name)
+        if stage.inputs().get(ARCHITECTURE) == best and (stage.work_dir / STAGE_FILE).is_file():
+            begun.append(stage.work_dir)
+    return begun
+
+
+def require_shared_weights(retrain: Stage) -> None:
+    """Refuse a recipe for many networks that starts from weights of one architecture.
+
+    Raises:
+        UserError: it starts from the experiment's stage `pretrain_subnet`.
+    """
+    own = retrain.work_dir.parent / "pretrain_subnet"
+    for name, file in retrain.inputs().items():
+        if file.is_relative_to(own):
+            raise UserError(
+                f"retraining starts from {file} ({name}), weights of one architecture, which do "
+                "not fit others: name weights of a supernet, or none, such as "
+                "--cfg-options pretrained=SUPERNET.pth"
+            )
 
 
 def _recipe_for_choosing(experiment: Experiment) -> Config:
     alone = replace(experiment, overrides={**experiment.overrides, "train_split": "train"})
-    return recipe_for_choosing(alone.stage("retrain").config, experiment.stage("search").config)
+    return retrain_top.recipe_for_choosing(
+        alone.stage("retrain").config, experiment.stage("search").config
+    )
 
 
 def _choose_by_training(experiment: Experiment, retrained: int) -> None:
     stage = experiment.stage("search")
+    if _begun_from_best(experiment):  # and `_check_choice` has seen that it was chosen so
+        return
+    began, spent = time.monotonic(), experiment.seconds(retrain_top.FOLDER) or 0.0
     history = SearchHistory.read(stage.work_dir)
     plan = plan_search(stage.config, history.fingerprint)
     recipe = _recipe_for_choosing(experiment)
-    found = retrain_top(retrained, plan, recipe, stage.work_dir, print_trainings("retrain-top"))
+    found = retrain_top.retrain_top(
+        *(retrained, plan, recipe, stage.work_dir), print_trainings("retrain-top")
+    )
+    seconds = spent + time.monotonic() - began
+    folder = experiment.work_dir / retrain_top.FOLDER
+    _write_state(folder, {"config_sha256": "", "inputs_sha256": {}, "seconds": seconds})
     chosen = Architecture.load(stage.work_dir / BEST_FILE).key
     _print(
         f"chosen by {found.metric} on the search split, of {found.count} networks trained without "
@@ -294,11 +337,13 @@ def _check_config(stage: Stage) -> None:
 def _require_same_inputs(
     stage: Stage, earlier: Mapping[str, str], later: Mapping[str, str]
 ) -> None:
-    changed = [name for name in {**earlier, **later} if earlier.get(name) != later.get(name)]
+    changed = stage.changed_inputs(earlier, later)
     if changed:
+        files = stage.inputs()
+        named = ", ".join(f"{name}: {files.get(name, 'none now')}" for name in changed)
         raise UserError(
-            f"{stage.work_dir} was begun from other weights or another architecture "
-            f"({', '.join(changed)}): put the earlier file back to go on; {_ELSEWHERE}"
+            f"{stage.work_dir} was begun from other weights or another architecture than there are "
+            f"now ({named}): put the earlier file back to go on; {_ELSEWHERE}"
         )
 
 

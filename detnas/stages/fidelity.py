@@ -8,21 +8,32 @@ a history of its own, so an interrupted run resumes and nothing is trained twice
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from detnas.errors import UserError
+from detnas.errors import MissingFileError, UserError, user_input
 from detnas.evaluation.latency import device_name
 from detnas.fidelity import table_file
-from detnas.fidelity.comparison import FEWEST, NOTHING, SUPERNET, TRAINED, compare, notes_on
+from detnas.fidelity.comparison import (
+    ALSO,
+    FEWEST,
+    NOTHING,
+    SUPERNET,
+    TRAINED,
+    AgainstDrawn,
+    against_drawn,
+    compare,
+    notes_on,
+)
 from detnas.fidelity.statistics import Fidelity as FidelityStatistics
-from detnas.fidelity.table import Table, from_histories
+from detnas.fidelity.table import SPACE_GROUP, Table, from_histories
 from detnas.files import write_text
 from detnas.search.executors.base import Executor, MakeEvaluate
 from detnas.search.executors.build import Machine, build_executor
@@ -30,20 +41,22 @@ from detnas.search.executors.settings import ExecutorSettings
 from detnas.search.history.file import FILE_NAME
 from detnas.search.history.reading import SearchHistory
 from detnas.search.progress import ProgressCallback, in_phase
+from detnas.search.results import best_candidate
 from detnas.search.strategies.unseen import Unseen
+from detnas.stages.base import ARCHITECTURE
 from detnas.stages.candidate_worker import MakeCandidateEvaluator
 from detnas.stages.checks import check_weights
-from detnas.stages.experiment import Experiment
+from detnas.stages.experiment import Experiment, require_shared_weights
 from detnas.stages.listed import evaluate_into
 from detnas.stages.plan import SearchPlan, plan_search
 from detnas.stages.standalone import TIMEOUT, standalone_trainings
 from detnas.stages.train import check_training
-from search_space.architecture import Choices, choices_to_text
+from search_space.architecture import Choices, choices_to_text, parse_architecture
 from search_space.budget import Budget
 from search_space.sampling import BudgetSampler
 
 RESULT_FILE, PICTURE = "fidelity.json", "fidelity.png"
-SPACE, BAND = "space", "band"
+BAND, FOUND = "band", "found"
 _OF_SCORES = (
     *("space", "channel_shuffle", "score", "greater_is_better", "evaluator", "seed"),
     *("supernet_sha256", "data", "images", "model_sha256", "metrics_sha256"),
@@ -65,6 +78,8 @@ class FidelityPlan:
         workers: processes; None chooses as a search does, and 1 stays in this process.
         threads: of torch in each of them.
         draw_seed: of the draw.
+        also: architectures to compare with the drawn ones, as `parse_architecture` reads them, or
+            "found" for the one that the search has chosen.
     """
 
     architectures: int
@@ -74,6 +89,7 @@ class FidelityPlan:
     workers: int | None = None
     threads: int = 1
     draw_seed: int = 0
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         least = {"architectures": 3, "seeds": 1, "from_nothing": 0, "threads": 1}
@@ -84,6 +100,10 @@ class FidelityPlan:
                 raise UserError(f"--{option} is {value}; it must be at least {bound}")
         if self.workers is not None and self.workers < 1:
             raise UserError(f"--workers is {self.workers}; it must be at least 1")
+        if 0 < self.from_nothing < FEWEST:
+            raise UserError(
+                f"--from-nothing is {self.from_nothing}; fewer than {FEWEST} cannot be compared"
+            )
         if self.from_nothing > self.architectures:
             raise UserError(
                 f"--from-nothing is {self.from_nothing}; it may be at most --architectures, "
@@ -102,7 +122,7 @@ def draw_architectures(
     Raises:
         UserError: the budgets hold fewer architectures, or none.
     """
-    groups = {SPACE: sampler}
+    groups = {SPACE_GROUP: sampler}
     if plan.within:
         groups[BAND] = BudgetSampler(
             sampler.space, (*sampler.budgets, *plan.within), sampler.cost_tables
@@ -117,8 +137,8 @@ def draw_architectures(
             found = unseen[name].draw(rngs[name], 1)
             if not found:
                 raise UserError(
-                    f"--architectures {plan.architectures}: only {len(drawn[name])} lie within "
-                    f"{' and '.join(map(str, within.budgets)) or 'the space'}; ask for fewer"
+                    f"--architectures {plan.architectures}: only {len(drawn[name])} are left "
+                    f"within {' and '.join(map(str, within.budgets)) or 'the space'}; ask for fewer"
                 )
             drawn[name] += found
             for other in unseen.values():
@@ -132,11 +152,13 @@ class FidelityResult:
 
     Attributes:
         compared: from `compare`.
+        also: the named architectures beside the drawn ones.
         notes: what is missing in it, and what is too few to be trusted.
         failures: a line for each evaluation that failed.
     """
 
     compared: Mapping[str, FidelityStatistics]
+    also: tuple[AgainstDrawn, ...]
     notes: tuple[str, ...]
     failures: tuple[str, ...]
 
@@ -167,8 +189,11 @@ class Fidelity:
         """
         search, retrain = self._checked()
         groups = draw_architectures(search.costs.sampler, self.plan)
-        listed = [choices for group in groups.values() for choices in group]
         some = [choices for group in groups.values() for choices in group[: self.plan.from_nothing]]
+        drawn = [choices for group in groups.values() for choices in group]
+        named = dict.fromkeys(map(self._reader(search), self.plan.also))
+        groups[ALSO] = tuple(choices for choices in named if choices not in drawn)
+        listed = [*drawn, *groups[ALSO]]
         histories = {SUPERNET: self._on_supernet(search, listed, progress)}
         for kind, chosen in ((TRAINED, listed), (NOTHING, some)):
             for seed in range(self.plan.seeds if chosen else 0):
@@ -188,18 +213,52 @@ class Fidelity:
         compared = compare(table)
         if TRAINED not in compared:
             raise UserError(_nothing_to_compare(histories, {*listed}, self.work_dir))
-        plain = {name: fidelity.to_dict() for name, fidelity in compared.items()}
+        also = against_drawn(table)
+        plain: dict[str, Any] = {name: found.to_dict() for name, found in compared.items()}
+        if also:
+            plain[ALSO] = [asdict(each) for each in also]
         write_text(self.work_dir / RESULT_FILE, json.dumps(plain, indent=2) + "\n")
         _draw(table, self.work_dir / PICTURE)
         left_out = {row.choices for history in histories.values() for row in history.rows}
         left_out -= {*listed}
         notes = list(notes_on(compared, table))
+        notes += [
+            f"{choices_to_text(choices)} of --also is one of the drawn ones"
+            for choices in named
+            if choices in drawn
+        ]
+        if retrain.get("load_from"):
+            notes.append(
+                "trainings begin from `load_from`, weights that the supernet's scores are of: tau "
+                "is flattered (docs/fidelity.md)"
+            )
         if left_out:
             notes.append(
                 f"{len(left_out)} architectures of earlier runs are left out: give the numbers and "
                 "--within of those runs to compare them, too"
             )
-        return FidelityResult(compared, tuple(notes), tuple(_failures(histories, {*listed})))
+        return FidelityResult(
+            compared, tuple(also), tuple(notes), tuple(_failures(histories, {*listed}))
+        )
+
+    def _reader(self, search: SearchPlan) -> Callable[[str], Choices]:
+        """Reads the entries of `FidelityPlan.also`."""
+        space = search.costs.sampler.space
+
+        def read(text: str) -> Choices:
+            if text == FOUND:
+                history = SearchHistory.read(self.experiment.work_dir / "search")
+                return best_candidate(history).choices
+            with user_input("--also"):
+                architecture = parse_architecture(text)
+            if architecture.space != space:
+                raise UserError(
+                    f"--also {text} is of space {architecture.space.name!r}, the search is of "
+                    f"{space.name!r}: name one of that space"
+                )
+            return architecture.choices
+
+        return read
 
     def _table(
         self,
@@ -238,7 +297,12 @@ class Fidelity:
                 "scores of which the highest is"
             )
         check_weights(search.config, search.settings.supernet)
-        retrain = self.experiment.stage("retrain").config
+        stage = self.experiment.stage("retrain")
+        require_shared_weights(stage)
+        for name, file in stage.inputs().items():
+            if name != ARCHITECTURE and not file.is_file():
+                raise MissingFileError(f"{file}, which retraining starts from, does not exist")
+        retrain = stage.config
         for key in ("test_dataloader", "test_evaluator"):
             if retrain.get(key) is None:
                 raise UserError(f"the config of retraining has no `{key}`; add it")

@@ -37,8 +37,19 @@ def digest(config: Mapping[str, Any], experiment: Path) -> str:
 
 def _text(config: Mapping[str, Any], experiment: Path) -> str:
     what = {key: value for key, value in config.items() if key != "work_dir"}
-    text = json.dumps(what, sort_keys=True, default=str)
-    return text.replace(str(experiment), "{experiment}")
+    return json.dumps(_placed(what, str(experiment)), sort_keys=True, default=str)
+
+
+def _placed(value: Any, experiment: str) -> Any:
+    """The value with paths in the experiment's folder as "{experiment}/..."."""
+    if isinstance(value, Mapping):
+        return {key: _placed(item, experiment) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_placed(item, experiment) for item in value]
+    text = str(value) if isinstance(value, Path) else value
+    if isinstance(text, str) and (text == experiment or text.startswith(experiment + os.sep)):
+        return "{experiment}" + text[len(experiment) :]
+    return value
 
 
 def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,10 @@ def evaluate_into(
     earlier: list[Choices] = []
     if file.is_file():
         history = SearchHistory.read(file)
-        check_fingerprint(file, history.fingerprint, normalised(fingerprint))
+        check_fingerprint(
+            *(file, history.fingerprint, normalised(fingerprint)),
+            f"remove {file.parent}, whose scores are then made anew",
+        )
         earlier = [row.choices for row in history.baseline]
         if set(listed) <= {row.choices for row in history.baseline if row.status == DONE}:
             return history

@@ -77,7 +77,7 @@ def retrain_top(
         search_dir: the work directory of the search.
         progress: called after each training.
     Raises:
-        UserError: every training failed, or earlier ones had another recipe.
+        UserError: fewer than two trainings ended well, or earlier ones had another recipe.
     """
     history = SearchHistory.read(search_dir)
     candidates = _candidates(history, count)
@@ -95,10 +95,10 @@ def retrain_top(
     )
     rows = {row.choices: row for row in trained.rows}
     found = _compared(history, candidates, rows)
-    if not found.count:
+    if found.count < min(2, len(candidates)):  # nothing was compared
         raise UserError(
-            f"{trained.path}: every training failed, the last one with "
-            f"{found.candidates[-1].error}; fix that, then run the same command again"
+            f"{trained.path}: {found.count} of {len(candidates)} trainings ended well, another "
+            f"failed with {found.candidates[-1].error}; fix that, then run the same command again"
         )
     found.save(search_dir / TRAINED_FILE)
     write_best(history, search_dir / BEST_FILE)

@@ -114,8 +114,8 @@ def _check_schedule(config: Config) -> None:
             PARAM_SCHEDULERS.build(dict(scheduler), default_args={"optimizer": optimiser})
         except Exception as error:  # OpenMMLab's constructors raise many types
             raise UserError(
-                f"param_scheduler: {scheduler.get('type')} cannot be built ({error}); check "
-                "warmup_iters, steps and max_iters against each other"
+                f"{config.filename}: {scheduler.get('type')} of param_scheduler cannot be built "
+                f"({error}); check warmup_iters, steps and max_iters against each other"
             ) from error
 
 

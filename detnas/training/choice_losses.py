@@ -59,7 +59,13 @@ class ChoiceLossHook(Hook):
 
     def after_train(self, runner: Any) -> None:
         """Logs and writes the comparison."""
-        if runner.rank != 0 or len(self._paths) < MIN_PATHS:
+        if runner.rank != 0 or not self._paths:
+            return
+        if len(self._paths) < MIN_PATHS:
+            runner.logger.info(
+                f"no {FILE_NAME}: {len(self._paths)} random paths in the last quarter of training "
+                f"are too few to compare, {MIN_PATHS} are enough"
+            )
             return
         backbone: Any = own_backbone(runner.model)
         losses = torch.stack(self._losses).double().cpu().tolist()

@@ -1,23 +1,25 @@
 """Which paths of the supernet an iteration trains: path policies, and the hook that uses them."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from detnas.errors import UserError
+from detnas.errors import UserError, user_input
 from detnas.models.checkpoints import unwrapped
 from detnas.training.seeding import PATH
 from search_space.architecture import Choices
 from search_space.sampling import Budget, BudgetSampler, InfeasibleBudgetError
 from search_space.spaces import SearchSpace
+from search_space.validation import convert
 
 PathPolicy = Callable[[int], tuple[Choices, ...]]
 """Returns the paths whose gradients are summed in an iteration, counted from 0.
@@ -59,10 +61,10 @@ def uniform_bin_paths(
         UserError: there are no bins, or the edges are in the wrong order.
         InfeasibleBudgetError: a bin has no architecture.
     """
-    if not isinstance(bins, int) or bins < 1 or not lower < upper:
+    if bins < 1 or not -math.inf < lower < upper < math.inf:
         raise UserError(
-            "path bins need a whole number of bins >= 1 and lower < upper, "
-            f"not {bins} from {lower} to {upper}"
+            "path bins need bins >= 1, and lower < upper, both finite, not "
+            f"{bins} from {lower} to {upper}"
         )
     edges = [lower + (upper - lower) * i / bins for i in range(bins + 1)]
     try:
@@ -180,8 +182,11 @@ class PathSamplingHook(Hook):
     ) -> None:
         self._name, self._arguments = _read_policy(policy)
         self._seed = seed
-        if warmup_iters < 0:
-            raise UserError(f"warmup_iters (path_warmup_iters) is {warmup_iters}; it must be >= 0")
+        if isinstance(warmup_iters, bool) or not isinstance(warmup_iters, int) or warmup_iters < 0:
+            raise UserError(
+                f"warmup_iters (path_warmup_iters) is {warmup_iters!r}; it must be a whole number "
+                "of iterations, at least 0"
+            )
         self.warmup_iters = warmup_iters
         self._policy: PathPolicy | None = None
         self._first_losses: list[torch.Tensor] = []
@@ -245,6 +250,10 @@ class PathSamplingHook(Hook):
 
 
 def _read_policy(policy: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    if not isinstance(policy, str | Mapping):
+        raise UserError(
+            f"path policy {policy!r} must be a name ({', '.join(POLICIES)}) or a dict with a `type`"
+        )
     arguments: dict[str, Any] = {"type": policy} if isinstance(policy, str) else dict(policy)
     name = arguments.pop("type", None)
     if name not in POLICIES:
@@ -259,12 +268,17 @@ def _read_policy(policy: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     for key, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and key not in arguments:
             raise UserError(f"path policy {name!r} needs the argument {key!r}")
-    try:
-        if "budgets" in arguments:
-            arguments["budgets"] = [Budget(**budget) for budget in arguments["budgets"]]
-    except TypeError as error:
-        raise UserError(f"budgets of the path policy: {error}") from None
+    kinds = get_type_hints(POLICIES[name])
+    with user_input():
+        for key, value in arguments.items():
+            kind = list[Budget] if key == "budgets" else kinds[key]
+            plain = [dict(each) for each in value] if _are_mappings(value) else value
+            arguments[key] = convert(plain, kind, f"path_policy.{key}")
     return name, arguments
+
+
+def _are_mappings(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(each, Mapping) for each in value)
 
 
 def _accumulate(runner: Any, backbone: Any, path: Choices, data_batch: Any) -> None:

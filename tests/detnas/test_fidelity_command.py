@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from detnas.fidelity.table_file import read_table
 from detnas.report.page import write_report
 from detnas.search.history.reading import SearchHistory
 from detnas.stages.fidelity import FidelityPlan, draw_architectures
+from search_space.architecture import Architecture
 from search_space.budget import Budget
 from search_space.cost import macs_table
 from search_space.sampling import BudgetSampler
@@ -48,7 +50,7 @@ def test_columns_resume_and_grow(copied: Path, capsys: pytest.CaptureFixture[str
 
     history = copied / "fidelity" / "trained" / "seed0" / "history.db"
     before = {row.choices: row.finished for row in SearchHistory.read(history).rows}
-    grown = ("--architectures", "4", "--seeds", "2", "--from-nothing", "1")
+    grown = ("--architectures", "4", "--seeds", "2", "--from-nothing", "3")
     assert run(copied, *grown) == 0
     rows = {row.choices: row.finished for row in SearchHistory.read(history).rows}
     assert len(rows) == 7
@@ -56,7 +58,7 @@ def test_columns_resume_and_grow(copied: Path, capsys: pytest.CaptureFixture[str
     table = read_table(copied / "fidelity" / "table.csv")
     assert table.groups == ("space",) * 4
     assert list(table.scores)[3:] == ["nothing/seed0", "nothing/seed1"]
-    assert np.isfinite(table.columns("nothing")).sum() == 2
+    assert np.isfinite(table.columns("nothing")).sum() == 6
 
     compared = json.loads((copied / "fidelity" / "fidelity.json").read_text())
     assert compared["trained"]["architectures"] == 4
@@ -70,6 +72,7 @@ def test_columns_resume_and_grow(copied: Path, capsys: pytest.CaptureFixture[str
         (("--architectures", "0"), "--architectures is 0; it must be at least 3"),
         (("--within", "macs=1..2"), "admits no architecture"),
         (("--seeds", "0"), "--seeds is 0; it must be at least 1"),
+        (("--from-nothing", "2"), "--from-nothing is 2; fewer than 3 cannot be compared"),
         (("--from-nothing", "99"), "--from-nothing is 99; it may be at most --architectures, 24"),
     ],
 )
@@ -105,17 +108,18 @@ def test_too_few_scores_are_named(
 
     with monkeypatch.context() as patched:
         patched.setattr("detnas.stages.standalone.score_checkpoint", fail)
-        assert run(copied, "--architectures", "3") == 2
+        assert run(copied, "--architectures", "3", "--seeds", "1") == 2
     said = capsys.readouterr().err
     assert "fewer than 3 architectures have all scores" in said
     assert "trained/seed0" in said
     assert "OSError: no space left on device" in said
     page = write_report(copied).read_text(encoding="utf-8")
     assert "there is nothing to compare" in page
-    assert run(copied, "--architectures", "3") == 0  # the failed ones are tried again
+    again = ("--architectures", "3", "--seeds", "1")
+    assert run(copied, *again) == 0  # the failed ones are tried again
     printed = capsys.readouterr().out
-    assert "3 architectures are too few for their intervals to be trusted" in printed
-    assert "one seed, so the ceiling is unknown" in printed
+    assert "3 architectures are too few for intervals" in printed
+    assert "one seed, so tau of seeds is unknown" in printed
 
 
 def test_more_architectures_begin_with_the_same_ones() -> None:
@@ -126,3 +130,33 @@ def test_more_architectures_begin_with_the_same_ones() -> None:
     for group, chosen in few.items():
         assert many[group][:5] == chosen
     assert not {*many["space"]} & {*many["band"]}
+
+
+def test_named_architectures_are_compared_with_the_drawn_ones(
+    copied: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(copied / "fidelity", ignore_errors=True)
+    found = Architecture.load(copied / "search" / "best_architecture.json").choices
+    same = "tiny:0,0,0,0,0,0,0,0,0,0"
+
+    def score(config: Any, *_: object) -> dict[str, float]:
+        choices = tuple(config.model.backbone.architecture["choices"])
+        return {"coco/bbox_mAP": 0.9 if choices == found else 0.001 * sum(choices)}
+
+    monkeypatch.setattr("detnas.stages.standalone.score_checkpoint", score)
+    command = ("--architectures", "3", "--seeds", "1", "--also", "found", same)
+    assert run(copied, *command) == 0
+    printed = capsys.readouterr().out
+    named = ",".join(map(str, found))
+    assert f"{named}: 0.9000 after a training" in printed
+    assert "above 3 of them" in printed
+    assert "0,0,0,0,0,0,0,0,0,0: 0.0000 after a training" in printed
+    table = read_table(copied / "fidelity" / "table.csv")
+    assert table.groups == ("space",) * 3 + ("also",) * 2
+    assert table.architectures[3] == found
+    compared = json.loads((copied / "fidelity" / "fidelity.json").read_text())
+    assert compared["trained"]["architectures"] == 3  # the named ones were not drawn
+    assert [each["above"] for each in compared["also"]] == [3, 0]
+    assert f"{named}: 0.9000 after a training" in write_report(copied).read_text("utf-8")
+    assert run(copied, "--architectures", "3", "--also", "small:0,1") == 2
+    assert "--also" in capsys.readouterr().err

@@ -88,7 +88,7 @@ def test_a_finished_experiment_is_refused_before_any_training(
     before = (folder / "search" / "best_architecture.json").read_bytes()
     for options in ((), ("--check",)):
         assert run(folder, "--retrain-top", "2", *options) == 2
-        assert f"{folder}/test away" in capsys.readouterr().err
+        assert f"move {folder}/retrain and {folder}/test away" in capsys.readouterr().err
     assert (folder / "search" / "best_architecture.json").read_bytes() == before
     assert not (folder / "retrain_top").exists()
     assert run(folder) == 0
@@ -103,8 +103,12 @@ def test_leftover_networks_do_not_enter_the_scores_of_another_recipe(
     assert "is left from trainings without a history.db: remove it" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("is_retrained", [False, True])
 def test_a_failed_training_is_tried_again(
-    searched: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    is_retrained: bool,
+    searched: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = SearchHistory.read(searched / "search").ranked()[0]
     full = [first.choices]
@@ -115,14 +119,57 @@ def test_a_failed_training_is_tried_again(
         return {"coco/bbox_mAP": 0.5}
 
     monkeypatch.setattr("detnas.stages.standalone.score_checkpoint", score)
-    command = ("--retrain-top", "2", "--stages", "search")
+    command = ("--retrain-top", "3", "--stages", "search")
     assert run(searched, *command) == 0
     printed = capsys.readouterr().err
-    assert "of 1 networks trained without it" in printed
+    assert "of 2 networks trained without it" in printed
     assert "OSError: no space left on device" in printed
-    full.clear()
-    assert run(searched, *command) == 0
-    assert "of 2 networks trained without it" in capsys.readouterr().err
+    if is_retrained:  # then the choice is final, and what failed is left alone
+        best = (searched / "search" / "best_architecture.json").read_bytes()
+        assert run(searched, "--retrain-top", "3") == 0
+        full.clear()
+        assert run(searched, "--retrain-top", "3") == 0
+        assert (searched / "search" / "best_architecture.json").read_bytes() == best
+        summary = json.loads((searched / "summary.json").read_text())
+        assert summary["trained_candidates"] == 2
+        assert summary["seconds"] == pytest.approx(sum(summary["stage_seconds"].values()))
+        assert summary["stage_seconds"]["retrain_top"] > 0
+    else:
+        full.clear()
+        assert run(searched, *command) == 0
+        assert "of 3 networks trained without it" in capsys.readouterr().err
+
+
+def test_one_training_is_no_comparison(
+    searched: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.5])
+    monkeypatch.setattr(
+        "detnas.stages.standalone.score_checkpoint", lambda *_: {"coco/bbox_mAP": next(scores)}
+    )
+    before = (searched / "search" / "best_architecture.json").read_bytes()
+    assert run(searched, "--retrain-top", "2") == 2
+    assert "1 of 2 trainings ended well" in capsys.readouterr().err
+    assert (searched / "search" / "best_architecture.json").read_bytes() == before
+    assert not (searched / "retrain").exists()
+
+
+def test_weights_of_one_architecture_are_refused(
+    searched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    for stage in ("pretrain", "finetune", "search", "retrain"):
+        (folder / f"{stage}.py").write_text(f'_base_ = ["{MINIATURE / stage}.py"]\n')
+    with (folder / "retrain.py").open("a") as file:
+        file.write('load_from = "{experiment}/pretrain_subnet/final.pth"\n')
+    of_one = MINIATURE.parent / "classification" / "pretrain_subnet.py"
+    (folder / "pretrain_subnet.py").write_text(f'_base_ = ["{of_one}"]\n')
+    of_folder = [str(folder), "--work-dir", str(searched)]
+    for command in (["run", *of_folder, "--check", "--retrain-top", "2"], ["fidelity", *of_folder]):
+        assert main(command) == 2
+        assert "weights of one architecture, which do not fit others" in capsys.readouterr().err
+    assert not (searched / "fidelity").exists()
 
 
 @pytest.mark.parametrize(

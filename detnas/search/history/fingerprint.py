@@ -21,13 +21,19 @@ def normalised(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
     return dict(json.loads(json.dumps(fingerprint)))
 
 
-def check_fingerprint(path: object, recorded: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+def check_fingerprint(
+    path: object,
+    recorded: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    otherwise: str = "choose another work directory",
+) -> None:
     """Refuse to resume a history under settings that change its scores or proposals.
 
     Args:
         path: the history, for the message.
         recorded: the normalised fingerprint it was made with.
         asked: the normalised fingerprint of the search that resumes it.
+        otherwise: what else the user can do, for the message.
 
     Raises:
         UserError: naming the first key that differs, with both values. `strategy.generations`
@@ -44,13 +50,13 @@ def check_fingerprint(path: object, recorded: Mapping[str, Any], asked: Mapping[
             if new >= old:
                 continue
             raise UserError(
-                f"{path} was made with {key} = {old}, but this search has {new}: "
+                f"{path} was made with {key} = {old}, but now it is {new}: "
                 f"{key.rpartition('.')[2]} may only increase; set {old} or more"
             )
         raise UserError(
             f"{path} was made with {key} = {_shown(before, key)}, "
-            f"but this search has {_shown(now, key)}: "
-            f"change it back to resume, or search in another work directory"
+            f"but now it is {_shown(now, key)}: "
+            f"change it back to resume, or {otherwise}"
         )
 
 

@@ -108,7 +108,7 @@ def test_page_shows_the_numbers(finished: Path) -> None:
     assert "7 candidates in 3 generations · 2 failed · seed 7" in text
     assert "MACs at 160\N{MULTIPLICATION SIGN}160 ≤ 25.00 M" in text
     lead = "test split after retraining, coco/bbox_mAP 0.3613 search score, coco/bbox_mAP"
-    assert f"{lead} 0.3125 mean of 4 random ones 0.1675" in text
+    assert f"{lead} 0.3125 mean search score of 4 random ones 0.1675" in text
     assert "MACs of the detector 812.0 M" in text
     assert f"MACs {costs['macs'] / 1e6:.2f} M" in text
     assert "tiny:" + ",".join(map(str, best)) in text

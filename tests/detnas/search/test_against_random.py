@@ -34,7 +34,9 @@ def history(
             [*((scores, "search") for scores in generations), (list(baseline), RANDOM)]
         ):
             generation = number if role != RANDOM else 0
-            writer.record_generation(generation, [(next(chosen), {}) for _ in scores], role)
+            writer.record_generation(
+                generation, [(next(chosen), {"macs": 1.0}) for _ in scores], role
+            )
             for row, score in zip(writer.generation(generation, role), scores, strict=True):
                 writer.record_done(row.id, score, {})
     return SearchHistory.read(file)

@@ -118,14 +118,14 @@ def test_open_refuses_an_absent_history(path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        (changed(space="small"), 'space = "tiny", but this search has "small"'),
-        (changed(seed=1), "seed = 0, but this search has 1"),
-        (changed(budgets=[]), "budgets.count = 1, but this search has nothing"),
+        (changed(space="small"), 'space = "tiny", but now it is "small"'),
+        (changed(seed=1), "seed = 0, but now it is 1"),
+        (changed(budgets=[]), "budgets.count = 1, but now it is nothing"),
         (
             changed(budgets=[{"cost": "macs", "upper": 2e6, "input_size": (3, 64, 64)}]),
-            "budgets.0.upper = 3000000.0, but this search has 2000000.0",
+            "budgets.0.upper = 3000000.0, but now it is 2000000.0",
         ),
-        (changed(data="a.json"), 'data = nothing, but this search has "a.json"'),
+        (changed(data="a.json"), 'data = nothing, but now it is "a.json"'),
         (
             changed(strategy={"type": "random", "generations": 1}),
             "generations may only increase; set 2 or more",
@@ -161,7 +161,7 @@ def test_a_search_without_a_score_begins_anew_when_its_cause_is_mended(
         again.record_failed(second, "RuntimeError: unlucky")
     assert SearchHistory.read(path).fingerprint["data"] == "b.json"
     assert not SearchHistory.read(path).has_only_failed
-    with pytest.raises(ValueError, match=r'data = "b.json", but this search has nothing'):
+    with pytest.raises(ValueError, match=r'data = "b.json", but now it is nothing'):
         History.open(path, FINGERPRINT)
 
 

@@ -65,15 +65,15 @@ def test_the_kind_of_device_is_kept(data: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_search_of_one_device_does_not_go_on_by_another() -> None:
     on_gpu = {"evaluator": {"device": "cuda", "tf32": True}}
     check_fingerprint("x", {"evaluator": {}}, on_gpu)  # of a version that did not record it
-    with pytest.raises(ValueError, match=r'evaluator.device = "cuda", but this search has "cpu"'):
+    with pytest.raises(ValueError, match=r'evaluator.device = "cuda", but now it is "cpu"'):
         check_fingerprint("x", on_gpu, {"evaluator": {"device": "cpu", "tf32": True}})
-    with pytest.raises(ValueError, match=r"evaluator.tf32 = true, but this search has false"):
+    with pytest.raises(ValueError, match=r"evaluator.tf32 = true, but now it is false"):
         check_fingerprint("x", on_gpu, {"evaluator": {"device": "cuda", "tf32": False}})
 
 
 def test_an_old_search_does_not_change_to_batches_of_one_shape() -> None:
     check_fingerprint("x", OLD, {"evaluator": {"threads": 5, "batch_shapes": "mixed"}})
-    with pytest.raises(ValueError, match=r'batch_shapes = "mixed", but this search has "equal"'):
+    with pytest.raises(ValueError, match=r'batch_shapes = "mixed", but now it is "equal"'):
         check_fingerprint("x", OLD, {"evaluator": {"threads": 5, "batch_shapes": "equal"}})
 
 

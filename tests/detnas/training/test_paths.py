@@ -241,14 +241,25 @@ def test_hook_refuses_other_backbones_and_unknown_policies() -> None:
         PathSamplingHook({"type": "uniform_bins", "lower": 1, "upper": 2, "bin": 7})
     with pytest.raises(ValueError, match="'uniform_bins' needs the argument 'upper'"):
         PathSamplingHook({"type": "uniform_bins", "lower": 1, "bins": 7})
-    with pytest.raises(ValueError, match=r"a whole number of bins >= 1 .* not 7\.0 from 1 to 2"):
-        PathSamplingHook({"type": "uniform_bins", "lower": 1, "upper": 2, "bins": 7.0}).policy(
-            get_space("tiny"), 0
-        )
-    with pytest.raises(ValueError, match=r"warmup_iters .* is -1"):
-        PathSamplingHook(warmup_iters=-1)
-    with pytest.raises(ValueError, match="budgets of the path policy"):
+    size = {"type": "uniform_bins", "lower": 34e6, "upper": 50e6, "input_size": [3, 224, 224]}
+    PathSamplingHook({**size, "bins": 2}).policy(TINY, 0)
+    with pytest.raises(ValueError, match=r"bins >= 1, and lower < upper, .* not 0 from"):
+        PathSamplingHook({**size, "bins": 0}).policy(TINY, 0)
+    with pytest.raises(ValueError, match="both finite, not 2 from"):
+        PathSamplingHook({**size, "bins": 2, "upper": float("inf")}).policy(TINY, 0)
+    for wrong in ({"bins": 7.5}, {"bins": True}, {"lower": "low"}, {"input_size": [3, 224]}):
+        with pytest.raises(ValueError, match=f"path_policy.{next(iter(wrong))}"):
+            PathSamplingHook({"bins": 2, **size, **wrong})
+    for other in (3, None, ["fair"]):
+        with pytest.raises(ValueError, match=r"must be a name \(uniform, .*\) or a dict"):
+            PathSamplingHook(other)  # type: ignore[arg-type]
+    for warmup in (-1, 2.5, True, "x"):
+        with pytest.raises(ValueError, match=r"warmup_iters .* must be a whole number"):
+            PathSamplingHook(warmup_iters=warmup)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"unknown key 'cots' under path_policy.budgets"):
         PathSamplingHook({"type": "uniform", "budgets": [{"cots": "macs"}]})
+    with pytest.raises(ValueError, match=r"path_policy.budgets"):
+        PathSamplingHook({"type": "uniform", "budgets": {"cost": "macs"}})
 
 
 def test_warm_up_trains_one_path_and_inflates_it_into_all_choices() -> None:
