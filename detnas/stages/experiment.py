@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from mmengine.config import Config
 from mmengine.dist import barrier, get_world_size, is_main_process
 
@@ -32,6 +31,14 @@ from detnas.stages import identity, retrain_top
 from detnas.stages.base import ARCHITECTURE, Stage
 from detnas.stages.plan import plan_search
 from detnas.stages.search import SearchStage
+from detnas.stages.state import (
+    STAGE_FILE,
+    check_config,
+    check_inputs,
+    read_state,
+    spent_before,
+    write_state,
+)
 from detnas.stages.summary import illustrate, summarise, tested_detector
 from detnas.stages.test import TestStage
 from detnas.stages.train import TrainingStage
@@ -47,26 +54,7 @@ STAGES: dict[str, type[Stage]] = {
 }
 """In the order in which they run. The config of "test" is that of "retrain"."""
 
-STAGE_FILE = "stage.json"
 FINISHED, UNFINISHED = "finished", "unfinished"
-
-
-class _State(msgspec.Struct):
-    """The content of a stage's `stage.json`.
-
-    Attributes:
-        seconds: of all attempts together; None until the stage is finished.
-        config: as `identity.plain` has it; None in files of 0.1.0.
-        spent: seconds of the attempts before the last one, which were interrupted.
-        began: the last attempt, in seconds since 1970; None in earlier files.
-    """
-
-    config_sha256: str
-    inputs_sha256: dict[str, str]
-    seconds: float | None
-    config: dict[str, Any] | None = None
-    spent: float = 0.0
-    began: float | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +94,7 @@ class Experiment:
 
     def seconds(self, name: str) -> float | None:
         """How long a finished stage took; None where it is not finished."""
-        state = _read_state(self.work_dir / name)
+        state = read_state(self.work_dir / name)
         return None if state is None else state["seconds"]
 
 
@@ -134,7 +122,7 @@ def check_experiment(
             stage = experiment.stage(name)
             _check_foreign_inputs(experiment, stage)
             stage.check()
-            _check_config(stage)
+            check_config(stage)
             states[name] = UNFINISHED if experiment.seconds(name) is None else FINISHED
         except UserError as error:
             found.setdefault(str(error).replace(str(experiment.file(name)), ""), error)
@@ -270,7 +258,7 @@ def _choose_by_training(experiment: Experiment, retrained: int) -> None:
     )
     seconds = spent + time.monotonic() - began
     folder = experiment.work_dir / retrain_top.FOLDER
-    _write_state(folder, {"config_sha256": "", "inputs_sha256": {}, "seconds": seconds})
+    write_state(folder, {"config_sha256": "", "inputs_sha256": {}, "seconds": seconds})
     chosen = Architecture.load(stage.work_dir / BEST_FILE).key
     _print(
         f"chosen by {found.metric} on the search split, of {found.count} networks trained without "
@@ -288,95 +276,29 @@ def _run_stage(stage: Stage, title: str, quiet: bool) -> None:
         "seconds": None,
         "config": identity.plain(config, stage.work_dir.parent),
     }
-    before = _read_state(stage.work_dir)
+    before = read_state(stage.work_dir)
     if before is not None and stage.has_nothing():
         before = None
     if before is not None:
-        _require_same_inputs(stage, before["inputs_sha256"], state["inputs_sha256"])
+        check_inputs(stage, before["inputs_sha256"], state["inputs_sha256"])
         if before["seconds"] is not None and not stage.has_grown():
             _print(f"{title}: finished before, in {duration(before['seconds'])}")
             return
     _print(title)
-    state["spent"] = 0.0 if before is None else _spent(stage.work_dir, before)
+    state["spent"] = 0.0 if before is None else spent_before(stage.work_dir, before)
     state["began"] = time.time()
-    _write_state(stage.work_dir, state)
+    write_state(stage.work_dir, state)
     began = time.monotonic()
     stage.run(quiet)
     barrier()  # the next stage's inputs are written
     state["seconds"] = state["spent"] + time.monotonic() - began
-    _write_state(stage.work_dir, state)
+    write_state(stage.work_dir, state)
     _print(f"{title}: {duration(state['seconds'])}")
-
-
-_ELSEWHERE = "for the new ones choose another --work-dir, or move this folder away"
-
-
-def _check_config(stage: Stage) -> None:
-    """Refuse a begun stage whose config now has other values."""
-    before = _read_state(stage.work_dir)
-    if before is None or stage.has_nothing():
-        return
-    config, experiment = stage.identity(), stage.work_dir.parent
-    if before["config_sha256"] != identity.digest(config, experiment):
-        if before["config"] is None:
-            raise UserError(
-                f"{stage.work_dir} was begun under another config, which is beside it as "
-                f"{stage.name}.py: go on with that one; {_ELSEWHERE}"
-            )
-        lines = identity.what_differs(before["config"], identity.plain(config, experiment))
-        if lines:
-            named = "; ".join(lines[: identity.NAMED])
-            rest = len(lines) - identity.NAMED
-            raise UserError(
-                f"{stage.work_dir} was begun with other values, {named}"
-                f"{f' and {rest} more' if rest > 0 else ''}: give the earlier ones to go on, in "
-                f"the config or by --cfg-options; {_ELSEWHERE}"
-            )
-
-
-def _require_same_inputs(
-    stage: Stage, earlier: Mapping[str, str], later: Mapping[str, str]
-) -> None:
-    changed = stage.changed_inputs(earlier, later)
-    if changed:
-        files = stage.inputs()
-        named = ", ".join(f"{name}: {files.get(name, 'none now')}" for name in changed)
-        raise UserError(
-            f"{stage.work_dir} was begun from other weights or another architecture than there are "
-            f"now ({named}): put the earlier file back to go on; {_ELSEWHERE}"
-        )
-
-
-def _spent(folder: Path, before: Mapping[str, Any]) -> float:
-    """Seconds of a stage's earlier attempts; an interrupted one lasted until its last file."""
-    if before["seconds"] is not None:
-        return float(before["seconds"])  # a search that has grown
-    if before["began"] is None:
-        return float(before["spent"])
-    written = [file.stat().st_mtime for file in folder.rglob("*") if file.is_file()]
-    return float(before["spent"]) + max(0.0, max(written, default=0.0) - before["began"])
 
 
 def _print(line: str) -> None:
     if is_main_process():
         print(line, file=sys.stderr, flush=True)
-
-
-def _read_state(folder: Path) -> dict[str, Any] | None:
-    path = folder / STAGE_FILE
-    if not path.is_file():
-        return None
-    try:
-        return msgspec.to_builtins(msgspec.json.decode(path.read_bytes(), type=_State))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} is damaged ({error}): remove {folder} to run the stage again"
-        ) from None
-
-
-def _write_state(folder: Path, state: Mapping[str, Any]) -> None:
-    if is_main_process():
-        write_text(folder / STAGE_FILE, json.dumps(state, indent=2) + "\n")
 
 
 def _check_overrides(experiment: Experiment) -> None:
@@ -399,5 +321,5 @@ def _check_foreign_inputs(experiment: Experiment, stage: Stage) -> None:
             continue
         raise MissingFileError(
             f"{file}, which stage '{stage.name}' starts from, does not exist: run the experiment "
-            "that makes it first, or name another by --cfg-options"
+            "that makes it first, or name another, or None, by --cfg-options"
         )
