@@ -96,9 +96,14 @@ def create_file(path: Path, meta: Mapping[str, Any]) -> None:
 
 
 def require_history(path: Path) -> None:
-    """Raise UserError if there is no file at `path`."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such history; give the work directory of a search")
+    """Raise UserError if there is no file at `path`; it names those that are below its folder."""
+    if path.is_file():
+        return
+    below = sorted(path.parent.glob(f"**/{FILE_NAME}")) if path.name == FILE_NAME else []
+    hint = "give the work directory of a search"
+    if below:
+        hint = f"there are {', '.join(str(each.parent) for each in below[:4])}"
+    raise UserError(f"{path}: no such history; {hint}")
 
 
 def open_checked(path: Path, mode: str) -> sqlite3.Connection:

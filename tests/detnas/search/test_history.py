@@ -113,6 +113,11 @@ def test_open_refuses_an_absent_history(path: Path) -> None:
     with pytest.raises(ValueError, match="no such history"):
         rows_of(path)
     assert list(path.parent.iterdir()) == []
+    inner = path.parent / "trained" / "seed0"
+    inner.mkdir(parents=True)
+    (inner / "history.db").touch()
+    with pytest.raises(ValueError, match=r"no such history; there are .*trained/seed0"):
+        rows_of(path.parent / "history.db")
 
 
 @pytest.mark.parametrize(
