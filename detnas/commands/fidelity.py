@@ -47,7 +47,8 @@ def run(options: shared.Options) -> None:
     """Score and train, and print the comparison."""
     from detnas.console import fidelity_table, print_trainings
     from detnas.stages.experiment import Experiment
-    from detnas.stages.fidelity import Fidelity, FidelityPlan
+    from detnas.stages.fidelity import Fidelity
+    from detnas.stages.fidelity_plan import FidelityPlan
     from search_space.budget import parse_budget
 
     experiment = Experiment(

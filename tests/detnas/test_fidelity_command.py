@@ -12,7 +12,7 @@ from detnas.cli import main
 from detnas.fidelity.table_file import read_table
 from detnas.report.page import write_report
 from detnas.search.history.reading import SearchHistory
-from detnas.stages.fidelity import FidelityPlan, draw_architectures
+from detnas.stages.fidelity_plan import FidelityPlan, draw_architectures
 from search_space.architecture import Architecture
 from search_space.budget import Budget
 from search_space.cost import macs_table
