@@ -28,7 +28,10 @@ from search_space.spaces import parse_space
 
 _REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
 _DERIVED_KEYS = ("stage_channels", "last_channels")
-_OWN_KEYS = ("amp", "console_level", "find_unused_parameters", "sync_bn", "unusable_boxes")
+_OWN_KEYS = (
+    *("amp", "console_level", "find_unused_parameters", "path_validation", "sync_bn"),
+    "unusable_boxes",
+)
 _OF_STAGES = ("auto_scale_lr", "custom_imports", "search", "space")
 """Keys that some stages read."""
 

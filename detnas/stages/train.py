@@ -13,17 +13,20 @@ from mmengine.config import Config
 from mmengine.dist import get_world_size, is_distributed
 from mmengine.logging import print_log
 from mmengine.registry import HOOKS, PARAM_SCHEDULERS
+from msgspec import structs
 
 import detnas.evaluation.mended_annotations
 import detnas.models
 import detnas.training  # noqa: F401 - registers hooks and samplers
 from detnas.distributed import on_rank_0
-from detnas.errors import UserError
+from detnas.errors import UserError, user_input
 from detnas.evaluation.evaluator import quiet_stdout
+from detnas.evaluation.path_validation import PathValidation, PathValidationHook
 from detnas.models.backbones import DetNASSupernet
 from detnas.models.checkpoints import read_checkpoint
 from detnas.stages.base import Stage
 from detnas.stages.checks import (
+    backbone_kind,
     build_backbone,
     check_backbone,
     check_parts,
@@ -34,6 +37,7 @@ from detnas.training.hooks import FINAL_WEIGHTS
 from detnas.training.optimisers import with_precision
 from detnas.training.paths import PathSamplingHook
 from detnas.training.runner import DetNASRunner
+from search_space.validation import convert
 
 SPLITS = {"train_dataloader": "train", "val_dataloader": "val", "test_dataloader": "test"}
 
@@ -59,6 +63,10 @@ def train(config: Config, resume: bool = False, checked: bool = False) -> Path:
         config.load_from = str(latest)
         config.resume = True
         config.model.backbone.pop("init_cfg", None)
+    settings = _path_validation(config)
+    if settings is not None:
+        hook = {"type": PathValidationHook.__name__, **structs.asdict(settings)}
+        config.custom_hooks = [*config.get("custom_hooks", []), hook]
     config.launcher = "pytorch" if is_distributed() else "none"
     DetNASRunner.from_cfg(config).train()
     return Path(config.work_dir) / FINAL_WEIGHTS
@@ -81,6 +89,7 @@ def check_training(config: Config) -> None:
     check_values(config)
     _check_schedule(config)
     check_backbone(config)
+    _path_validation(config)
     for hook in config.get("custom_hooks") or []:
         if hook.get("type") == PathSamplingHook.__name__:
             _check_paths(config, hook)
@@ -103,6 +112,19 @@ def _check_paths(config: Config, hook: Mapping[str, Any]) -> None:
             f"path_warmup_iters is {warmup} of {iterations} iterations: none is left to train "
             "other paths; set it lower, or to 0"
         )
+
+
+def _path_validation(config: Config) -> PathValidation | None:
+    """The checked section `path_validation`; None without one, and for a single network."""
+    section = config.get("path_validation")
+    if section is None or backbone_kind(config) != DetNASSupernet.__name__:
+        return None
+    with user_input():
+        settings = convert(dict(section), PathValidation, "path_validation")
+    for key in ("search_dataloader", "search_evaluator", "score"):
+        if config.get(key) is None:
+            raise UserError(f"path_validation scores paths by `{key}`, which the config lacks")
+    return settings
 
 
 def _check_schedule(config: Config) -> None:

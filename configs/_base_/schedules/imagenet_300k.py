@@ -20,3 +20,4 @@ param_scheduler = [
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=1024)
 checkpoint_interval = 5000
+path_validation = dict(interval=10000, paths=4)  # of a supernet: its loss alone is blind

@@ -69,6 +69,19 @@ def test_a_loss_that_is_not_finite_stops_training(data: Path, tmp_path: Path) ->
     assert not (tmp_path / "iter_8.pth").exists()
 
 
+def test_paths_are_validated_without_a_change_of_the_training(data: Path, tmp_path: Path) -> None:
+    section = {"interval": 2, "paths": 3, "calibration_images": 16}
+    validated = _train(data, tmp_path / "validated", path_validation=section)
+    (log,) = (tmp_path / "validated").glob("*/*.log")
+    assert log.read_text().count("3 random paths: accuracy/top1 ") == 2
+    (scalars,) = (tmp_path / "validated").glob("*/vis_data/scalars.json")
+    rows = [json.loads(line) for line in scalars.read_text().splitlines()]
+    means = {row["step"]: row["paths/accuracy/top1"] for row in rows if "loss" not in row}
+    assert means.keys() == {2, 4}
+    assert all(0 <= mean <= 100 for mean in means.values())
+    _assert_equal(validated, _train(data, tmp_path / "plain"))
+
+
 def test_strictly_fair_steps_depend_on_seed_and_step_alone(data: Path, tmp_path: Path) -> None:
     """The hook computes some paths before the iteration; their dropout uses its seed, too."""
     fair = {"path_policy.type": "strictly_fair", "path_warmup_iters": 0}
@@ -102,8 +115,11 @@ def test_resuming_with_another_seed_or_batch_size_is_refused(
         ({"path_policy": {"type": "uniform_bins", "lower": 1, "upper": 2, "bins": 1}}, "empty"),
         ({"backbone.frozen_stage": 1}, "unknown key 'frozen_stage'"),
         ({"pretraind": None}, "did you mean 'pretrained'"),
-        ({"warmup_iters": 9}, "LinearLR cannot be built"),
+        ({"warmup_iters": 9}, "LinearLR of param_scheduler cannot be built"),
         ({"path_warmup_iters": 4}, "path_warmup_iters is 4 of 4"),
+        ({"path_validation": {"interval": 0}}, "path_validation.interval"),
+        ({"path_validation": {"every": 2}}, "unknown key 'every' under path_validation"),
+        ({"path_validation": {"interval": 2}, "score": None}, "by `score`, which the config lacks"),
         ({"search": {"supernet": "x"}}, "no such key"),
     ],
 )
