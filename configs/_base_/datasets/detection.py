@@ -3,7 +3,6 @@ image_scale = (1333, 800)
 flip = dict(type="RandomFlip", prob=0.5)
 annotations = dict(type="LoadAnnotations", with_bbox=True)  # with_mask=True for Mask R-CNN
 batch_size = 8  # of each process
-unusable_boxes = "drop"  # or "refuse": those without width or height inside their image
 num_workers = 1  # that load, of each process
 train_pipeline = [
     dict(type="LoadImageFromFile"),
