@@ -11,7 +11,7 @@ from typing import Any
 
 from detnas.fidelity.comparison import rows_of
 from detnas.fidelity.statistics import Fidelity
-from detnas.search.against_random import uniform_draws
+from detnas.search.against_random import random_scores
 from detnas.search.finalists import Finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import FAILED, RANDOM
@@ -111,10 +111,9 @@ def search_table(history: SearchHistory) -> str:
     lines += [
         ("evaluations", f"{len(history.candidates)}" + (f", {failed} failed" if failed else "")),
     ]
-    scores = [row.score for row in uniform_draws(history) if row.score is not None]
+    scores = random_scores(history)
     if scores:
-        best_score = (max if history.greater_is_better else min)(scores)
-        lines.append(_random_line(statistics.fmean(scores), best_score, len(scores)))
+        lines.append(_random_line(statistics.fmean(scores), scores[0], len(scores)))
     return table(lines)
 
 

@@ -6,8 +6,14 @@ from pathlib import Path
 from detnas.commands import options as shared
 from detnas.errors import UserError, user_input
 from detnas.search.history.reading import SearchHistory
-from detnas.search.results import BEST_FILE, CONFIG_FILE, best_candidate, write_best
-from search_space.architecture import Architecture, parse_architecture
+from detnas.search.results import (
+    BEST_FILE,
+    CONFIG_FILE,
+    best_candidate,
+    named_choices,
+    write_best,
+)
+from search_space.architecture import Architecture
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +39,8 @@ def run(options: shared.Options) -> None:
         if options.architecture and options.output is None:
             raise UserError("--architecture needs -o: the default file is for the best one")
         if options.architecture:
-            architecture = _named(options.architecture, history)
+            choices = named_choices(options.architecture, history.space, "--architecture")
+            architecture = Architecture(history.space, choices, history.channel_shuffle)
         else:
             architecture = history.architecture(best_candidate(history))
         if options.weights:
@@ -48,17 +55,6 @@ def run(options: shared.Options) -> None:
         else:
             write_best(history, output)
     print(f"architecture: {output}")
-
-
-def _named(text: str, history: SearchHistory) -> Architecture:
-    """The architecture that the user named, with the channel shuffle of the search."""
-    parsed = parse_architecture(text)
-    if parsed.space != history.space:
-        raise UserError(
-            f"--architecture is of space '{parsed.space.name}', but the search is of "
-            f"'{history.space.name}': name one of that space"
-        )
-    return Architecture(history.space, parsed.choices, history.channel_shuffle)
 
 
 def _searched_supernet(history: SearchHistory) -> Path:

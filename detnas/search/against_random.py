@@ -98,6 +98,12 @@ def uniform_draws(history: SearchHistory) -> list[Evaluation]:
     return [row for row in rows if row.score is not None]
 
 
+def random_scores(history: SearchHistory) -> list[float]:
+    """The scores of `uniform_draws`, the best first."""
+    scores = [row.score for row in uniform_draws(history) if row.score is not None]
+    return sorted(scores, reverse=history.greater_is_better)
+
+
 def against_random(history: SearchHistory) -> AgainstRandom | None:
     """Compare a search with random search; None with fewer than two random scores."""
     sign = 1.0 if history.greater_is_better else -1.0

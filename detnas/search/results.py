@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detnas.errors import UserError
+from detnas.errors import UserError, user_input
 from detnas.files import file_sha256, write_text
 from detnas.search.finalists import FINALISTS_FILE, read_finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import Evaluation
 from detnas.search.trained import TRAINED_FILE, read_trained
 from detnas.version import __version__
-from search_space.architecture import Choices
+from search_space.architecture import Choices, parse_architecture
+from search_space.spaces import SearchSpace
 
 CONFIG_FILE = "config.py"
 """The resolved config, written beside the history."""
@@ -75,6 +76,22 @@ def _row_of(history: SearchHistory, choices: Choices, file: str) -> Evaluation:
         if row.choices == choices:
             return row
     raise UserError(f"{history.path.parent / file} is of another search: remove it")
+
+
+def named_choices(text: str, space: SearchSpace, option: str) -> Choices:
+    """The choices of an architecture that the user named, as `parse_architecture` reads it.
+
+    Raises:
+        UserError: it is none, or not of the search's space; the message names the option.
+    """
+    with user_input(option):
+        parsed = parse_architecture(text)
+    if parsed.space != space:
+        raise UserError(
+            f"{option} is of space '{parsed.space.name}', but the search is of '{space.name}': "
+            "name one of that space"
+        )
+    return parsed.choices
 
 
 def write_front(history: SearchHistory, path: Path | str, objectives: Sequence[str]) -> None:

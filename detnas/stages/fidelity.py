@@ -17,7 +17,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from detnas.errors import MissingFileError, UserError, user_input
+from detnas.errors import MissingFileError, UserError
 from detnas.evaluation.latency import device_name
 from detnas.fidelity import table_file
 from detnas.fidelity.comparison import (
@@ -40,7 +40,7 @@ from detnas.search.executors.settings import ExecutorSettings
 from detnas.search.history.file import FILE_NAME
 from detnas.search.history.reading import SearchHistory
 from detnas.search.progress import ProgressCallback, in_phase
-from detnas.search.results import best_candidate
+from detnas.search.results import best_candidate, named_choices
 from detnas.stages.base import ARCHITECTURE
 from detnas.stages.candidate_worker import MakeCandidateEvaluator
 from detnas.stages.checks import check_weights
@@ -50,7 +50,8 @@ from detnas.stages.listed import evaluate_into
 from detnas.stages.plan import SearchPlan, plan_search
 from detnas.stages.standalone import TIMEOUT, standalone_trainings
 from detnas.stages.train import check_training
-from search_space.architecture import Choices, choices_to_text, parse_architecture
+from search_space.architecture import Choices, choices_to_text
+from search_space.spaces import SearchSpace
 
 RESULT_FILE, PICTURE = "fidelity.json", "fidelity.png"
 FOUND = "found"
@@ -106,7 +107,8 @@ class Fidelity:
         groups = draw_architectures(search.costs.sampler, self.plan)
         some = [choices for group in groups.values() for choices in group[: self.plan.from_nothing]]
         drawn = [choices for group in groups.values() for choices in group]
-        named = dict.fromkeys(map(self._reader(search), self.plan.also))
+        space = search.costs.sampler.space
+        named = dict.fromkeys(self._named(text, space) for text in self.plan.also)
         groups[ALSO] = tuple(choices for choices in named if choices not in drawn)
         listed = [*drawn, *groups[ALSO]]
         histories = {SUPERNET: self._on_supernet(search, listed, progress)}
@@ -156,24 +158,11 @@ class Fidelity:
             compared, tuple(also), tuple(notes), tuple(_failures(histories, {*listed}))
         )
 
-    def _reader(self, search: SearchPlan) -> Callable[[str], Choices]:
-        """Reads the entries of `FidelityPlan.also`."""
-        space = search.costs.sampler.space
-
-        def read(text: str) -> Choices:
-            if text == FOUND:
-                history = SearchHistory.read(self.experiment.work_dir / "search")
-                return best_candidate(history).choices
-            with user_input("--also"):
-                architecture = parse_architecture(text)
-            if architecture.space != space:
-                raise UserError(
-                    f"--also {text} is of space {architecture.space.name!r}, the search is of "
-                    f"{space.name!r}: name one of that space"
-                )
-            return architecture.choices
-
-        return read
+    def _named(self, text: str, space: SearchSpace) -> Choices:
+        """The choices of an entry of `FidelityPlan.also`."""
+        if text == FOUND:
+            return best_candidate(SearchHistory.read(self.experiment.work_dir / "search")).choices
+        return named_choices(text, space, f"--also {text}")
 
     def _table(
         self,

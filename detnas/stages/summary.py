@@ -11,7 +11,7 @@ from detnas.evaluation.complexity import detector_macs
 from detnas.evaluation.evaluator import load_tested, predict
 from detnas.files import replacing
 from detnas.report.folder import DETECTIONS_FILE
-from detnas.search.against_random import uniform_draws
+from detnas.search.against_random import random_scores
 from detnas.search.finalists import read_finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.results import BEST_FILE
@@ -65,8 +65,7 @@ def _search_summary(history: SearchHistory) -> dict[str, Any]:
         if trained is None
         else {"trained_score": trained.best.score, "trained_candidates": trained.count}
     )
-    random = [row.score for row in uniform_draws(history) if row.score is not None]
-    best_of = max if history.greater_is_better else min
+    random = random_scores(history)
     return {
         "space": architecture.space.name,
         "best_choices": list(architecture.choices),
@@ -79,7 +78,7 @@ def _search_summary(history: SearchHistory) -> dict[str, Any]:
         **of_trained,
         "evaluations": len(history.candidates),
         "random_mean_score": statistics.fmean(random) if random else None,
-        "random_best_score": best_of(random) if random else None,
+        "random_best_score": random[0] if random else None,
         "random_evaluations": len(random),
     }
 

@@ -99,7 +99,8 @@ def require_history(path: Path) -> None:
     """Raise UserError if there is no file at `path`; it names those that are below its folder."""
     if path.is_file():
         return
-    below = sorted(path.parent.glob(f"**/{FILE_NAME}")) if path.name == FILE_NAME else []
+    patterns = (f"*/{FILE_NAME}", f"*/*/{FILE_NAME}") if path.name == FILE_NAME else ()
+    below = sorted(file for pattern in patterns for file in path.parent.glob(pattern))
     hint = "give the work directory of a search"
     if below:
         hint = f"there are {', '.join(str(each.parent) for each in below[:4])}"
