@@ -5,7 +5,6 @@ no model start in well under a second.
 """
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from detnas.commands import INTERRUPTED, USER_ERROR
 from detnas.errors import SeveralErrors, UserError
+from detnas.signals import handle
 from detnas.version import __version__
 
 COMMANDS = {
@@ -83,22 +83,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _end_on_sigterm() -> None:
-    """Make SIGTERM and SIGHUP stop this process as Ctrl-C does.
-
-    Forked workers keep the default handler: pools terminate them by SIGTERM, and a worker that
-    raises KeyboardInterrupt instead might never end.
-    """
+    """Make SIGTERM and SIGHUP stop this process as Ctrl-C does."""
     if signal.getsignal(signal.SIGTERM) is _interrupt:
         return
-    signal.signal(signal.SIGTERM, _interrupt)
+    handle(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # nohup ignores it
-        signal.signal(signal.SIGHUP, _interrupt)
-    os.register_at_fork(after_in_child=_default_on_sigterm)
-
-
-def _default_on_sigterm() -> None:
-    if signal.getsignal(signal.SIGTERM) is _interrupt:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        handle(signal.SIGHUP, _interrupt)
 
 
 def _interrupt(*_: Any) -> None:

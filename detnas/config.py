@@ -10,6 +10,7 @@ A config with a `space` gets `stage_channels` and `last_channels` from it, unles
 """
 
 import difflib
+import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.config import utils as config_utils
 from mmengine.runner import Runner
 
 import detnas.models  # noqa: F401 - says what to install where OpenMMLab is missing
@@ -25,6 +27,9 @@ from detnas.config_keys import misspelt_keys
 from detnas.errors import MissingFileError, UserError, user_input
 from detnas.files import replacing
 from search_space.spaces import parse_space
+
+# mmengine reads a package's index, a hundred YAML files, for each base config of that package.
+config_utils.load = functools.cache(config_utils.load)
 
 _REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
 _DERIVED_KEYS = ("stage_channels", "last_channels")

@@ -16,23 +16,24 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.registry import HOOKS
 from torch import distributed
 
+from detnas.signals import Handler, handle
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def initialise_worker(initialise: Callable[[int], None] | None, worker: int) -> None:
-    """Initialise a loader's worker, which then heeds the handlers of `InterruptionHook`.
+_of_workers: dict[int, Handler] = {}
+"""What loaders' workers do on signals, while a training catches these."""
 
-    torch's workers replace them by one that ends at SIGTERM, which launchers send to all processes.
+
+def initialise_worker(initialise: Callable[[int], None] | None, worker: int) -> None:
+    """Initialise a loader's worker, which the iteration that a signal lets end still needs.
+
+    torch's own handlers end it at SIGTERM, which launchers send to all processes.
     """
     if initialise is not None:
         initialise(worker)
-    for number, handler in _handlers().items():
+    for number, handler in _of_workers.items():
         signal.signal(number, handler)
-
-
-def _handlers() -> dict[int, Callable[[int, FrameType | None], Any]]:
-    """The handlers of the signals that this program neither ignores nor leaves to the system."""
-    return {n: handler for n in SIGNALS if callable(handler := signal.getsignal(n))}
 
 
 @HOOKS.register_module()
@@ -53,24 +54,23 @@ class InterruptionHook(Hook):
 
     @contextmanager
     def catching(self) -> Iterator[None]:
-        """Catch signals within this block; in it, workers of loaders ignore them."""
+        """Catch signals within this block; in it, workers of loaders ignore them.
+
+        Other processes that are forked in it end at SIGTERM, by which pools end their workers, and
+        ignore the others, which a terminal sends to them as to this process.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        process = os.getpid()
         training = mmap.mmap(-1, 1)  # forked workers see when it ends
         training[0] = 1
-        replaced = _handlers()
+        put_back: list[Callable[[], None]] = []
 
         def restore() -> None:
-            for number, handler in replaced.items():
-                signal.signal(number, handler)
+            while put_back:
+                put_back.pop()()
 
         def on_signal(number: int, _: FrameType | None) -> None:
-            if os.getpid() != process:  # a worker, which the iteration still needs
-                if not training[0]:
-                    os._exit(0)
-                return
             self._asked = True
             restore()
             if is_main_process():
@@ -79,12 +79,23 @@ class InterruptionHook(Hook):
                     f"stopping after one more iteration and a checkpoint ({again})", file=sys.stderr
                 )
 
-        for caught in replaced:
-            signal.signal(caught, on_signal)
+        def in_worker(number: int, _: FrameType | None) -> None:
+            if not training[0]:
+                os._exit(0)
+
+        for number in SIGNALS:
+            # What this program ignores or leaves to the system is left alone.
+            if callable(signal.getsignal(number)):
+                end = (
+                    signal.Handlers.SIG_DFL if number == signal.SIGTERM else signal.Handlers.SIG_IGN
+                )
+                put_back.append(handle(number, on_signal, in_forked=end))
+                _of_workers[number] = in_worker
         try:
             yield
         finally:
             training[0] = 0
+            _of_workers.clear()
             restore()
 
     def before_train(self, runner: Any) -> None:

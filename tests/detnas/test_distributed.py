@@ -100,9 +100,9 @@ def test_syncbn_becomes_plain_batch_norm_on_cpus(ranks: list[dict[str, Any]]) ->
 def test_two_processes_train_like_one_with_the_joint_batch(
     folder: Path, ranks: list[dict[str, Any]]
 ) -> None:
-    """With frozen batch norm, weights agree to 1e-3 of the largest one after 3 steps.
+    """With frozen batch norm, weights agree to rounding after 3 steps.
 
-    On some processors to 1e-5: batches of other sizes are summed in another order.
+    Batches of other sizes are summed in another order.
     """
     runner = classifier(
         folder / "data", folder / "supernet.pth", folder / "joint", pretrain_batch_size=16
@@ -113,10 +113,10 @@ def test_two_processes_train_like_one_with_the_joint_batch(
     for name, joint in unwrapped(runner.model).state_dict().items():
         assert torch.equal(ranks[0]["weights"][name], ranks[1]["weights"][name]), name
         largest = joint.abs().max()
-        assert (ranks[0]["weights"][name] - joint).abs().max() <= 1e-3 * largest, name
+        assert (ranks[0]["weights"][name] - joint).abs().max() <= 1e-5 * largest, name
         if name in initial:
-            moved += bool((joint - initial[name]).abs().max() > 1e-2 * largest)
-    assert moved > 50  # weights changed by over ten times the tolerance
+            moved += bool((joint - initial[name]).abs().max() > 1e-3 * largest)
+    assert moved > 50  # weights changed by over a hundred times the tolerance
 
 
 def test_launchers_that_did_not_start_the_process_are_refused(

@@ -1,11 +1,9 @@
 """The whole pipeline in miniature through the command line, in both detectors; refusals; a kill."""
 
 import json
-import multiprocessing
 import os
 import re
 import shutil
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -378,15 +376,6 @@ def test_training_a_search_is_refused_and_a_wrong_score_writes_no_history(
     assert main([*arguments, "search.score=coco/foo"]) == 2
     _assert_one_line(capsys.readouterr().err, "'coco/foo' is not among")
     assert not list((tmp_path / "work").glob("history*"))
-
-
-def test_sigterm_ends_the_workers_of_a_pool() -> None:
-    """mmdet's VOC metric makes a pool for every evaluation: workers must not raise on it."""
-    assert main(["cost", "shufflenetv2-20"]) == 0
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        handlers = pool.map(signal.getsignal, [signal.SIGTERM] * 2)
-    assert handlers == [signal.SIG_DFL] * 2
-    assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL  # this process ends as on Ctrl-C
 
 
 def test_a_missing_config_is_a_user_error(capsys: pytest.CaptureFixture[str]) -> None:
