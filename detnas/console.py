@@ -41,11 +41,23 @@ def say_once(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def print_progress(progress: Progress) -> None:
-    """Print one line per evaluated candidate on standard error."""
+def time_left(left: float, later: float | None, whole: float) -> str:
+    """The time left of a stage, and of the run where stages follow whose length is estimated.
+
+    Args:
+        left: seconds of the stage.
+        later: as `Stage.run` takes it.
+        whole: seconds of the whole stage at its pace.
+    """
+    text = f"{duration(left)} left"
+    return f"{text}, of the run about {duration(left + later * whole)}" if later else text
+
+
+def print_progress(progress: Progress, later: float | None = None) -> None:
+    """Print one line per evaluated candidate on standard error; `later` is as in `Stage.run`."""
     best = "none yet" if progress.best is None else f"{progress.best.score:.4f}"
     shown = "" if progress.phase else f"best {best}  "
-    _print_result(f"search  {_phase(progress)}", progress, shown)
+    _print_result(f"search  {_phase(progress)}", progress, shown, later)
 
 
 def _phase(progress: Progress) -> str:
@@ -65,11 +77,14 @@ def print_trainings(what: str) -> Callable[[Progress], None]:
     return show
 
 
-def _print_result(what: str, progress: Progress, best: str = "") -> None:
+def _print_result(
+    what: str, progress: Progress, best: str = "", later: float | None = None
+) -> None:
     score = "failed" if progress.last.score is None else f"{progress.last.score:.4f}"
     line = (
         f"    {what}  {progress.done}/{progress.total}  score {score}  {best}"
-        f"{duration(progress.elapsed)}, {duration(progress.eta)} left"
+        f"{duration(progress.elapsed)}, "
+        f"{time_left(progress.eta, later, progress.pace * progress.total)}"
     )
     with suppress(OSError):  # a closed terminal does not end a search
         print(line, file=sys.stderr, flush=True)

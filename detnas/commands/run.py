@@ -49,10 +49,9 @@ def run(options: shared.Options) -> None:
     )
     with user_input():
         if options.check:
-            for stage, state in check_experiment(
-                experiment, options.stages, options.retrain_top
-            ).items():
-                print(f"{stage} {state}")
+            checked = check_experiment(experiment, options.stages, options.retrain_top)
+            for stage, found in checked.items():
+                print(stage, "unfinished" if found.is_unfinished else "finished")
             print("all checks passed", file=sys.stderr)
             return
         with process_group(options.launcher):

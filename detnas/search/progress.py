@@ -18,7 +18,7 @@ class Progress:
         done: evaluations that have a result, failed and earlier recorded ones included.
         total: evaluations of the whole search and its baseline, at most.
         elapsed: seconds since this run began; 0 at the start of a resumed search.
-        eta: seconds left at this run's pace, whatever its number of workers.
+        pace: seconds for one evaluation in this run, whatever its number of workers.
         phase: what is evaluated, where it is not the search or its baseline.
     """
 
@@ -28,8 +28,13 @@ class Progress:
     done: int
     total: int
     elapsed: float
-    eta: float
+    pace: float
     phase: str | None = None
+
+    @property
+    def eta(self) -> float:
+        """Seconds left at this run's pace."""
+        return self.pace * max(self.total - self.done, 0)
 
 
 ProgressCallback = Callable[[Progress], None]
@@ -79,6 +84,6 @@ class Tracker:
         self._evaluated += evaluated
         if self._callback is not None:
             elapsed = time.monotonic() - self._began
-            eta = elapsed / max(self._evaluated, 1) * max(self._total - self._done, 0)
+            pace = elapsed / max(self._evaluated, 1)
             done, total, generations = self._done, self._total, self._generations
-            self._callback(Progress(evaluation, self.best, generations, done, total, elapsed, eta))
+            self._callback(Progress(evaluation, self.best, generations, done, total, elapsed, pace))

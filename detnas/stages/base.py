@@ -44,17 +44,31 @@ class Stage(ABC):
         """Where the stage writes."""
         return Path(self.config.work_dir)
 
+    @property
+    def is_classifier(self) -> bool:
+        """Whether its model is a classifier, not a detector."""
+        return "num_classes" in self.config.model.get("head", {})
+
     @abstractmethod
-    def check(self) -> None:
+    def check(self) -> float:
         """Check what can be checked before the stages before it have run.
 
+        Returns:
+            How many multiply-adds each process of the stage takes, about, to estimate its time by
+            that of a stage of the same kind; 0 where that is not known.
         Raises:
             UserError: invalid data, settings or checkpoints.
         """
 
     @abstractmethod
-    def run(self, quiet: bool) -> None:
-        """Run the stage, or resume it; `quiet` replaces logs by short progress lines."""
+    def run(self, quiet: bool, later: float | None = None) -> None:
+        """Run the stage, or resume it.
+
+        Args:
+            quiet: replace logs by short progress lines.
+            later: how long the stages after it take, in terms of its own time; None if that is not
+                known.
+        """
 
     @abstractmethod
     def named_inputs(self) -> Mapping[str, Any]:

@@ -29,6 +29,7 @@ from detnas.search.history.reading import SearchHistory
 from detnas.search.results import BEST_FILE
 from detnas.stages import identity, retrain_top
 from detnas.stages.base import ARCHITECTURE, Stage
+from detnas.stages.outlook import CheckedStage, relative_time_after
 from detnas.stages.plan import plan_search
 from detnas.stages.search import SearchStage
 from detnas.stages.state import (
@@ -53,8 +54,6 @@ STAGES: dict[str, type[Stage]] = {
     "test": TestStage,
 }
 """In the order in which they run. The config of "test" is that of "retrain"."""
-
-FINISHED, UNFINISHED = "finished", "unfinished"
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class Experiment:
 
 def check_experiment(
     experiment: Experiment, stages: Sequence[str] | None = None, retrained: int = 0
-) -> dict[str, str]:
+) -> dict[str, CheckedStage]:
     """Check data, budgets, keys and foreign inputs of stages before any of them runs.
 
     Args:
@@ -108,22 +107,23 @@ def check_experiment(
         stages: None takes all of the folder's.
         retrained: as in `run_experiment`.
     Returns:
-        For each stage "finished" or "unfinished".
+        The stages by name, in order.
     Raises:
         UserError: something invalid or a stage begun under another config, in one line;
             `SeveralErrors` where several stages have any.
     """
     names = experiment.stages(stages)
     _check_overrides(experiment)
-    states = {}
+    checked = {}
     found: dict[str, UserError] = {}  # two stages often have the same mistake
     for name in names:
         try:
             stage = experiment.stage(name)
             _check_foreign_inputs(experiment, stage)
-            stage.check()
+            macs = stage.check()
             check_config(stage)
-            states[name] = UNFINISHED if experiment.seconds(name) is None else FINISHED
+            is_unfinished = experiment.seconds(name) is None
+            checked[name] = CheckedStage(is_unfinished, macs, stage.is_classifier)
         except UserError as error:
             found.setdefault(str(error).replace(str(experiment.file(name)), ""), error)
     if len(found) == 1:
@@ -132,7 +132,7 @@ def check_experiment(
         raise SeveralErrors(map(str, found.values()))
     if retrained:
         _check_choice(experiment, names, retrained)
-    return states
+    return checked
 
 
 def run_experiment(
@@ -155,15 +155,16 @@ def run_experiment(
         UserError: as `check_experiment`, or a stage begun under another config or from other
             inputs.
     """
-    states = on_rank_0(lambda: check_experiment(experiment, stages, retrained))
-    if states.get("search") == UNFINISHED and get_world_size() > 1:
+    checked = on_rank_0(lambda: check_experiment(experiment, stages, retrained))
+    if "search" in checked and checked["search"].is_unfinished and get_world_size() > 1:
         raise UserError(
             "stage 'search' runs in one process, which starts its workers: run it without "
             "--launcher, or use scripts/run_experiment.sh"
         )
     chosen = experiment.stages(stages)
     for number, name in enumerate(chosen, 1):
-        _run_stage(experiment.stage(name), f"[{number}/{len(chosen)}] {name}", quiet)
+        later = relative_time_after(checked, name, retrained)
+        _run_stage(experiment.stage(name), f"[{number}/{len(chosen)}] {name}", quiet, later)
         if name == "search":
             if retrained:
                 _choose_by_training(experiment, retrained)
@@ -268,7 +269,7 @@ def _choose_by_training(experiment: Experiment, retrained: int) -> None:
         _print(f"    failed  {choices_to_text(failed.choices)}  {failed.error}")
 
 
-def _run_stage(stage: Stage, title: str, quiet: bool) -> None:
+def _run_stage(stage: Stage, title: str, quiet: bool, later: float | None) -> None:
     config = stage.identity()
     state: dict[str, Any] = {
         "config_sha256": identity.digest(config, stage.work_dir.parent),
@@ -289,7 +290,7 @@ def _run_stage(stage: Stage, title: str, quiet: bool) -> None:
     state["began"] = time.time()
     write_state(stage.work_dir, state)
     began = time.monotonic()
-    stage.run(quiet)
+    stage.run(quiet, later)
     barrier()  # the next stage's inputs are written
     state["seconds"] = state["spent"] + time.monotonic() - began
     write_state(stage.work_dir, state)

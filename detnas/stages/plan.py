@@ -43,6 +43,7 @@ class SearchPlan:
         start: the choices that the first generation begins with, as texts.
         strategy: new, nothing told to it yet.
         images: a digest of the image files of each split.
+        candidate_macs: multiply-adds to score one candidate, about; 0 if not known.
     """
 
     config: Config
@@ -51,6 +52,7 @@ class SearchPlan:
     start: tuple[str, ...]
     strategy: Strategy
     images: Mapping[str, str]
+    candidate_macs: float
 
     @property
     def seed(self) -> int:
@@ -116,9 +118,12 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
         strategy = settings.strategy.build(
             sampler, costs, config.randomness["seed"], list(map(choices_from_text, start))
         )
-    splits = check_parts(config, {**SPLITS, "test_dataloader": "test"}, "val_evaluator")
-    images = {split.name: sizes_digest(split) for split in splits if split.name != "test"}
-    return SearchPlan(config, settings, costs, start, strategy, images)
+    parts = check_parts(config, {**SPLITS, "test_dataloader": "test"}, "val_evaluator")
+    images = {split.name: sizes_digest(split) for split in parts.splits if split.name != "test"}
+    scored = {"train_dataloader": evaluator.calibration_images}
+    scored["val_dataloader"] = parts.images(SPLITS["val_dataloader"])
+    macs = sum(count * parts.image_macs.get(key, 0.0) for key, count in scored.items())
+    return SearchPlan(config, settings, costs, start, strategy, images, macs)
 
 
 def _note_idle_budgets(sampler: BudgetSampler) -> None:

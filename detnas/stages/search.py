@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -173,9 +174,12 @@ def _print_notes(config: Config, executor: Executor) -> None:
 class SearchStage(Stage):
     """The search on the fine-tuned supernet."""
 
-    def check(self) -> None:
+    def check(self) -> float:
         file = self.work_dir / FILE_NAME
-        plan_search(self.config, SearchHistory.read(file).fingerprint if file.is_file() else None)
+        recorded = SearchHistory.read(file).fingerprint if file.is_file() else None
+        plan = plan_search(self.config, recorded)
+        evaluations = plan.strategy.planned + plan.settings.random_baseline
+        return evaluations * plan.candidate_macs / (plan.settings.executor.workers or 1)
 
     def named_inputs(self) -> Mapping[str, Any]:
         return {"supernet": self.config.search.supernet}
@@ -204,5 +208,5 @@ class SearchStage(Stage):
             or are_finalists_missing(settings, history)
         )
 
-    def run(self, quiet: bool) -> None:
-        search(self.config, resume=True, progress=print_progress)
+    def run(self, quiet: bool, later: float | None = None) -> None:
+        search(self.config, resume=True, progress=partial(print_progress, later=later))

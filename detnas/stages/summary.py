@@ -27,7 +27,7 @@ Tested = tuple[Any, Any]
 
 def tested_detector(work_dir: Path, test: Stage | None) -> Tested | None:
     """The retrained network of an experiment; None where none was tested, and for a classifier."""
-    if test is None or "num_classes" in test.config.model.get("head", {}):
+    if test is None or test.is_classifier:
         return None
     return load_tested(test.config, work_dir / "retrain" / FINAL_WEIGHTS)
 

@@ -39,6 +39,9 @@ from detnas.training.paths import PathSamplingHook
 from detnas.training.runner import DetNASRunner
 from search_space.validation import convert
 
+PASSES = 3
+"""Forward passes that take as long as a training step, of which the backward pass is two."""
+
 SPLITS = {"train_dataloader": "train", "val_dataloader": "val", "test_dataloader": "test"}
 
 
@@ -72,9 +75,11 @@ def train(config: Config, resume: bool = False, checked: bool = False) -> Path:
     return Path(config.work_dir) / FINAL_WEIGHTS
 
 
-def check_training(config: Config) -> None:
+def check_training(config: Config) -> float:
     """Check a training stage without the results of earlier stages.
 
+    Returns:
+        Its multiply-adds, as `Stage.check`.
     Raises:
         UserError: data, splits, precision, schedule, backbone or path policy are invalid.
     """
@@ -90,14 +95,22 @@ def check_training(config: Config) -> None:
     _check_schedule(config)
     check_backbone(config)
     _path_validation(config)
+    paths = 1
     for hook in config.get("custom_hooks") or []:
         if hook.get("type") == PathSamplingHook.__name__:
-            _check_paths(config, hook)
+            paths = _check_paths(config, hook)
     names = {k: v for k, v in SPLITS.items() if not _repeats_val(config, k)}
-    check_parts(config, names, "val_evaluator", "test_evaluator")
+    parts = check_parts(config, names, "val_evaluator", "test_evaluator")
+    loop = config.train_cfg
+    if loop.get("max_iters") is not None:
+        images = loop.max_iters * (config.train_dataloader.get("batch_size") or 0)
+    else:
+        images = loop.get("max_epochs", 0) * parts.images("train") / get_world_size()
+    return float(PASSES * paths * images * parts.image_macs.get("train_dataloader", 0.0))
 
 
-def _check_paths(config: Config, hook: Mapping[str, Any]) -> None:
+def _check_paths(config: Config, hook: Mapping[str, Any]) -> int:
+    """Check a hook of paths; return how many of them it trains in a step."""
     backbone = build_backbone(config)
     if not isinstance(backbone, DetNASSupernet):
         raise UserError(
@@ -105,13 +118,14 @@ def _check_paths(config: Config, hook: Mapping[str, Any]) -> None:
             f"{config.model.backbone.get('type')}: remove the hook from custom_hooks, or change "
             "the model"
         )
-    HOOKS.build(dict(hook)).policy(backbone.space, seed=0)
+    policy = HOOKS.build(dict(hook)).policy(backbone.space, seed=0)
     warmup, iterations = hook.get("warmup_iters", 0), config.train_cfg.get("max_iters")
     if iterations is not None and 0 < iterations <= warmup:
         raise UserError(
             f"path_warmup_iters is {warmup} of {iterations} iterations: none is left to train "
             "other paths; set it lower, or to 0"
         )
+    return len(policy(0))
 
 
 def _path_validation(config: Config) -> PathValidation | None:
@@ -216,17 +230,17 @@ def _repeats_val(config: Config, key: str) -> bool:
 class TrainingStage(Stage):
     """Pretraining, fine-tuning or retraining."""
 
-    def check(self) -> None:
-        check_training(self.config)
+    def check(self) -> float:
+        return check_training(self.config)
 
     def named_inputs(self) -> Mapping[str, Any]:
         init_cfg = self.config.model.backbone.get("init_cfg") or {}
         return {"load_from": self.config.get("load_from"), "backbone": init_cfg.get("checkpoint")}
 
-    def run(self, quiet: bool) -> None:
+    def run(self, quiet: bool, later: float | None = None) -> None:
         if quiet:
             self.config.console_level = "ERROR"
-            progress = {"type": "ProgressHook", "stage": self.name}
+            progress = {"type": "ProgressHook", "stage": self.name, "later": later}
             self.config.custom_hooks = [*self.config.get("custom_hooks", []), progress]
         with quiet_stdout() if quiet else nullcontext():
             train(self.config, resume=True, checked=True)

@@ -9,6 +9,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
+from detnas.console import duration, time_left
 from detnas.files import replacing
 from detnas.models.checkpoints import own_backbone, unwrapped
 
@@ -57,13 +58,15 @@ class ProgressHook(Hook):
     Args:
         stage: the start of each line.
         seconds: time between two lines.
+        later: as `Stage.run` takes it.
     """
 
     priority = "VERY_LOW"
 
-    def __init__(self, stage: str, seconds: float = 10.0) -> None:
+    def __init__(self, stage: str, seconds: float = 10.0, later: float | None = None) -> None:
         self._stage = stage
         self._seconds = seconds
+        self._later = later
         self._started = self._printed = 0.0
         self._first_iter = 0
 
@@ -82,11 +85,12 @@ class ProgressHook(Hook):
             return
         self._printed = now
         elapsed = now - self._started
-        left = elapsed / (done - self._first_iter) * (runner.max_iters - done)
+        pace = elapsed / (done - self._first_iter)
+        left = time_left(pace * (runner.max_iters - done), self._later, pace * runner.max_iters)
         loss = float(outputs["loss"].detach()) if outputs and "loss" in outputs else float("nan")
         print(
             f"{self._stage:>10}  iteration {done}/{runner.max_iters}  loss {loss:.3f}  "
-            f"{elapsed:.0f} s, {left:.0f} s left",
+            f"{duration(elapsed)}, {left}",
             file=sys.stderr,
             flush=True,
         )

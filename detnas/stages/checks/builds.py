@@ -8,6 +8,8 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -19,6 +21,7 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import METRICS, MODELS, OPTIMIZERS, init_default_scope
+from torch.utils.flop_counter import FlopCounterMode
 
 from detnas.config import unwrap_dataset
 from detnas.data.checks import Split
@@ -32,6 +35,24 @@ from search_space.spaces import parse_space
 
 IMAGE = (2, 3, 128, 128)
 """The shape of the images that a model is tried with."""
+
+
+@dataclass(frozen=True)
+class CheckedParts:
+    """What is known of a config's parts once they are checked.
+
+    Attributes:
+        splits: with their images.
+        image_macs: multiply-adds of backbone, neck and first head for an image as the pipeline of
+            each loader gives it, by the loader's key; without those that cannot be tried.
+    """
+
+    splits: list[Split]
+    image_macs: Mapping[str, float]
+
+    def images(self, name: str) -> int:
+        """The number of images of a split; 0 of one that is not known."""
+        return sum(len(split.images) for split in self.splits if split.name == name)
 
 
 def check_values(config: Config) -> None:
@@ -65,27 +86,28 @@ def _require_integer(name: str, value: Any, least: int) -> None:
         raise UserError(f"{name} is {value!r}; write an integer >= {least}")
 
 
-def check_parts(config: Config, names: Mapping[str, str], *evaluators: str) -> list[Split]:
+def check_parts(config: Config, names: Mapping[str, str], *evaluators: str) -> CheckedParts:
     """Check the data of a config, and build its pipelines, metrics, model and optimiser.
 
     Args:
         config: an OpenMMLab config.
         names: as `check_splits` takes them.
         evaluators: the keys of metrics, such as "val_evaluator"; absent ones are skipped.
-    Returns:
-        The splits with their images.
     Raises:
         UserError: as `check_splits`, or a part cannot be built, or fails on what it is given.
     """
     splits = check_splits(config, names)
-    _check_pipelines(config, names, splits)
+    pixels = _check_pipelines(config, names, splits)
     _check_metrics(config, evaluators)
-    _check_model(config)
-    return splits
+    macs = _check_model(config)
+    return CheckedParts(splits, {key: macs * count for key, count in pixels.items() if macs})
 
 
-def _check_pipelines(config: Config, names: Mapping[str, str], splits: Sequence[Split]) -> None:
-    """Run the first image of each split through its pipeline."""
+def _check_pipelines(
+    config: Config, names: Mapping[str, str], splits: Sequence[Split]
+) -> dict[str, int]:
+    """Run the first image of each split through its pipeline; return its pixels by loader."""
+    pixels = {}
     first = {split.name: split.images[0] for split in splits if split.images}
     for key, name in names.items():
         if config.get(key) is None or name not in first or not first[name].is_file():
@@ -104,6 +126,9 @@ def _check_pipelines(config: Config, names: Mapping[str, str], splits: Sequence[
                 f"the pipeline of {key} ends without packing its images: let it end with "
                 "dict(type='PackDetInputs')"
             )
+        if sample is not None:
+            pixels[key] = prod(sample["inputs"].shape[-2:])
+    return pixels
 
 
 def _record(image: Path) -> dict[str, Any]:
@@ -125,13 +150,17 @@ def _record(image: Path) -> dict[str, Any]:
     }
 
 
-def _check_model(config: Config) -> None:
-    """Build the model and its optimiser without memory, and send an image's shape through it."""
+def _check_model(config: Config) -> float:
+    """Build the model and its optimiser without memory, and send an image's shape through it.
+
+    Returns:
+        Multiply-adds per pixel; 0 where they are not known.
+    """
     section = deepcopy(config.model)
     _drop_weights(section)
     if awaits_architecture(config):
         if section.backbone.get("space") is None:
-            return
+            return 0.0
         space = parse_space(section.backbone.space)
         section.backbone.architecture = Architecture(space, (0,) * len(space.numbers)).to_dict()
     if config.get("data_preprocessor") is not None:
@@ -139,9 +168,9 @@ def _check_model(config: Config) -> None:
     with _explained("model", config), _as_it_was():
         try:
             with torch.device("meta"):
-                model = _tried(section, config)
+                model, macs = _tried(section, config)
         except Exception:  # parts that need real numbers raise errors of many types
-            model = _tried(section, config)
+            model, macs = _tried(section, config)
     wrapper = config.get("optim_wrapper")
     if wrapper is not None:
         with _explained("optim_wrapper", config):
@@ -149,6 +178,7 @@ def _check_model(config: Config) -> None:
             if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
                 raise UserError(f"optim_wrapper.optimizer.type is {kind!r}, which is not known")
             build_optim_wrapper(model, deepcopy(with_precision(wrapper, config.get("amp"))))
+    return macs
 
 
 def _drop_weights(section: Any) -> None:
@@ -165,13 +195,15 @@ def _drop_weights(section: Any) -> None:
 
 
 @torch.no_grad()
-def _tried(section: Any, config: Config) -> Any:
-    """The model, after its backbone, neck and first head have processed images of zeros."""
+def _tried(section: Any, config: Config) -> tuple[Any, float]:
+    """The model, and multiply-adds per pixel of its backbone, neck and first head."""
     model = MODELS.build(deepcopy(section))
     model.eval()
-    if hasattr(model, "backbone"):
-        _process(model, config)
-    return model
+    with FlopCounterMode(display=False) as counter:
+        if hasattr(model, "backbone"):
+            _process(model, config)
+    images, _, height, width = IMAGE
+    return model, counter.get_total_flops() / 2 / (images * height * width)
 
 
 def _process(model: Any, config: Config) -> None:
