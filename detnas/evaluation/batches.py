@@ -115,7 +115,7 @@ class EqualShapeBatches:
         loaded: Iterator[dict[str, Any]] = iter(())
         if others:
             indices = [[self._indices[place] for place in batch] for batch in others]
-            loaded = iter(self._load(indices, self._collate))
+            loaded = iter(_loader_of(self._loader, indices, self._collate))
         for batch in self._places:
             if max(batch) < kept:
                 yield self._collate([_fresh(self._items[place]) for place in batch])
@@ -129,33 +129,16 @@ class EqualShapeBatches:
         self._items = []
         shapes = []
         size, is_full = 0, False
-        for (item,) in self._load([[index] for index in self._indices], list):
+        alone = [[index] for index in self._indices]
+        for (item,) in _loader_of(self._loader, alone, list):
             shapes.append(self._padded(item["inputs"].shape))
             is_full = is_full or size + item["inputs"].nbytes > self._limit
             if not is_full:
                 size += item["inputs"].nbytes
                 self._items.append(_own(item) if self._loader.num_workers else item)
         if is_full:
-            print(
-                f"{len(self._items)} of {len(shapes)} images fit into search.evaluator.cache_mb="
-                f"{self._limit >> 20}; the others are loaded for every candidate",
-                file=sys.stderr,
-                flush=True,
-            )
+            _say_how_many_fit(len(self._items), len(shapes), self._limit)
         return group_by_shape(shapes, sampler.batch_size)
-
-    def _load(
-        self, batches: list[list[int]], collate: Callable[[list[dict[str, Any]]], Any]
-    ) -> DataLoader:
-        ours = self._loader
-        return DataLoader(
-            ours.dataset,
-            batch_sampler=batches,
-            collate_fn=collate,
-            num_workers=ours.num_workers,
-            worker_init_fn=ours.worker_init_fn,
-            timeout=ours.timeout,
-        )
 
     @property
     def _collate(self) -> Callable[[list[dict[str, Any]]], Any]:
@@ -167,40 +150,73 @@ class EqualShapeBatches:
 
 
 class CachedBatches:
-    """A loader's own batches, cached in memory during the first pass if they fit.
+    """A loader's own batches, cached in memory during the first pass as far as they fit.
 
-    All candidates use the same images, which need decoding only once. Every pass gets fresh copies
-    of the data samples, so that changes by a model do not reach the next pass.
+    All candidates use the same images, which then need decoding only once. Every pass gets fresh
+    copies of the data samples, so that changes by a model do not reach the next pass.
 
     Args:
         loader: has the same batches in every pass.
-        megabytes: if the images take more, nothing is cached and every pass loads them.
+        megabytes: for the batches that are kept, which are the first ones; the others are loaded in
+            every pass.
     """
 
     def __init__(self, loader: DataLoader, megabytes: int) -> None:
         self._loader = loader
         self._limit = megabytes * 2**20
-        self._kept: list[dict[str, Any]] | None = None
+        self._kept: list[dict[str, Any]] = []
+        self._others: list[list[int]] | None = None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        if self._kept is not None:
-            yield from map(_fresh, self._kept)
+        if self._others is None:
+            yield from self._first_pass()
             return
-        batches: list[dict[str, Any]] = []
-        size = 0
+        yield from map(_fresh, self._kept)
+        if self._others:
+            yield from _loader_of(self._loader, self._others, self._loader.collate_fn)
+
+    def _first_pass(self) -> Iterator[dict[str, Any]]:
+        indices: list[list[int]] = list(self._loader.batch_sampler)  # type: ignore[arg-type]
+        kept = []
+        size, is_full = 0, False
         for batch in self._loader:
             size += sum(tensor.nbytes for tensor in batch["inputs"])
-            if size <= self._limit:
-                batches.append(self._cacheable(batch))
-            else:
-                batches.clear()
+            is_full = is_full or size > self._limit
+            if (
+                not is_full
+            ):  # tensors of a loader's worker are in shared memory, and keep files open
+                kept.append(_own(batch) if self._loader.num_workers else batch)
             yield _fresh(batch)
-        if size <= self._limit:
-            self._kept = batches
+        self._kept, self._others = kept, indices[len(kept) :]
+        if is_full:
+            _say_how_many_fit(
+                sum(map(len, indices[: len(kept)])), sum(map(len, indices)), self._limit
+            )
 
-    def _cacheable(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """The batch without shared memory: tensors from a loader worker keep files open."""
-        return _own(batch) if self._loader.num_workers else batch
+
+def _say_how_many_fit(kept: int, images: int, limit: int) -> None:
+    print(
+        f"{kept} of {images} images fit into search.evaluator.cache_mb={limit >> 20}; the others "
+        "are loaded for every candidate",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _loader_of(
+    ours: DataLoader,
+    batches: list[list[int]],
+    collate: Callable[[list[dict[str, Any]]], Any] | None,
+) -> DataLoader:
+    """A loader like ours, of batches with other images."""
+    return DataLoader(
+        ours.dataset,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=ours.num_workers,
+        worker_init_fn=ours.worker_init_fn,
+        timeout=ours.timeout,
+    )
 
 
 def _own(batch: dict[str, Any]) -> dict[str, Any]:

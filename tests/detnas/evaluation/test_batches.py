@@ -32,6 +32,21 @@ def test_cached_images_are_not_in_shared_memory() -> None:
             assert not kept.is_shared()
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_of_batches_that_do_not_all_fit_the_first_are_kept(
+    workers: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loader = DataLoader(Images(), 2, num_workers=workers, collate_fn=as_lists)
+    batches = CachedBatches(loader, 0)
+    batches._limit = sum(3 * height * width for height, width in Images.sizes[:5])
+    for _ in range(3):
+        found = [[int(image[0, 0, 0]) for image in batch["inputs"]] for batch in batches]
+        assert found == [[0, 1], [2, 3], [4, 5], [6]]
+    assert "4 of 7 images fit into search.evaluator.cache_mb=0" in capsys.readouterr().err
+    if not workers:  # otherwise another process counts
+        assert loader.dataset.loaded == len(Images.sizes) + 2 * 3  # type: ignore[attr-defined]
+
+
 shapes_of_images = st.lists(st.tuples(*[st.sampled_from([32, 64, 96])] * 2), max_size=40)
 
 
