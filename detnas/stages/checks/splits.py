@@ -59,7 +59,7 @@ def check_splits(config: Config, names: Mapping[str, str]) -> list[Split]:
 def _check_coco(config: Config, dataset: dict[str, Any], name: str) -> Split:
     root = Path(dataset.get("data_root") or "")
     ann_file = root / dataset["ann_file"]
-    prefix = dataset.get("data_prefix") or {}
+    prefix = _prefix(dataset, name, "img")
     images = root / prefix.get("img", prefix.get("img_path", ""))
     split = coco_split(name, ann_file, images, exif=_heeds_exif(dataset))
     classes = _classes(dataset)
@@ -120,7 +120,7 @@ def _check_boxes(
 def _check_voc(config: Config, dataset: dict[str, Any], name: str) -> Split:
     data_root = Path(dataset.get("data_root") or "")
     ann_file = data_root / dataset["ann_file"]
-    root = data_root / (dataset.get("data_prefix") or {}).get("sub_data_root", "")
+    root = data_root / _prefix(dataset, name, "sub_data_root").get("sub_data_root", "")
     split = voc_split(name, ann_file, root, exif=_heeds_exif(dataset))
     classes = _classes(dataset)
     check_voc_classes(classes, ann_file, root)
@@ -129,6 +129,15 @@ def _check_voc(config: Config, dataset: dict[str, Any], name: str) -> Split:
     _check_boxes(config, name, ann_file, boxes, summary.mends)
     _check_class_counts(config, len(classes), f"the {name} split's `metainfo` has", "classes")
     return split
+
+
+def _prefix(dataset: Mapping[str, Any], name: str, key: str) -> Mapping[str, str]:
+    prefix = dataset.get("data_prefix") or {}
+    if not isinstance(prefix, Mapping):
+        raise UserError(
+            f"data_prefix of the {name} split is {prefix!r}; write dict({key}={prefix!r})"
+        )
+    return prefix
 
 
 def _classes(dataset: Mapping[str, Any]) -> tuple[str, ...]:

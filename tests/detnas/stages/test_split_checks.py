@@ -101,3 +101,12 @@ def test_masks_are_missed_only_where_they_are_read(config: Config, tmp_path: Pat
     use(config, {**train, "ann_file": str(file), "pipeline": [load]})
     with pytest.raises(UserError, match=r"the train split, has no masks .* and its pipeline reads"):
         check_splits(config, NAMES)
+
+
+def test_a_prefix_that_is_no_dict_is_refused(config: Config) -> None:
+    train = config.train_dataloader.dataset.to_dict()
+    use(config, {**train, "data_prefix": "images/"})
+    with pytest.raises(
+        UserError, match=r"the train split is 'images/'; write dict\(img='images/'\)"
+    ):
+        check_splits(config, NAMES)
