@@ -11,16 +11,18 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import checkpoint as mmengine_checkpoint
+from msgspec import Struct
 from torch import Tensor
 
-from detnas.errors import MissingFileError, UserError
+from detnas.errors import MissingFileError, UserError, user_input
+from search_space.validation import convert
 
 _BLOCK_KEY = re.compile(r"^blocks\.(\d+)\.(\d+)\.(main|projection)\.")
 
@@ -31,6 +33,15 @@ class Backbone(Protocol):
     def identity(self) -> dict[str, Any]: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
+
+
+class _Identity(Struct):
+    """What a checkpoint says of its backbone; see `Backbone.identity`."""
+
+    kind: Literal["supernet", "subnet"]
+    space: dict[str, Any]
+    channel_shuffle: str
+    choices: list[int] | None
 
 
 def unwrapped(model: Any) -> Any:
@@ -151,7 +162,9 @@ def fit_backbone(
     """
     own = backbone.identity()
     if "detnas" in checkpoint["meta"]:
-        _check_identity(checkpoint["meta"]["detnas"], own, source)
+        with user_input(f"checkpoint {source} was not written by DetNAS"):
+            identity = convert(checkpoint["meta"]["detnas"], _Identity, "meta.detnas")
+        _check_identity(identity, own, source)
     state_dict = {re.sub(r"^module\.", "", k): v for k, v in checkpoint["state_dict"].items()}
     if own["kind"] == "subnet" and any(map(_BLOCK_KEY.match, _inside(state_dict, prefix))):
         state_dict = slice_subnet(state_dict, own["choices"], prefix)
@@ -163,27 +176,26 @@ def _inside(state_dict: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
 
 
-def _check_identity(
-    identity: Mapping[str, Any], own: Mapping[str, Any], source: Path | str
-) -> None:
+def _check_identity(identity: _Identity, own: Mapping[str, Any], source: Path | str) -> None:
     for key in ("space", "channel_shuffle"):
-        if identity[key] != own[key]:
-            theirs, ours = (v["name"] if key == "space" else v for v in (identity[key], own[key]))
+        pair = getattr(identity, key), own[key]
+        if pair[0] != pair[1]:
+            theirs, ours = (v.get("name") if key == "space" else v for v in pair)
             name = key.replace("_", " ")
             raise UserError(
                 f"checkpoint {source} is of {name} '{theirs}', but the backbone of {name} "
                 f"'{ours}': set the backbone's `{key}` to '{theirs}', or name another checkpoint"
             )
-    if identity["kind"] == "supernet":
+    if identity.kind == "supernet":
         return
     if own["kind"] == "supernet":
         raise UserError(
             f"checkpoint {source} is of one architecture, but the backbone is a supernet: name a "
             "supernet's checkpoint"
         )
-    if list(identity["choices"]) != list(own["choices"]):
+    if identity.choices != list(own["choices"]):
         raise UserError(
-            f"checkpoint {source} is of another architecture ({identity['choices']}) than the "
+            f"checkpoint {source} is of another architecture ({identity.choices}) than the "
             f"backbone ({own['choices']}): name its checkpoint, or a supernet's"
         )
 

@@ -9,7 +9,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from detnas.errors import UserError
-from detnas.models.checkpoints import read_checkpoint
+from detnas.models import DetNASNet
+from detnas.models.checkpoints import fit_backbone, read_checkpoint
 
 
 class _Attack:
@@ -96,3 +97,19 @@ def test_a_checkpoint_cut_short_is_refused(tmp_path: Path) -> None:
         (tmp_path / "cut.pth").write_bytes(data[:size])
         with pytest.raises(UserError, match="damaged"):
             read_checkpoint(tmp_path / "cut.pth")
+
+
+@pytest.mark.parametrize(
+    ("identity", "said"),
+    [
+        ("tiny", "meta.detnas"),
+        ({"kind": "subnet"}, "space"),
+        ({"kind": "net", "space": {}, "channel_shuffle": "even_odd", "choices": None}, "kind"),
+        ({"kind": "subnet", "space": {}, "channel_shuffle": "even_odd", "choices": "0"}, "choices"),
+    ],
+)
+def test_an_identity_that_detnas_did_not_write_is_refused(identity: object, said: str) -> None:
+    network = DetNASNet("tiny:0,0,0,0,0,0,0,0,0,0")
+    checkpoint = {"meta": {"detnas": identity}, "state_dict": network.state_dict()}
+    with pytest.raises(UserError, match=f"x.pth was not written by DetNAS: .*{said}"):
+        fit_backbone(network, checkpoint, "x.pth", "")
