@@ -22,6 +22,7 @@ from msgspec import Struct
 from torch import Tensor
 
 from detnas.errors import MissingFileError, UserError, user_input
+from detnas.models.checkpoint_file import check_whole
 from search_space.validation import convert
 
 _BLOCK_KEY = re.compile(r"^blocks\.(\d+)\.(\d+)\.(main|projection)\.")
@@ -73,10 +74,6 @@ _SAFE_GLOBALS: list[Any] = [
 ]
 
 
-# What torch.load raises for a damaged file.
-_UNREADABLE = (pickle.UnpicklingError, RuntimeError, OSError, EOFError, KeyError, AttributeError)
-
-
 def read_checkpoint(path: Path | str, map_location: str = "cpu") -> dict[str, Any]:
     """Read a checkpoint with `weights_only=True`, allowing only OpenMMLab's log history besides.
 
@@ -90,10 +87,11 @@ def read_checkpoint(path: Path | str, map_location: str = "cpu") -> dict[str, An
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f"checkpoint {path} does not exist: train it first, or name another")
+    check_whole(path)
     try:
         with torch.serialization.safe_globals(_SAFE_GLOBALS):
             content = torch.load(path, map_location=map_location, weights_only=True)
-    except _UNREADABLE as error:
+    except Exception as error:  # torch raises errors of many types for what it cannot read
         reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
         raise UserError(
             f"checkpoint {path} is damaged or contains more than weights and plain data; it is not "

@@ -19,6 +19,7 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch import nn
 from torch.utils.data import DataLoader
 
+from detnas.files import replacing
 from detnas.models.checkpoints import fit_backbone, own_backbone, read_checkpoint, unwrapped
 from detnas.models.memory_format import memory_format_explained
 from detnas.training.choice_losses import ChoiceLossHook
@@ -66,10 +67,10 @@ class DetNASRunner(Runner):
 
     def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
         """Save under a temporary name and rename, so that a kill leaves no partial checkpoint."""
-        temporary = f".{filename}.tmp"
-        super().save_checkpoint(out_dir, temporary, *args, **kwargs)
-        if self.rank == 0:
-            (Path(out_dir) / temporary).replace(Path(out_dir) / filename)
+        if self.rank != 0:
+            return
+        with replacing(Path(out_dir) / filename) as temporary:
+            super().save_checkpoint(out_dir, temporary.name, *args, **kwargs)
 
     def train(self) -> nn.Module:
         """Train; a signal to stop leaves a checkpoint.

@@ -1,0 +1,39 @@
+"""Whether a checkpoint's file is whole: torch reads tensors without comparing their checksums."""
+
+from pathlib import Path
+from zipfile import ZIP_STORED, ZipFile
+
+from detnas.errors import UserError
+
+_ZIP_START = b"PK\x03\x04"
+
+
+def check_whole(path: Path) -> None:
+    """Compare the checksums of all that a file of `torch.save` holds.
+
+    Files of torch before 1.6 have no checksums; what `torch.load` makes of them is all there is.
+
+    Raises:
+        UserError: a checksum is wrong, the archive is damaged, or it is compressed, as torch's
+            never are: a small file could fill the memory.
+    """
+    with path.open("rb") as file:
+        if file.read(len(_ZIP_START)) != _ZIP_START:
+            return
+    try:
+        with ZipFile(path) as archive:
+            compressed = [m.filename for m in archive.infolist() if m.compress_type != ZIP_STORED]
+            damaged = None if compressed else archive.testzip()
+    except Exception as error:  # zipfile raises errors of many types for damaged archives
+        raise UserError(
+            f"checkpoint {path} is damaged; it is not loaded: {str(error) or repr(error)}"
+        ) from None
+    if compressed:
+        raise UserError(
+            f"checkpoint {path} is compressed ({compressed[0]}), which torch's own are not; it is "
+            "not loaded"
+        )
+    if damaged is not None:
+        raise UserError(
+            f"checkpoint {path} is damaged; it is not loaded: the checksum of {damaged} is wrong"
+        )
