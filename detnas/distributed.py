@@ -5,13 +5,15 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import IO, Any, TypeVar
 
 import torch
 from mmengine.dist import broadcast_object_list, get_rank
 from torch import distributed
 
 from detnas.errors import UserError
+from detnas.locks import lock_writer
 
 Result = TypeVar("Result")
 LAUNCHERS = ("none", "pytorch", "slurm")
@@ -101,3 +103,27 @@ def on_rank_0(work: Callable[[], Result]) -> Result:
     if outcome[1]:
         raise SystemExit(1)
     return outcome[0]
+
+
+@contextmanager
+def one_writer(folder: Path, writer: str) -> Iterator[None]:
+    """Lock a folder within this block, for the processes of this group together.
+
+    Args:
+        folder: made if it does not exist.
+        writer: such as "training"; the lock file has its name.
+    Raises:
+        UserError: another one writes there; SystemExit in the ranks other than 0.
+    """
+    held: list[IO[str]] = []
+
+    def take() -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        held.append(lock_writer(folder / f"{writer}.lock", folder, writer))
+
+    on_rank_0(take)
+    try:
+        yield
+    finally:
+        for lock in held:
+            lock.close()

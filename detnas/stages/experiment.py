@@ -21,7 +21,7 @@ from mmengine.dist import barrier, get_world_size, is_main_process
 
 from detnas.config import load_config, unknown_options
 from detnas.console import duration, print_trainings
-from detnas.distributed import on_rank_0
+from detnas.distributed import on_rank_0, one_writer
 from detnas.errors import MissingFileError, SeveralErrors, UserError
 from detnas.files import write_text
 from detnas.report.folder import SUMMARY_FILE
@@ -153,18 +153,24 @@ def run_experiment(
         The content of `summary.json` once all of its stages are finished, else None.
     Raises:
         UserError: as `check_experiment`, or a stage begun under another config or from other
-            inputs.
+            inputs, or another run writes into the work directory.
     """
     checked = on_rank_0(lambda: check_experiment(experiment, stages, retrained))
+    with one_writer(experiment.work_dir, "run"):
+        return _run_checked(experiment, checked, quiet, retrained)
+
+
+def _run_checked(
+    experiment: Experiment, checked: Mapping[str, CheckedStage], quiet: bool, retrained: int
+) -> dict[str, Any] | None:
     if "search" in checked and checked["search"].is_unfinished and get_world_size() > 1:
         raise UserError(
             "stage 'search' runs in one process, which starts its workers: run it without "
             "--launcher, or use scripts/run_experiment.sh"
         )
-    chosen = experiment.stages(stages)
-    for number, name in enumerate(chosen, 1):
+    for number, name in enumerate(checked, 1):
         later = relative_time_after(checked, name, retrained)
-        _run_stage(experiment.stage(name), f"[{number}/{len(chosen)}] {name}", quiet, later)
+        _run_stage(experiment.stage(name), f"[{number}/{len(checked)}] {name}", quiet, later)
         if name == "search":
             if retrained:
                 _choose_by_training(experiment, retrained)

@@ -18,7 +18,7 @@ from detnas.evaluation.metrics import metrics_that_round
 from detnas.search.executors.base import Executor, MissingScoreError
 from detnas.search.finalists import FINALISTS_FILE
 from detnas.search.history.file import FILE_NAME
-from detnas.search.history.journal import lock_writer
+from detnas.search.history.journal import lock_history
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.writer import History
 from detnas.search.loop import run_search
@@ -128,7 +128,7 @@ def _earlier(file: Path, resume: bool) -> SearchHistory | None:
         raise UserError(
             f"{file} already exists; resume it with --resume, or search in another work directory"
         )
-    lock_writer(file).close()  # refuse a second writer before the workers start
+    lock_history(file).close()  # refuse a second writer before the workers start
     return SearchHistory.read(file)
 
 

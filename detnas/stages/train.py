@@ -18,7 +18,7 @@ from msgspec import structs
 import detnas.evaluation.mended_annotations
 import detnas.models
 import detnas.training  # noqa: F401 - registers hooks and samplers
-from detnas.distributed import on_rank_0
+from detnas.distributed import on_rank_0, one_writer
 from detnas.errors import UserError, user_input
 from detnas.evaluation.evaluator import quiet_stdout
 from detnas.evaluation.path_validation import PathValidation, PathValidationHook
@@ -55,8 +55,14 @@ def train(config: Config, resume: bool = False, checked: bool = False) -> Path:
     Returns:
         The file with the final weights.
     Raises:
-        UserError: before any work, if data, checkpoints or settings are invalid.
+        UserError: before any work, if data, checkpoints or settings are invalid, or another
+            training writes into the work directory.
     """
+    with one_writer(Path(config.work_dir), "training"):
+        return _train(config, resume, checked)
+
+
+def _train(config: Config, resume: bool, checked: bool) -> Path:
     latest = on_rank_0(lambda: _check(config, resume, checked))
     if latest is not None:
         if not latest.is_file():
@@ -173,6 +179,8 @@ def _check(config: Config, resume: bool, checked: bool) -> Path | None:
     if not checked:
         check_training(config)
     work_dir = Path(config.work_dir)
+    for left in work_dir.glob(".*.pth.*"):  # of a process that was killed as it saved
+        left.unlink()
     latest = latest_checkpoint(work_dir)
     if not resume and (latest is not None or (work_dir / FINAL_WEIGHTS).exists()):
         raise UserError(

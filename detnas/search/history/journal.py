@@ -1,17 +1,12 @@
 """Safe writing of a history: SQLite's journal mode, and a lock that admits one writer."""
 
-import fcntl
 import logging
-import os
-import re
-import socket
 import sqlite3
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from detnas.errors import UserError
+from detnas.locks import lock_writer
 
 logger = logging.getLogger(__name__)
 
@@ -20,8 +15,6 @@ NETWORK_FILESYSTEMS = frozenset(
     | {"fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.juicefs", "afs", "orangefs"}
 )
 """Filesystems on which the write-ahead log is not safe: machines share no memory."""
-
-ORPHANS_SECONDS = 15.0
 
 
 def enable_wal(connection: sqlite3.Connection, path: Path) -> None:
@@ -70,40 +63,6 @@ def leave_wal(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = DELETE")
 
 
-def _is_gone(holder: str) -> bool:
-    """Whether the process named in a lock file has ended on this machine."""
-    match = re.match(r"process (\d+) on (\S+) ", holder)
-    if match is None or match[2] != socket.gethostname():
-        return False
-    return not Path(f"/proc/{match[1]}").exists() and Path("/proc").is_dir()
-
-
-def lock_writer(path: Path) -> IO[str]:
-    """Lock a history for one writer, until the returned file is closed or the process ends.
-
-    Forked children share the lock, and data loader workers outlive a killed parent by seconds. If
-    the process named in the lock file has ended, this function waits for them.
-
-    Raises:
-        UserError: another search holds the lock.
-    """
-    lock = Path(f"{path}.lock").open("a+")  # noqa: SIM115 - open as long as the history
-    deadline = time.monotonic() + ORPHANS_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip()
-            if _is_gone(holder) and time.monotonic() < deadline:
-                time.sleep(0.2)
-                continue
-            lock.close()
-            raise UserError(
-                f"{path} is in use by another search ({holder}); wait for it or stop it"
-            ) from None
-    lock.truncate(0)
-    lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.ctime()}")
-    lock.flush()
-    return lock
+def lock_history(path: Path) -> IO[str]:
+    """Lock a history, whether it exists or not; see `lock_writer`."""
+    return lock_writer(Path(f"{path}.lock"), path, "search")

@@ -25,7 +25,7 @@ from detnas.search.history.file import (
     write_backup,
 )
 from detnas.search.history.fingerprint import check_fingerprint, normalised
-from detnas.search.history.journal import enable_wal, leave_wal, lock_writer
+from detnas.search.history.journal import enable_wal, leave_wal, lock_history
 from detnas.search.history.records import (
     DONE,
     FAILED,
@@ -267,7 +267,7 @@ class History:
 @contextmanager
 def _lock_or_release(path: Path) -> Iterator[IO[str]]:
     """The writer's lock; released if the block raises."""
-    lock = lock_writer(path)
+    lock = lock_history(path)
     try:
         yield lock
     except BaseException:

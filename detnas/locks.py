@@ -1,0 +1,56 @@
+"""Locks that admit one writer to a file or a folder."""
+
+import fcntl
+import os
+import re
+import socket
+import time
+from pathlib import Path
+from typing import IO
+
+from detnas.errors import UserError
+
+ORPHANS_SECONDS = 15.0
+
+
+def lock_writer(lock_file: Path, what: Path, writer: str) -> IO[str]:
+    """Take a lock until the returned file is closed or the process ends.
+
+    Forked children share the lock, and data loader workers outlive a killed parent by seconds. If
+    the process named in the lock file has ended, this function waits for them.
+
+    Args:
+        lock_file: made if it does not exist, and left behind.
+        what: is locked; named in the error.
+        writer: such as "search".
+    Raises:
+        UserError: another one holds the lock.
+    """
+    lock = lock_file.open("a+")
+    deadline = time.monotonic() + ORPHANS_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip()
+            if _is_gone(holder) and time.monotonic() < deadline:
+                time.sleep(0.2)
+                continue
+            lock.close()
+            raise UserError(
+                f"{what} is in use by another {writer} ({holder}); wait for it or stop it"
+            ) from None
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.ctime()}")
+    lock.flush()
+    return lock
+
+
+def _is_gone(holder: str) -> bool:
+    """Whether the process named in a lock file has ended on this machine."""
+    match = re.match(r"process (\d+) on (\S+) ", holder)
+    if match is None or match[2] != socket.gethostname():
+        return False
+    return not Path(f"/proc/{match[1]}").exists() and Path("/proc").is_dir()
