@@ -117,11 +117,15 @@ class ProcessWorkers:
 
     def _start_due(self) -> None:
         now = time.monotonic()
-        for worker in self._workers:
+        for number, worker in enumerate(self._workers):
             is_due = worker.state is State.GONE and worker.deadline <= now
             if is_due and not worker.restarts.given_up:
-                _start(worker, self._payload)
-                worker.deadline = now + self._start_timeout
+                try:
+                    _start(worker, self._payload)
+                except OSError as error:  # no process or file can be had at the moment
+                    self._plan_start(number, f"{type(error).__name__}: {error}")
+                else:
+                    worker.deadline = now + self._start_timeout
 
     def _events(self, seconds: float) -> list[Event]:
         present = [(i, w) for i, w in enumerate(self._workers) if w.state is not State.GONE]
@@ -164,27 +168,35 @@ class ProcessWorkers:
         worker = self._workers[number]
         was_starting = worker.state is State.STARTING
         _end(worker)
-        worker.deadline = time.monotonic()
         if not was_starting:
+            worker.deadline = time.monotonic()
             self._reason = f"the last one was lost: {reason}"
             return number, Lost(reason)
-        worker.deadline += worker.restarts.fail(refused)
+        self._plan_start(number, reason, refused)
+        return None
+
+    def _plan_start(self, number: int, reason: str, refused: bool = False) -> None:
+        """Plan the next start of a worker that could not start."""
+        worker = self._workers[number]
+        worker.deadline = time.monotonic() + worker.restarts.fail(refused)
         self._reason = f"the last one could not start: {reason}"
         what = "is given up" if worker.restarts.given_up else "is tried again"
         logger.warning("worker %d could not start (%s) and %s", number, reason, what)
-        return None
 
 
 def _start(worker: _Worker, payload: bytes) -> None:
     context = multiprocessing.get_context("spawn")
-    worker.connection, theirs = context.Pipe()
+    ours, theirs = context.Pipe()
     # Not a daemon: those may not have children, and data loaders do.
-    worker.process = context.Process(
-        target=_main, args=(theirs, payload, _visible_device(worker.gpu))
-    )
-    worker.process.start()
-    worker.state = State.STARTING
-    theirs.close()
+    process = context.Process(target=_main, args=(theirs, payload, _visible_device(worker.gpu)))
+    try:
+        process.start()
+    except OSError:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    worker.connection, worker.process, worker.state = ours, process, State.STARTING
 
 
 def _end(worker: _Worker) -> None:

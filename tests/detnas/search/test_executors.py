@@ -1,10 +1,12 @@
 """Executors with real processes: one trajectory on all, and what becomes of workers that fail."""
 
+import errno
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +152,21 @@ def test_refused_workers_end_the_search() -> None:
 @pytest.mark.parametrize("fault", ["raise", "kill"])
 def test_a_worker_that_fails_at_its_start_is_started_again(fault: str, tmp_path: Path) -> None:
     results, _ = evaluate(MakeToy(once=tmp_path, at_start=fault), workers=1)
+    assert all(result.score is not None for result in results.values())
+
+
+def test_a_process_that_the_system_refuses_is_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start, refusals = SpawnProcess.start, iter([True, False, True])
+
+    def refused_at_first(process: SpawnProcess) -> None:
+        if next(refusals, False):
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        start(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", refused_at_first)
+    results, _ = evaluate(MakeToy(), workers=2)
     assert all(result.score is not None for result in results.values())
 
 
