@@ -1,6 +1,8 @@
 """`detnas export WORK_DIR`: an architecture of a search as JSON, and its weights."""
 
 import argparse
+import ast
+from contextlib import suppress
 from pathlib import Path
 
 from detnas.commands import options as shared
@@ -58,6 +60,16 @@ def run(options: shared.Options) -> None:
 
 
 def _searched_supernet(history: SearchHistory) -> Path:
-    from detnas.config import load_config
-
-    return Path(load_config(history.path.parent / CONFIG_FILE).search.supernet)
+    """The checkpoint that the search's saved config names, which is read and not executed."""
+    file = history.path.parent / CONFIG_FILE
+    with suppress(OSError, SyntaxError, TypeError, ValueError, RecursionError, MemoryError):
+        for statement in ast.parse(file.read_text(encoding="utf-8")).body:
+            match statement:
+                case ast.Assign(
+                    targets=[ast.Name(id="search")],
+                    value=ast.Call(func=ast.Name(id="dict"), keywords=keywords),
+                ):
+                    for keyword in keywords:
+                        if keyword.arg == "supernet":
+                            return Path(ast.literal_eval(keyword.value))
+    raise UserError(f"{file} does not say which checkpoint was searched: name it by --supernet")

@@ -138,6 +138,26 @@ def test_exported_weights_load_into_the_network(experiment: Path, tmp_path: Path
     assert read_checkpoint(weights)["meta"]["dataset_meta"]["classes"] == DIGITS
 
 
+@pytest.mark.parametrize("supernet", ["", "5", "[", "open('ran', 'w')"])
+def test_export_does_not_execute_the_config_of_a_search(
+    supernet: str,
+    experiment: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path(shutil.copytree(experiment / "search", tmp_path / "search"))
+    value = supernet or repr(str(experiment / "finetune" / "final.pth"))
+    (folder / "config.py").write_text(f"open('ran', 'w')\nsearch = dict(supernet={value})\n")
+    status = main(["export", str(folder), "-o", "best.json", "--weights", "weights.pth"])
+    assert not Path("ran").exists()
+    assert status == (2 if supernet else 0)
+    if supernet:
+        assert "name it by --supernet" in capsys.readouterr().err
+        assert not Path("weights.pth").exists()
+
+
 def test_mmdet_reads_the_classes_of_the_final_weights(experiment: Path) -> None:
     stage = experiment / "retrain"
     model = init_detector(str(stage / "retrain.py"), str(stage / "final.pth"), device="cpu")
