@@ -37,6 +37,17 @@ _OWN_KEYS = (
     *("amp", "console_level", "find_unused_parameters", "path_validation", "sync_bn"),
     "unusable_boxes",
 )
+_DICTS = (
+    *("model", "train_cfg", "val_cfg", "test_cfg", "optim_wrapper", "default_hooks", "env_cfg"),
+    *("train_dataloader", "val_dataloader", "test_dataloader", "search_dataloader"),
+)
+"""Sections that are dicts."""
+_INNER_DICTS = {"model": "backbone"} | {
+    f"{split}_dataloader": "dataset" for split in ("train", "val", "test", "search")
+}
+"""For sections, what of them is a dict, too."""
+_LISTS = ("param_scheduler", "custom_hooks")
+"""Sections that are a dict or a list of dicts."""
 _OF_STAGES = ("auto_scale_lr", "custom_imports", "search", "space")
 """Keys that some stages read."""
 
@@ -80,6 +91,8 @@ def load_config(
         config.work_dir = str(work_dir)
     elif config.get("work_dir") is None:
         config.work_dir = str(Path("work_dirs") / path.resolve().parent.name / path.stem)
+    if not isinstance(config.get("randomness") or {}, Mapping):
+        raise UserError(f"config {path}: randomness is {config.randomness!r}; it must be a dict")
     randomness = dict(config.get("randomness") or {})
     if seed is not None:
         randomness["seed"] = seed
@@ -91,7 +104,31 @@ def load_config(
     if isinstance(config.get("image_scale"), list):  # of --cfg-options; Resize takes a tuple
         config.image_scale = tuple(config.image_scale)
     _derive_channels(config, path)
-    return Config(_resolver(config, path)(config.to_dict()), filename=str(path))
+    resolved = Config(_resolver(config, path)(config.to_dict()), filename=str(path))
+    _check_kinds(resolved, path)
+    return resolved
+
+
+def _check_kinds(config: Config, path: Path) -> None:
+    """Refuse a section that is another kind of value than what all code expects."""
+
+    def refuse(key: str, value: Any, kind: str) -> None:
+        raise UserError(f"config {path}: {key} is {value!r}; it must be a {kind}")
+
+    for key in _DICTS:
+        section = config.get(key)
+        if section is None:
+            continue
+        if not isinstance(section, Mapping):
+            refuse(key, section, "dict")
+        inner = section.get(_INNER_DICTS.get(key, ""), {})
+        if not isinstance(inner, Mapping):
+            refuse(f"{key}.{_INNER_DICTS[key]}", inner, "dict")
+    for key in _LISTS:
+        section = config.get(key) or []
+        items = [section] if isinstance(section, Mapping) else section
+        if not isinstance(items, list | tuple) or not all(isinstance(i, Mapping) for i in items):
+            refuse(key, section, "list of dicts")
 
 
 def _read(path: Path) -> Config:

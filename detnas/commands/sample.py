@@ -10,6 +10,9 @@ from detnas.errors import UserError, user_input
 from search_space.architecture import Architecture
 from search_space.budget import readable
 
+MOST = 1_000_000
+"""Samples that are drawn at once, and kept in memory."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
@@ -24,6 +27,8 @@ def run(options: shared.Options) -> None:
     for option, value, least in (("-n", options.n, 1), ("--seed", options.seed, 0)):
         if value < least:
             raise UserError(f"{option} is {value}, must be at least {least}")
+    if options.n > MOST:
+        raise UserError(f"-n is {options.n}, must be at most {MOST:,}: sample with several seeds")
     sampler, tables = shared.read_sampler(options)
     with user_input():  # together, budgets may admit no architecture
         drawn = sampler.sample(np.random.default_rng(options.seed), options.n).tolist()

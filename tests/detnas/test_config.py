@@ -150,6 +150,25 @@ def test_a_misspelt_key_is_refused(tmp_path: Path, line: str, message: str | Non
                 load_config(file)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": 1}, "model is 1; it must be a dict"),
+        ({"model.backbone": "supernet"}, "model.backbone is 'supernet'; it must be a dict"),
+        ({"train_dataloader": [3]}, r"train_dataloader is \[3\]; it must be a dict"),
+        ({"train_dataloader.dataset": 3}, "train_dataloader.dataset is 3; it must be a dict"),
+        ({"train_cfg": []}, r"train_cfg is \[\]; it must be a dict"),
+        ({"param_scheduler": 7}, "param_scheduler is 7; it must be a list of dicts"),
+        ({"custom_hooks": ["a"]}, r"custom_hooks is \['a'\]; it must be a list of dicts"),
+        ({"randomness": 5}, "randomness is 5; it must be a dict"),
+    ],
+)
+def test_a_section_of_another_kind_is_refused(options: dict[str, object], message: str) -> None:
+    config = Path(__file__).parents[1] / "miniature" / "retinanet" / "finetune.py"
+    with pytest.raises(UserError, match=message):
+        load_config(config, options)
+
+
 def test_defaults_of_work_dir_and_seed(config_file: Path) -> None:
     config = load_config(config_file)
     assert config.work_dir == str(Path("work_dirs/exp/stage"))

@@ -193,6 +193,7 @@ def test_refusals_name_the_mend(refuse: Any, tmp_path: Path) -> None:
     assert "must look like" in refuse("sample", "small", "--budget", "260e6")
     assert "unknown cost 'flops'" in refuse("space", "small", "--budget", "flops=..1e6")
     assert "-n is 0, must be at least 1" in refuse("sample", "small", "-n", "0")
+    assert "must be at most 1,000,000" in refuse("sample", "small", "-n", "1" + 30 * "0")
     assert "--seed is -1" in refuse("sample", "small", "--seed", "-1")
     assert "all positive" in refuse("space", "small", "--input-size", "0", "224")
     assert "give its latency table" in refuse("space", "small", "--budget", "latency_ms=..9")
