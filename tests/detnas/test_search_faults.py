@@ -25,6 +25,8 @@ CONFIG = ROOT / "tests/miniature/retinanet/search.py"
 SIZE = ["model.test_cfg.score_thr=0.0", "val_evaluator.metric=proposal"]
 SIZE += ["search.score=coco/AR@100", "search.random_baseline=1"]
 SIZE += ["search.strategy.generations=3", "search.strategy.population=4"]
+BUSY = 3
+"""How much slower than alone on its cores a search may end here."""
 PROCESSES = ["search.executor.type=processes"]
 
 
@@ -118,7 +120,7 @@ def test_2_8_9_a_killed_worker_a_stopped_search_and_one_worker_instead_of_two(
     process.terminate()
     began = time.monotonic()
     output, _ = process.communicate(timeout=60)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < BUSY * 10
     assert process.returncode == 130
     assert f"results are in {tmp_path / FILE_NAME}" in output
     again = shlex.join([*arguments, "search.executor.workers=2", "--resume"])
@@ -157,7 +159,7 @@ def test_9_two_machines_are_stopped_and_resume_to_the_same_trajectory(
     began = time.monotonic()
     output, _ = machines[0].communicate(timeout=60)
     machines[1].communicate(timeout=60)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < BUSY * 15
     assert [machine.returncode for machine in machines] == [130, 0]
     assert f"results are in {tmp_path / FILE_NAME}; resume with the same" in output
     machines = start_two_machines([*arguments, "--resume"])

@@ -9,6 +9,8 @@ import pytest
 # A fork of pytest's own process, which has threads, might hang.
 FORKED = """
 import os, signal
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup ignores
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell ignores in the background
 os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), {number}))  # before detnas' own
 {begin}
 process = os.fork()
