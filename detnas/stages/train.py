@@ -58,12 +58,13 @@ def train(config: Config, resume: bool = False, checked: bool = False) -> Path:
         UserError: before any work, if data, checkpoints or settings are invalid, or another
             training writes into the work directory.
     """
+    on_rank_0(lambda: _check(config, resume, checked))
     with one_writer(Path(config.work_dir), "training"):
-        return _train(config, resume, checked)
+        return _train(config)
 
 
-def _train(config: Config, resume: bool, checked: bool) -> Path:
-    latest = on_rank_0(lambda: _check(config, resume, checked))
+def _train(config: Config) -> Path:
+    latest = on_rank_0(lambda: _take_over(Path(config.work_dir)))
     if latest is not None:
         if not latest.is_file():
             raise UserError(
@@ -174,13 +175,18 @@ def _warn_of_unscaled_rate(config: Config) -> None:
         )
 
 
-def _check(config: Config, resume: bool, checked: bool) -> Path | None:
-    """Check everything; return the checkpoint to resume from, if any."""
+def _take_over(work_dir: Path) -> Path | None:
+    """Remove what a process left that was killed as it saved; return the latest checkpoint."""
+    for left in work_dir.glob(".*.pth.*"):
+        left.unlink()
+    return latest_checkpoint(work_dir)
+
+
+def _check(config: Config, resume: bool, checked: bool) -> None:
+    """Check everything, before there is a work directory."""
     if not checked:
         check_training(config)
     work_dir = Path(config.work_dir)
-    for left in work_dir.glob(".*.pth.*"):  # of a process that was killed as it saved
-        left.unlink()
     latest = latest_checkpoint(work_dir)
     if not resume and (latest is not None or (work_dir / FINAL_WEIGHTS).exists()):
         raise UserError(
@@ -188,12 +194,11 @@ def _check(config: Config, resume: bool, checked: bool) -> Path | None:
         )
     if latest is not None:
         _check_resumable(config, latest)
-        return latest
+        return
     check_pretrained(config)
     _warn_of_unscaled_rate(config)
     if resume and not checked:  # a stage of an experiment always asks
         print_log(f"nothing to resume in {work_dir}: training starts from the beginning")
-    return None
 
 
 def latest_checkpoint(work_dir: Path) -> Path | None:
