@@ -65,7 +65,8 @@ def test_the_page_has_the_agreement_of_three_supernets() -> None:
     [
         ("base", 6),
         ("finetune2", 3),
-        ("pretrain2", 2),
+        ("pretrain2", 3),
+        ("band-paths", 2),
         ("no-warmup", 3),
         ("fair", 3),
         ("strictly-fair", 3),
