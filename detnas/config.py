@@ -91,9 +91,9 @@ def load_config(
         config.work_dir = str(work_dir)
     elif config.get("work_dir") is None:
         config.work_dir = str(Path("work_dirs") / path.resolve().parent.name / path.stem)
-    if not isinstance(config.get("randomness") or {}, Mapping):
-        raise UserError(f"config {path}: randomness is {config.randomness!r}; it must be a dict")
-    randomness = dict(config.get("randomness") or {})
+    randomness = config.get("randomness") or {}
+    _require(isinstance(randomness, Mapping), path, "randomness", randomness, "dict")
+    randomness = dict(randomness)
     if seed is not None:
         randomness["seed"] = seed
     if randomness.get("seed") is None:
@@ -111,24 +111,24 @@ def load_config(
 
 def _check_kinds(config: Config, path: Path) -> None:
     """Refuse a section that is another kind of value than what all code expects."""
-
-    def refuse(key: str, value: Any, kind: str) -> None:
-        raise UserError(f"config {path}: {key} is {value!r}; it must be a {kind}")
-
     for key in _DICTS:
         section = config.get(key)
         if section is None:
             continue
-        if not isinstance(section, Mapping):
-            refuse(key, section, "dict")
-        inner = section.get(_INNER_DICTS.get(key, ""), {})
-        if not isinstance(inner, Mapping):
-            refuse(f"{key}.{_INNER_DICTS[key]}", inner, "dict")
+        _require(isinstance(section, Mapping), path, key, section, "dict")
+        if key in _INNER_DICTS:
+            inner = section.get(_INNER_DICTS[key], {})
+            _require(isinstance(inner, Mapping), path, f"{key}.{_INNER_DICTS[key]}", inner, "dict")
     for key in _LISTS:
         section = config.get(key) or []
         items = [section] if isinstance(section, Mapping) else section
-        if not isinstance(items, list | tuple) or not all(isinstance(i, Mapping) for i in items):
-            refuse(key, section, "list of dicts")
+        is_list = isinstance(items, list | tuple) and all(isinstance(i, Mapping) for i in items)
+        _require(is_list, path, key, section, "list of dicts")
+
+
+def _require(is_met: bool, path: Path, key: str, value: Any, kind: str) -> None:
+    if not is_met:
+        raise UserError(f"config {path}: {key} is {value!r}; it must be a {kind}")
 
 
 def _read(path: Path) -> Config:

@@ -20,20 +20,19 @@ def check_whole(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(len(_ZIP_START)) != _ZIP_START:
             return
+    compressed: list[str] = []
+    problem = None
     try:
         with ZipFile(path) as archive:
             compressed = [m.filename for m in archive.infolist() if m.compress_type != ZIP_STORED]
-            damaged = None if compressed else archive.testzip()
+            if not compressed and (damaged := archive.testzip()) is not None:
+                problem = f"the checksum of {damaged} is wrong"
     except Exception as error:  # zipfile raises errors of many types for damaged archives
-        raise UserError(
-            f"checkpoint {path} is damaged; it is not loaded: {str(error) or repr(error)}"
-        ) from None
+        problem = str(error) or repr(error)
     if compressed:
         raise UserError(
             f"checkpoint {path} is compressed ({compressed[0]}), which torch's own are not; it is "
             "not loaded"
         )
-    if damaged is not None:
-        raise UserError(
-            f"checkpoint {path} is damaged; it is not loaded: the checksum of {damaged} is wrong"
-        )
+    if problem is not None:
+        raise UserError(f"checkpoint {path} is damaged; it is not loaded: {problem}")
