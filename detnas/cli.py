@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from detnas.commands import INTERRUPTED, USER_ERROR
-from detnas.errors import SeveralErrors, UserError
+from detnas.errors import SeveralErrors, UserError, printable
 from detnas.signals import handle
 from detnas.version import __version__
 
@@ -96,7 +96,7 @@ def _interrupt(*_: Any) -> None:
 
 
 def _one_line(message: str) -> str:
-    return " ".join(message.split())
+    return printable(" ".join(message.split()))
 
 
 if __name__ == "__main__":

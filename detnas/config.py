@@ -34,8 +34,8 @@ config_utils.load = functools.cache(config_utils.load)
 _REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
 _DERIVED_KEYS = ("stage_channels", "last_channels")
 _OWN_KEYS = (
-    *("amp", "console_level", "find_unused_parameters", "path_validation", "sync_bn"),
-    "unusable_boxes",
+    *("amp", "console_level", "find_unused_parameters", "images_outside_data_root"),
+    *("path_validation", "sync_bn", "unusable_boxes"),
 )
 _DICTS = (
     *("model", "train_cfg", "val_cfg", "test_cfg", "optim_wrapper", "default_hooks", "env_cfg"),

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from detnas.errors import printable
 from detnas.fidelity.comparison import rows_of
 from detnas.fidelity.statistics import Fidelity
 from detnas.search.against_random import random_scores
@@ -38,7 +39,7 @@ def duration(seconds: float) -> str:
 @cache
 def say_once(text: str) -> None:
     """Print a line on standard error, once in a process."""
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def time_left(left: float, later: float | None, whole: float) -> str:
@@ -237,7 +238,10 @@ def finalists_table(found: Finalists) -> str:
         lines.append("  one calibration seed and no resampled images: no intervals")
     elif not found.resamples:
         lines.append(f"  {found.metric} is not resampled: intervals are of calibration seeds alone")
-    lines += [f"  failed  {choices_to_text(each.choices)}  {each.error}" for each in found.failed]
+    lines += [
+        f"  failed  {choices_to_text(each.choices)}  {printable(each.error)}"
+        for each in found.failed
+    ]
     return "\n".join(lines)
 
 
@@ -248,4 +252,4 @@ def _interval(interval: tuple[float, float] | None, sign: str = "") -> str:
 def table(lines: list[tuple[str, str]]) -> str:
     """Names and values in two columns."""
     width = max(len(name) for name, _ in lines)
-    return "\n".join(f"  {name:<{width}}  {value}" for name, value in lines)
+    return "\n".join(f"  {name:<{width}}  {printable(value)}" for name, value in lines)

@@ -34,6 +34,19 @@ class UnsupportedError(UserError, NotImplementedError):
     """DetNAS does not support this; the message says what to use instead."""
 
 
+def printable(text: str) -> str:
+    """The text with its control characters written out, so that a terminal does not obey them.
+
+    Messages quote what files hold, and files may come from strangers. Line breaks stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
 @contextmanager
 def user_input(where: str = "") -> Iterator[None]:
     """Turn the `SpaceError`s of `search_space` into `UserError`s within the block.

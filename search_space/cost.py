@@ -26,6 +26,8 @@ from search_space.validation import did_you_mean
 
 InputSize = Annotated[tuple[int, int, int], Meta(extra={"form": "[channels, height, width]"})]
 DEFAULT_INPUT_SIZE: InputSize = (3, 224, 224)
+LARGEST_SIDE = 1_000_000
+"""Of an input size."""
 
 
 @dataclass(frozen=True)
@@ -189,8 +191,11 @@ def cost_table(
 
 @lru_cache(maxsize=128)
 def _computed(space: SearchSpace, cost: Cost, input_size: InputSize) -> CostTable:
-    if min(input_size) < 1:
-        raise SpaceError(f"input size {input_size} must be (channels, height, width), all positive")
+    if not all(1 <= side <= LARGEST_SIDE for side in input_size):
+        raise SpaceError(
+            f"input size {input_size} must be (channels, height, width), all positive and at most "
+            f"{LARGEST_SIDE:,}"
+        )
     if not cost.depends_on_input_size:
         input_size = DEFAULT_INPUT_SIZE
 

@@ -30,10 +30,10 @@ def read_document(path: str | Path, missing: str, parse: Callable[[Any], T]) -> 
         raise SpaceError(f"{path}: {missing}") from None
     except OSError as error:
         raise SpaceError(f"{path}: cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SpaceError(f"{path}: not a JSON file ({error})") from None
     except SpaceError as error:
         raise SpaceError(f"{path}: {error}") from None
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise SpaceError(f"{path}: not a JSON file ({error})") from None
 
 
 def require_format(data: object, kind: str, name: str, version: int, hint: str = "") -> None:

@@ -31,6 +31,10 @@ class Stage(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     blocks: int
 
 
+MOST_BLOCKS = 1_000
+MOST_CHANNELS = 1_000_000
+
+
 class SearchSpace(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, dict=True):
     """A stem (3x3, stride 2) with `stem` channels, the stages, and the choices of the blocks.
 
@@ -63,6 +67,9 @@ class SearchSpace(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
             raise SpaceError(f"{where}: stem must be at least 1")
         if not self.stages:
             raise SpaceError(f"{where} has no stages: give at least one")
+        if self.num_blocks > MOST_BLOCKS or max(s.channels for s in self.stages) > MOST_CHANNELS:
+            most = f"at most {MOST_BLOCKS:,} blocks of at most {MOST_CHANNELS:,} channels"
+            raise SpaceError(f"{where} is too large: it may have {most}")
         previous = self.stem
         for number, stage in enumerate(self.stages, start=1):
             _check_stage(stage, previous, f"{where}, stage {number}")

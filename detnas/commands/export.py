@@ -49,7 +49,7 @@ def run(options: shared.Options) -> None:
             from detnas.export.weights import export_weights
 
             supernet = options.supernet or _searched_supernet(history)
-            sha256 = history.fingerprint["supernet_sha256"]
+            sha256 = history.recorded("supernet_sha256")
             export_weights(supernet, architecture, options.weights, sha256)
             print(f"weights: {options.weights}")
         if options.architecture:

@@ -8,6 +8,7 @@ and it loads from a file at once.
 
 import posixpath
 import stat
+import struct
 import sys
 import tarfile
 import time
@@ -28,6 +29,14 @@ MEMBER = np.dtype(
 Member = tuple[int, int, int, int, bool]
 
 PROGRESS_SECONDS = 10.0
+DEEPEST = 100
+"""Folders in folders; walking recurses into them."""
+
+_FAULTS = (
+    *(zipfile.BadZipFile, tarfile.TarError, struct.error),
+    *(NotImplementedError, ValueError, OverflowError, EOFError),
+)
+"""What zipfile and tarfile raise for archives that are damaged, or of unknown versions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +117,9 @@ def scan_zip(path: Path) -> ArchiveIndex:
                 deflated = info.compress_type == zipfile.ZIP_DEFLATED
                 member = (info.header_offset, info.file_size, info.compress_size, info.CRC)
                 _add(members, info.filename, info.is_dir(), (*member, deflated))
-    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
+    except UserError:
+        raise
+    except _FAULTS as error:
         raise UserError(f"{path} is not a complete zip archive ({error}); copy it again") from error
     return _index(members)
 
@@ -140,7 +151,9 @@ def scan_tar(path: Path) -> ArchiveIndex:
                 _add_tar_member(path, members, info)
                 progress(info.offset)
             end = tar.offset
-    except tarfile.TarError as error:
+    except UserError:
+        raise
+    except _FAULTS as error:
         raise UserError(
             f"{path} is not a complete uncompressed tar archive ({error}); copy it again, or "
             "unpack it and create one (tar -cf)"
@@ -181,6 +194,8 @@ def _check_end(path: Path, end: int) -> None:
 def _add(members: dict[bytes, Member], name: str, is_folder: bool, member: Member) -> None:
     """Add a member; of two with one name the later one counts, as when unpacking."""
     clean = clean_name(name)
+    if clean.count("/") > DEEPEST:
+        raise ValueError(f"a member lies {clean.count('/')} folders deep")
     if clean:
         members[_prefix(clean) if is_folder else _encoded(clean)] = member
 

@@ -28,6 +28,9 @@ from detnas.files import replacing
 
 SCHEMES = ("zip", "tar")
 
+LARGEST = 1 << 28
+"""Bytes of the largest file that is read; a small damaged or hostile one may claim any size."""
+
 _INDEX_VERSION = 1
 _ADDRESS = re.compile(r"(zip|tar)://(.+?\.(?i:\1))(?:/(.*))?", re.DOTALL)
 _COMPRESSED_TAR = re.compile(r"tar://.*\.(tar\.\w+|tgz|tbz2?|txz|tzst)(/|$)", re.IGNORECASE)
@@ -82,12 +85,16 @@ class Archive:
 
         Raises:
             MissingFileError: the archive has no file of that name.
-            UserError: the archive is damaged there.
+            UserError: the archive is damaged there, or the file is larger than `LARGEST`.
         """
         member = self.index.find(name)
         if member is None:
             raise MissingFileError(f"archive {self.path} holds no file {name!r}")
         offset, size, stored, crc, deflated = member
+        if not (offset >= 0 and 0 <= size <= LARGEST and 0 <= stored <= LARGEST):
+            raise UserError(
+                f"archive {self.path}: {name!r} has {size:,} bytes; images have at most {LARGEST:,}"
+            )
         if not self._is_zip:
             return self._bytes(name, offset, stored)
         signature, *lengths = _LOCAL_HEADER.unpack(self._bytes(name, offset, _LOCAL_HEADER.size))

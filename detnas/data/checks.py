@@ -112,6 +112,25 @@ def refuse_missing(ann_file: Path, what: str, files: Sequence[Path], mend: str) 
         )
 
 
+def refuse_outside(ann_file: Path, images: Sequence[Path], within: Sequence[Path]) -> None:
+    """Raise UserError if an image lies in none of the folders; without folders all are allowed.
+
+    An annotation file may come from a stranger, and its "../../x" or "/x" would open any file.
+    Symbolic links are not followed: whoever made the folder made them.
+    """
+    if not within:
+        return
+    here = Path.cwd()
+    folders = tuple(f"{os.path.normpath(here / folder)}{os.sep}" for folder in within)
+    outside = [i for i in images if not os.path.normpath(here / i).startswith(folders)]
+    if outside:
+        raise UserError(
+            f"{ann_file} names {len(outside)} of {len(images)} images outside {within[0]}, the "
+            f"first {outside[0]}: correct the names, or allow them with "
+            "images_outside_data_root=True"
+        )
+
+
 def check_images(
     ann_file: Path,
     images: Sequence[Path],

@@ -12,7 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from detnas.data.boxes import BOX, Boxes
-from detnas.data.checks import Split, check_images, quoted, refuse_missing, refuse_string
+from detnas.data.checks import (
+    Split,
+    check_images,
+    quoted,
+    refuse_missing,
+    refuse_outside,
+    refuse_string,
+)
 from detnas.data.coco_mends import Mends, inside, is_annotation_id, is_positive
 from detnas.data.coco_records import (
     AnnotationRecord,
@@ -255,18 +262,26 @@ def _summary(ann_file: Path, image_root: Path | None, modified_ns: int, size: in
     )
 
 
-def coco_split(name: str, ann_file: Path, image_root: Path, exif: bool = True) -> Split:
+def coco_split(
+    name: str,
+    ann_file: Path,
+    image_root: Path,
+    exif: bool = True,
+    within: Sequence[Path] = (),
+) -> Split:
     """The images of an annotation file, under `image_root`, compared with their files' headers.
 
     Args:
         exif: whether images are turned as their EXIF data says when they are loaded.
+        within: folders, as for `refuse_outside`.
 
     Raises:
         MissingFileError: an image does not exist.
-        UserError: as `check_images` and `read_coco`.
+        UserError: as `refuse_outside`, `check_images` and `read_coco`.
     """
     summary = read_coco(ann_file, image_root)
     images = tuple(image_root / file_name for file_name in summary.file_names)
+    refuse_outside(ann_file, images, within)
     refuse_missing(ann_file, "images", images, "correct `data_prefix` or add the images")
     check_images(ann_file, images, summary.sizes, exif)
     return Split(name, images)

@@ -4,7 +4,6 @@ Checks, splits, data sets and metrics all read annotation files through `mend`, 
 sees other boxes than the others. A sound file stays as it is.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,9 @@ from pycocotools import mask as masks
 from detnas.data.image_files import read_images
 
 UNUSABLE_BOXES = "boxes have no width or no height inside their image, and are left out"
+
+_LARGEST = 2**53
+"""Above it float64, in which libraries compute, has not every integer."""
 
 
 @dataclass(frozen=True)
@@ -166,19 +168,18 @@ def _size(image: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def is_annotation_id(key: Any) -> bool:
-    """Whether pycocotools can use it; 0 means "not matched" there."""
-    return isinstance(key, int) and not isinstance(key, bool) and key > 0
+    """Whether pycocotools can use it: it keeps ids as float64, in which 0 means "not matched"."""
+    return isinstance(key, int) and not isinstance(key, bool) and 0 < key < _LARGEST
 
 
 def is_positive(value: Any) -> bool:
-    """Whether it is a finite number above 0."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value > 0
+    """Whether it is a number above 0, and not too large for one."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _LARGEST
 
 
 def _is_box(box: Any) -> bool:
     return (
         isinstance(box, list | tuple)
         and len(box) == 4
-        and all(isinstance(side, int | float) and math.isfinite(side) for side in box)
+        and all(isinstance(side, int | float) and abs(side) < _LARGEST for side in box)
     )

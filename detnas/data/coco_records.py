@@ -114,7 +114,7 @@ def _checked(ann_file: Path, data: bytes) -> CocoRecords:
         section = next((name for name in _SECTIONS if f"`$.{name}`" in str(error)), None)
         fault = f": {section!r} is not a list" if section else f" is not a JSON object ({error})"
         raise UserError(f"{ann_file}{fault}; {_MEND}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{ann_file} is not JSON ({error}); {_MEND}") from error
     for section in _SECTIONS:
         if not (records := getattr(content, section)):
@@ -159,12 +159,12 @@ def decoded(
     for index, record in enumerate(records):
         try:
             yield decoder.decode(record)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             fault = _fault(record, kind, error)
             raise UserError(f"{ann_file}: {section}[{index}] {fault}") from error
 
 
-def _fault(record: Raw, kind: type[msgspec.Struct], error: msgspec.DecodeError) -> str:
+def _fault(record: Raw, kind: type[msgspec.Struct], error: Exception) -> str:
     try:
         present = msgspec.json.decode(record, type=dict[str, Raw])
     except msgspec.DecodeError:

@@ -62,6 +62,8 @@ def read_image(path: Path) -> ImageFile:
         return _unreadable("does not exist")
     except UnidentifiedImageError:
         return _unreadable("is not an image")
+    except Image.DecompressionBombError:
+        return _unreadable(f"has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels")
     except (OSError, SyntaxError, ValueError) as error:  # Pillow's errors of damaged files
         return _unreadable(f"is damaged ({error})")
     return ImageFile(*((height, width) if turned else (width, height)), turned)

@@ -12,7 +12,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from detnas.data.checks import Split, check_images, quoted, refuse_missing, refuse_string
+from detnas.data.checks import (
+    Split,
+    check_images,
+    quoted,
+    refuse_missing,
+    refuse_outside,
+    refuse_string,
+)
 from detnas.data.coco_mends import Mends
 from detnas.data.voc_mends import mend_voc, voc_box
 from detnas.errors import MissingFileError, UserError
@@ -84,18 +91,22 @@ def checked_voc_list(ann_file: Path, root: Path) -> tuple[str, ...]:
     return ids
 
 
-def voc_split(name: str, ann_file: Path, root: Path, exif: bool = True) -> Split:
+def voc_split(
+    name: str, ann_file: Path, root: Path, exif: bool = True, within: Sequence[Path] = ()
+) -> Split:
     """The images of a list, under `root`, compared with the headers of their files.
 
     Args:
         root: `data_root` joined with `sub_data_root`.
         exif: whether images are turned as their EXIF data says when they are loaded.
+        within: folders, as for `refuse_outside`.
 
     Raises:
-        UserError: as `checked_voc_list`, `read_voc` and `check_images`.
+        UserError: as `checked_voc_list`, `read_voc`, `refuse_outside` and `check_images`.
     """
     checked_voc_list(ann_file, root)
     summary = read_voc(ann_file, root)
+    refuse_outside(ann_file, summary.images, within)
     check_images(ann_file, summary.images, summary.sizes, exif)
     return Split(name, summary.images)
 

@@ -112,7 +112,7 @@ def _read_header(where: str, line: str) -> tuple[_Header, SearchSpace]:
     with user_input(where):
         try:
             data = json.loads(line.removeprefix("#"))
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{where}: must be '# ' and a JSON object ({error})") from None
         require_format(data, "table", FORMAT, VERSION)
         header = convert(data, _Header)

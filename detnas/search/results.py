@@ -121,18 +121,17 @@ def write_front(history: SearchHistory, path: Path | str, objectives: Sequence[s
 def _stated(history: SearchHistory, row: Evaluation) -> dict[str, Any]:
     """What the JSON says of a candidate besides its choices."""
     config = history.path.parent / CONFIG_FILE
-    recorded = history.fingerprint
     return {
         "score": {"metric": history.score_name, "value": row.score, "split": "search"},
         "provenance": {
-            "seed": recorded["seed"],
-            "supernet_sha256": recorded["supernet_sha256"],
+            "seed": history.recorded("seed"),
+            "supernet_sha256": history.recorded("supernet_sha256"),
             "config_sha256": file_sha256(config) if config.is_file() else None,
             "detnas_version": __version__,
         },
         "extra_costs": {
             name: {"value": row.costs[name], **conditions}
-            for name, conditions in recorded.get("measured_costs", {}).items()
+            for name, conditions in history.fingerprint.get("measured_costs", {}).items()
             if "@" not in name  # an architecture states one latency
         },
     }

@@ -15,7 +15,7 @@ NAMED = 3
 _LOGS = frozenset({"launcher", "log_level", "console_level", "log_processor", "visualizer"})
 _SPEED = frozenset({"num_workers", "persistent_workers", "prefetch_factor", "pin_memory", "mp_cfg"})
 _KEEPING = frozenset({"checkpoint_interval"})
-_CHECKS = frozenset({"unusable_boxes", "path_validation"})
+_CHECKS = frozenset({"images_outside_data_root", "path_validation", "unusable_boxes"})
 _HOOKS = frozenset({"checkpoint", "logger", "timer", "visualization"})
 """Of `default_hooks`."""
 

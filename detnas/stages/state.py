@@ -47,7 +47,7 @@ def read_state(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         return msgspec.to_builtins(msgspec.json.decode(path.read_bytes(), type=_State))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is damaged ({error}): remove {folder} to run the stage again"
         ) from None

@@ -95,6 +95,7 @@ def test_a_defect_ends_a_process_with_its_traceback(module: str, function: str) 
     [
         (UserError("search.budgets: of two\nlines"), "search.budgets: of two lines"),
         (MissingPackageError("install it"), "install it"),
+        (UserError("class \x1b[2Jcat\x07 \u202e"), "class \\x1b[2Jcat\\x07 \\u202e"),
         (FileNotFoundError(2, "No such file", "a.json"), "[Errno 2] No such file: 'a.json'"),
         (PermissionError(13, "Denied", "a.json"), "[Errno 13] Denied: 'a.json'"),
     ],

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from detnas.errors import UserError
+from detnas.errors import UserError, printable
 from search_space.architecture import Choices
 
 Evaluate = Callable[[Choices], Mapping[str, float]]
@@ -122,7 +122,7 @@ class ScoreReader:
 
 def describe(error: BaseException) -> str:
     """An error as the history keeps it: "Type: message"."""
-    return f"{type(error).__name__}: {error}"
+    return printable(f"{type(error).__name__}: {error}")
 
 
 def spoils_the_process(error: BaseException) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 
 from detnas.errors import UserError
 from detnas.files import replacing
+from detnas.search.history.checksums import COLUMNS, broken_row, register, seal_on_write
+from detnas.search.history.records import read_rows, recorded_fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -17,9 +19,9 @@ FILE_NAME = "history.db"
 """Name of the history in the work directory of a search."""
 
 APPLICATION_ID = 0x44654E41  # "DeNA"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER);
 CREATE TABLE evaluations (
     id INTEGER PRIMARY KEY,
     role TEXT NOT NULL CHECK (role IN ('search', 'random')),
@@ -36,6 +38,7 @@ CREATE TABLE evaluations (
     proposed REAL,
     started REAL,
     finished REAL,
+    checksum INTEGER,
     UNIQUE (role, generation, position),
     CHECK ((status = 'done') = (score IS NOT NULL)),
     CHECK ((status = 'failed') = (error IS NOT NULL))
@@ -43,7 +46,17 @@ CREATE TABLE evaluations (
 CREATE UNIQUE INDEX no_candidate_twice ON evaluations (choices) WHERE role = 'search';
 """
 
-UPGRADES = {1: "ALTER TABLE evaluations ADD COLUMN proposed REAL"}
+_COPIES = " ".join(
+    f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns)} FROM old_{table}; "
+    f"DROP TABLE old_{table}; "
+    f"UPDATE {table} SET checksum = row_checksum({', '.join(columns)});"
+    for table, columns in COLUMNS.items()
+)
+UPGRADES = {
+    1: "ALTER TABLE evaluations ADD COLUMN proposed REAL;",
+    2: "DROP INDEX no_candidate_twice; ALTER TABLE meta RENAME TO old_meta; "
+    f"ALTER TABLE evaluations RENAME TO old_evaluations; {SCHEMA} {_COPIES}",
+}
 """SQL from each older version to the next one; older versions are also read without it."""
 
 SIDE_FILES = ("-wal", "-shm", "-journal")
@@ -67,6 +80,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
     connection.row_factory = sqlite3.Row
+    register(connection)
     return connection
 
 
@@ -86,8 +100,9 @@ def create_file(path: Path, meta: Mapping[str, Any]) -> None:
     try:
         with replacing(path) as temporary, closing(connect(temporary, "rwc")) as connection:
             connection.executescript(f"BEGIN; {SCHEMA}")
+            seal_on_write(connection)
             rows = [(key, json.dumps(value)) for key, value in meta.items()]
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+            connection.executemany("INSERT INTO meta (key, value) VALUES (?, ?)", rows)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
@@ -123,6 +138,7 @@ def open_checked(path: Path, mode: str) -> sqlite3.Connection:
         version = _check_integrity(connection, path)
         if mode == "rw":
             _upgrade(connection, path, version)
+            seal_on_write(connection)
     except BaseException:
         connection.close()
         raise
@@ -144,12 +160,12 @@ def _upgrade(connection: sqlite3.Connection, path: Path, version: int) -> None:
     """Upgrade a history to `SCHEMA_VERSION` in one transaction."""
     if version == SCHEMA_VERSION:
         return
-    steps = "; ".join(UPGRADES[old] for old in range(version, SCHEMA_VERSION))
+    steps = " ".join(UPGRADES[old] for old in range(version, SCHEMA_VERSION))
     try:
         connection.executescript(
-            f"BEGIN IMMEDIATE; {steps}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
+            f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT"
         )
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         raise HistoryWriteError(
             f"{path} has version {version} and cannot be upgraded ({error}); fix that first"
         ) from error
@@ -159,45 +175,67 @@ def _upgrade(connection: sqlite3.Connection, path: Path, version: int) -> None:
 def _check_integrity(connection: sqlite3.Connection, path: Path) -> int:
     """Raise an error if the history is damaged; return its version."""
     try:
-        problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        problem = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.OperationalError as error:
         raise UserError(f"{path} cannot be opened: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise DamagedHistoryError(_damage(path, str(error))) from error
+        raise damaged(path, error) from error
     if problem != "ok":
-        raise DamagedHistoryError(_damage(path, problem.splitlines()[0]))
+        raise damaged(path, problem)
     if application != APPLICATION_ID:
-        raise DamagedHistoryError(_damage(path, "it is not the history of a DetNAS search"))
-    if version <= SCHEMA_VERSION and not _is_readable(connection):
-        raise DamagedHistoryError(_damage(path, "one of its rows cannot be read"))
+        raise damaged(path, "it is not the history of a DetNAS search")
     if version != SCHEMA_VERSION and version not in UPGRADES:
         raise UserError(
             f"{path} is a history of version {version}; this program reads versions up to "
             f"{SCHEMA_VERSION}; use the detnas version that wrote it"
         )
+    _check_tables(connection, path, version)
+    _check_rows(connection, path, version)
     return int(version)
 
 
-def _is_readable(connection: sqlite3.Connection) -> bool:
+def _check_tables(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """A flipped bit in a table's definition would show only when a row is written."""
+    with closing(sqlite3.connect(":memory:")) as expected:
+        expected.executescript(SCHEMA)
+        wanted = _tables(expected)
     try:
-        broken = connection.execute(
-            "SELECT (SELECT COUNT(*) FROM evaluations WHERE NOT json_valid(metrics) "
-            "OR json_type(costs) != 'object' OR choices = '' OR choices GLOB '*[^0-9,]*') + "
-            "(SELECT COUNT(*) FROM meta WHERE NOT json_valid(value)) + (SELECT COUNT(*) != 1 "
-            "FROM meta WHERE key = 'fingerprint' AND json_type(value) = 'object')"
-        )
-        return bool(broken.fetchone()[0] == 0)
-    except sqlite3.DatabaseError:
-        return False
+        tables = _tables(connection)
+    except sqlite3.Error as error:
+        raise damaged(path, error) from error
+    sealed = any("checksum" in sql for *_, sql in tables)
+    if tables != wanted if version == SCHEMA_VERSION else sealed:
+        raise damaged(path, f"its tables are not those of version {version}")
 
 
-def _damage(path: Path, problem: str) -> str:
+def _tables(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM main.sqlite_master")
+    return sorted(tuple(str(value) for value in row) for row in rows)
+
+
+def _check_rows(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    """Compare every row with its checksum, and decode it."""
+    try:
+        broken = broken_row(connection) if version == SCHEMA_VERSION else None
+        read_rows(connection)
+        recorded_fingerprint(connection)
+    except (sqlite3.Error, ValueError) as error:
+        raise damaged(path, f"one of its rows cannot be read: {error}") from error
+    if broken:
+        raise damaged(path, f"{broken} differs from its checksum")
+
+
+def damaged(path: Path, problem: object) -> DamagedHistoryError:
+    """The error for a damaged history; it says how to go on."""
+    problem = str(problem).splitlines()[0]
     backup = backup_path(path)
     if not backup.exists():
-        return f"{path} is damaged ({problem}) and has no backup; search in another work directory"
-    return (
+        return DamagedHistoryError(
+            f"{path} is damaged ({problem}) and has no backup; search in another work directory"
+        )
+    return DamagedHistoryError(
         f"{path} is damaged ({problem}); to resume from the backup of the last finished "
         f"generation, delete {path}* and rename {backup} to {path.name}"
     )

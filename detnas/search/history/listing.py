@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from detnas.errors import printable
 from detnas.search.history.records import Evaluation, best_of
 from search_space.architecture import choices_to_text
 
 PLAIN = ("role", "generation", "position", "choices", "status", "score")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 RECORD = ("error", "attempts", "worker", "proposed", "started", "finished")
 
 
@@ -34,18 +36,22 @@ def history_csv(rows: Sequence[Evaluation]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     named = [f"metric:{name}" if name in taken else name for name in metrics]
-    writer.writerow([*PLAIN, *costs, *named, *RECORD])
+    writer.writerow(map(_cell, [*PLAIN, *costs, *named, *RECORD]))
     for row in rows:
         values = {**_fields(row), "choices": choices_to_text(row.choices)}
-        writer.writerow(
-            [
-                *(values[name] for name in PLAIN),
-                *(row.costs.get(name) for name in costs),
-                *(row.metrics.get(name) for name in metrics),
-                *(values[name] for name in RECORD),
-            ]
-        )
+        cells = [
+            *(values[name] for name in PLAIN),
+            *(row.costs.get(name) for name in costs),
+            *(row.metrics.get(name) for name in metrics),
+            *(values[name] for name in RECORD),
+        ]
+        writer.writerow(map(_cell, cells))
     return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A text that spreadsheets would take for a formula begins with a quote, as they write it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 def _fields(row: Evaluation) -> dict[str, Any]:
@@ -82,5 +88,5 @@ def _line(row: Evaluation, cost: str) -> str:
     return (
         f"{row.role:<7}{row.number:>4}{row.position:>5}  {row.status:<9}{score:>10}"
         f"{seconds:>9}{shown:>15}  {choices_to_text(row.choices)}"
-        + (f"  {' '.join(row.error.split())}" if row.error else "")
+        + (f"  {printable(' '.join(row.error.split()))}" if row.error else "")
     )

@@ -59,27 +59,27 @@ class SearchHistory:
     def space(self) -> SearchSpace:
         """The search space."""
         with user_input(str(self.path)):
-            return parse_space(self._recorded("space"))
+            return parse_space(self.recorded("space"))
 
     @property
     def channel_shuffle(self) -> str:
         """The supernet's channel shuffle: "even_odd" or "interleave"."""
-        return str(self._recorded("channel_shuffle"))
+        return str(self.recorded("channel_shuffle"))
 
     @property
     def score_name(self) -> str:
         """The metric that ranks candidates."""
-        return str(self._recorded("score"))
+        return str(self.recorded("score"))
 
     @property
     def greater_is_better(self) -> bool:
         """Whether the highest score is the best."""
-        return bool(self._recorded("greater_is_better"))
+        return bool(self.recorded("greater_is_better"))
 
     @property
     def strategy(self) -> Mapping[str, Any]:
         """The settings of the strategy, with its "type"."""
-        strategy: Mapping[str, Any] = self._recorded("strategy")
+        strategy: Mapping[str, Any] = self.recorded("strategy")
         return strategy
 
     @property
@@ -90,7 +90,7 @@ class SearchHistory:
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """The budgets that every candidate satisfies."""
-        return msgspec.convert(self._recorded("budgets"), tuple[Budget, ...])
+        return msgspec.convert(self.recorded("budgets"), tuple[Budget, ...])
 
     @property
     def seed(self) -> int | None:
@@ -150,7 +150,12 @@ class SearchHistory:
         """The architecture of a row, in the space and with the channel shuffle of the search."""
         return Architecture(self.space, row.choices, self.channel_shuffle)
 
-    def _recorded(self, key: str) -> Any:
+    def recorded(self, key: str) -> Any:
+        """A setting that every search records, by its key in `fingerprint`.
+
+        Raises:
+            UserError: it is not there.
+        """
         if key not in self.fingerprint:
             raise UserError(f"{self.path}: its settings lack {key!r}; it is not from a search")
         return self.fingerprint[key]

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from detnas.search.ranking import RankKey, rank_key
 from search_space.architecture import Choices, choices_from_text
 
@@ -82,17 +84,21 @@ def read_rows(connection: sqlite3.Connection) -> list[Evaluation]:
 
 
 def recorded_fingerprint(connection: sqlite3.Connection) -> dict[str, Any]:
-    """The fingerprint in an open history."""
+    """The fingerprint in an open history; ValueError if it has none that can be read."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (FINGERPRINT,)).fetchone()
-    return dict(json.loads(row["value"]))
+    if row is None:
+        raise ValueError("it has no settings")
+    return msgspec.json.decode(row["value"], type=dict[str, Any])
 
 
 def evaluation_from_row(row: sqlite3.Row) -> Evaluation:
-    """Decode a row of the table `evaluations`."""
+    """Decode a row of the table `evaluations`; ValueError if its values are of another kind."""
     values = {"proposed": None, **dict(row)}
+    values.pop("checksum", None)
     values["choices"] = choices_from_text(values["choices"])
     values["metrics"] = json.loads(values["metrics"])
     values["costs"] = json.loads(values["costs"])
+    msgspec.convert(values, Evaluation)  # it would make floats of whole costs
     return Evaluation(**values)
 
 

@@ -20,6 +20,7 @@ from detnas.search.history.file import (
     HistoryWriteError,
     backup_path,
     create_file,
+    damaged,
     open_checked,
     require_history,
     write_backup,
@@ -262,6 +263,10 @@ class History:
                 f"{self.path} cannot be written ({error}); its contents are safe: "
                 f"fix that, then resume with --resume"
             ) from error
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.IntegrityError):
+                raise  # a mistake of the program
+            raise damaged(self.path, error) from error
 
 
 @contextmanager

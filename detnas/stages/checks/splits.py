@@ -61,7 +61,7 @@ def _check_coco(config: Config, dataset: dict[str, Any], name: str) -> Split:
     ann_file = root / dataset["ann_file"]
     prefix = _prefix(dataset, name, "img")
     images = root / prefix.get("img", prefix.get("img_path", ""))
-    split = coco_split(name, ann_file, images, exif=_heeds_exif(dataset))
+    split = coco_split(name, ann_file, images, _heeds_exif(dataset), _within(config, root, images))
     classes = _classes(dataset)
     check_categories(classes, ann_file, images)
     summary = read_coco(ann_file, images)
@@ -80,6 +80,16 @@ def _check_coco(config: Config, dataset: dict[str, Any], name: str) -> Split:
         )
     _check_class_counts(config, len(classes), f"the {name} split's `metainfo` has", "classes")
     return split
+
+
+def _within(config: Config, data_root: Path, images: Path) -> tuple[Path, ...]:
+    """The folders that images may lie in; none if they may lie anywhere."""
+    allowed = config.get("images_outside_data_root", False)
+    if not isinstance(allowed, bool):
+        raise UserError(f"images_outside_data_root is {allowed!r}; it may be True or False")
+    if allowed:
+        return ()
+    return (images,) if data_root == Path() else (data_root, images)
 
 
 def _heeds_exif(dataset: Mapping[str, Any]) -> bool:
@@ -121,7 +131,7 @@ def _check_voc(config: Config, dataset: dict[str, Any], name: str) -> Split:
     data_root = Path(dataset.get("data_root") or "")
     ann_file = data_root / dataset["ann_file"]
     root = data_root / _prefix(dataset, name, "sub_data_root").get("sub_data_root", "")
-    split = voc_split(name, ann_file, root, exif=_heeds_exif(dataset))
+    split = voc_split(name, ann_file, root, _heeds_exif(dataset), _within(config, data_root, root))
     classes = _classes(dataset)
     check_voc_classes(classes, ann_file, root)
     summary = read_voc(ann_file, root)

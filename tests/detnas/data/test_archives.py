@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from detnas.data import archive_index, archives
 from detnas.data.archive_index import scan_tar
-from detnas.data.archives import locate, open_archive
+from detnas.data.archives import LARGEST, locate, open_archive
 from detnas.data.checks import SplitOverlapError, check_disjoint, folder_split
+from detnas.errors import UserError
 
 FILES = {
     "train/cat/1.jpg": b"one" * 99,
@@ -222,6 +223,32 @@ def test_members_that_cannot_be_read_in_place_are_refused(tmp_path: Path) -> Non
         tar.addfile(info)
     with pytest.raises(ValueError, match=r"c/1 is a symbolic link; .*--dereference"):
         open_archive(tmp_path / "link.tar")
+
+
+def test_what_would_fill_the_memory_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("c/1", bytes(LARGEST + 1))
+        archive.writestr("c/2", b"other")
+    assert path.stat().st_size < LARGEST / 100
+    with pytest.raises(UserError, match=r"'c/1' has 268,435,457 bytes; images have at most"):
+        open_archive(path).read("c/1")
+    assert open_archive(path).read("c/2") == b"other"
+
+
+def test_an_archive_of_an_unknown_version_or_depth_is_refused(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "a.zip", {"c/1": b"1"})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + 6] = 148  # the version needed to extract
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.zip is not a complete zip archive .*14\.8"):
+        open_archive(path)
+    for make in (make_zip, make_tar):
+        deep = make(
+            tmp_path / f"deep{make.__name__}.{make.__name__[-3:]}", {"a/" * 2000 + "1": b""}
+        )
+        with pytest.raises(UserError, match="2000 folders deep"):
+            open_archive(deep)
 
 
 def test_hard_links_in_a_tar_are_followed(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """What a COCO file leaves out is filled in, boxes of no use are dropped, sound files stay."""
 
 import copy
+import io
 import json
+import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ from PIL import Image
 
 from detnas.data.coco import coco_split, read_coco, read_coco_file
 from detnas.data.coco_mends import inside, mend
-from detnas.errors import UserError
+from detnas.errors import MissingFileError, UserError
 
 SIZE = (40, 30)
 EXIF_ORIENTATION = 0x0112
@@ -49,6 +52,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def png_of(size: tuple[int, int]) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size).save(file, "png")
+    return file.getvalue()
+
+
 def written(folder: Path, content: dict[str, Any], name: str = "a.json") -> Path:
     path = folder / name
     path.write_text(json.dumps(content), encoding="utf-8")
@@ -81,7 +90,10 @@ def test_what_follows_from_the_box_or_the_image_is_filled_in(
     assert len(summary.mends.counts) == 1
 
 
-@pytest.mark.parametrize("ids", [[0, 1, 2], [1, 1, 2], [None, 1, 2], ["1", "2", "3"], [1.0, 2, 3]])
+@pytest.mark.parametrize(
+    "ids",
+    [[0, 1, 2], [1, 1, 2], [None, 1, 2], ["1", "2", "3"], [1.0, 2, 3], [2**53 + 1, 2**53, 1]],
+)
 def test_annotations_are_numbered_from_1(ids: list[Any]) -> None:
     content = sound()
     for annotation, key in zip(content["annotations"], ids, strict=True):
@@ -176,6 +188,43 @@ def test_images_are_compared_with_their_files(folder: Path) -> None:
             coco_split("train", path, folder)
     (folder / "1.jpg").write_bytes(whole + b"more bytes after the end" * 1000)
     assert len(coco_split("train", path, folder, exif=False).images) == 2
+
+
+def test_an_image_that_claims_too_many_pixels_is_refused(folder: Path) -> None:
+    path = written(folder, sound())
+    image = bytearray(png_of(SIZE))
+    image[16:24] = (60_000).to_bytes(4) * 2  # width and height in its header
+    image[29:33] = zlib.crc32(image[12:29]).to_bytes(4)
+    (folder / "1.jpg").write_bytes(image)
+    with pytest.raises(UserError, match=r"1\.jpg, has more than 178,956,970 pixels; replace"):
+        coco_split("train", path, folder)
+
+
+@pytest.mark.parametrize("name", ["../2.jpg", "/etc/passwd", "a/../../2.jpg", "../images2/2.jpg"])
+def test_images_outside_the_folder_are_refused(folder: Path, name: str) -> None:
+    content = sound()
+    content["images"][1]["file_name"] = name
+    path = written(folder, content)
+    with pytest.raises(
+        UserError, match=r"a\.json names 1 of 2 images outside .*, the first .*allow"
+    ):
+        coco_split("train", path, folder, within=[folder])
+    with pytest.raises(MissingFileError if "etc" not in name else UserError):
+        coco_split("train", path, folder)
+
+
+@pytest.mark.parametrize("name", ["a/../2.jpg", "./2.jpg"])
+def test_images_may_be_named_in_a_roundabout_way(folder: Path, name: str) -> None:
+    content = sound()
+    content["images"][1]["file_name"] = name
+    (folder / "a").mkdir()
+    path = written(folder, content)
+    assert len(coco_split("train", path, folder, within=[folder]).images) == 2
+    relative = Path(os.path.relpath(folder))
+    assert len(coco_split("train", path, relative, within=[relative]).images) == 2
+    content["images"][1]["file_name"] = str(folder / "2.jpg")
+    path = written(folder, content)
+    assert len(coco_split("train", path, relative, within=[relative]).images) == 2
 
 
 def test_an_image_that_is_listed_twice_is_refused(folder: Path) -> None:

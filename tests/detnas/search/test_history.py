@@ -7,6 +7,7 @@ import math
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def test_unknown_version_is_refused(history: History, path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     for read in (SearchHistory.read, lambda p: History.open(p, FINGERPRINT)):
-        with pytest.raises(ValueError, match=r"version 99; this program reads versions up to 2"):
+        with pytest.raises(ValueError, match=r"version 99; this program reads versions up to 3"):
             read(path)
 
 
@@ -226,27 +227,53 @@ def test_damaged_file_is_refused_with_its_backup_named(
             read(path)
 
 
+def change(path: Path, statement: str) -> None:
+    """Change a closed history as this program never does: without checksums."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(statement)
+
+
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "said"),
     [
-        "UPDATE evaluations SET costs = '[\"macs'",
-        "UPDATE evaluations SET costs = '[1]'",
-        "UPDATE evaluations SET choices = '1,2,x' WHERE id = 1",
-        "UPDATE meta SET value = 'x'",
-        "UPDATE meta SET value = '[1]' WHERE key = 'fingerprint'",
-        "DELETE FROM meta WHERE key = 'fingerprint'",
-        "DROP TABLE meta",
+        ("UPDATE evaluations SET costs = '[\"macs'", "cannot be read"),
+        ("UPDATE evaluations SET costs = '[1]'", "cannot be read"),
+        ('UPDATE evaluations SET metrics = \'{"a": "x"}\'', "cannot be read"),
+        ("UPDATE evaluations SET choices = '1,2,x' WHERE id = 1", "cannot be read"),
+        ("UPDATE evaluations SET choices = '1,2' WHERE id = 3", "row 3 of evaluations differs"),
+        ("UPDATE evaluations SET score = 0.5, status = 'done' WHERE id = 2", "row 2 of eval"),
+        ("UPDATE evaluations SET attempts = 3, checksum = NULL", "row 1 of evaluations differs"),
+        ("UPDATE meta SET value = 'x'", "cannot be read"),
+        ("UPDATE meta SET value = '[1]' WHERE key = 'fingerprint'", "cannot be read"),
+        ("UPDATE meta SET value = '1' WHERE key = 'created'", "row 2 of meta differs"),
+        ("DELETE FROM meta WHERE key = 'fingerprint'", "it has no settings"),
+        ("DROP TABLE meta", "its tables are not those of version 3"),
+        ("ALTER TABLE evaluations RENAME error TO errors", "its tables are not those"),
+        ("DROP INDEX no_candidate_twice", "its tables are not those of version 3"),
+        ("PRAGMA user_version = 2", "its tables are not those of version 2"),
     ],
 )
-def test_unreadable_row_is_reported_as_damage(history: History, path: Path, damage: str) -> None:
+def test_a_changed_row_or_table_is_reported_as_damage(
+    history: History, path: Path, damage: str, said: str
+) -> None:
     history.backup()
     history.close()
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute(damage)
-    connection.close()
+    change(path, damage)
     for read in (SearchHistory.read, lambda p: History.open(p, FINGERPRINT)):
-        with pytest.raises(DamagedHistoryError, match=r"cannot be read.*history\.backup\.db"):
+        with pytest.raises(DamagedHistoryError, match=rf"{said}.*history\.backup\.db"):
             read(path)
+
+
+def test_damage_that_a_running_search_meets_is_named(history: History, path: Path) -> None:
+    history.close()
+    with History.open(path, FINGERPRINT) as opened:
+        opened._connection.execute("PRAGMA journal_mode = DELETE")
+        content = bytearray(path.read_bytes())
+        content[4096:] = b"\xa5" * (len(content) - 4096)
+        content[27] ^= 1  # the counter of changes, by which SQLite knows that its cache is old
+        path.write_bytes(content)
+        with pytest.raises(DamagedHistoryError, match="has no backup"):
+            opened.record_generation(1, [((9, 9), {"macs": 9})])
 
 
 def test_backup_restores_the_search(history: History, path: Path) -> None:
@@ -328,8 +355,26 @@ def test_history_of_version_1_is_read_upgraded_and_resumed(tmp_path: Path) -> No
     assert after[:10] == before[:10]
     assert all(e.proposed is not None for e in after[12:])
     connection = sqlite3.connect(old)
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (3,)
     connection.close()
+    change(old, "UPDATE evaluations SET score = score + 1 WHERE id = 5")
+    with pytest.raises(DamagedHistoryError, match="row 5 of evaluations differs"):
+        rows_of(old)
+
+
+def test_a_history_of_version_2_gets_checksums_when_its_search_is_resumed(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    shutil.copy(Path(__file__).parents[2] / "golden/history_v2.db", path)
+    before = SearchHistory.read(path)
+    with History.open(path, before.fingerprint):
+        pass
+    after = SearchHistory.read(path)
+    assert [e for e in after.rows if e.settled] == [e for e in before.rows if e.settled]
+    assert len(after.rows) == len(before.rows)
+    assert after.fingerprint == before.fingerprint
+    change(path, "UPDATE evaluations SET generation = 77 WHERE id = 5")
+    with pytest.raises(DamagedHistoryError, match="row 5 of evaluations differs"):
+        SearchHistory.read(path)
 
 
 def test_an_upgrade_that_fails_leaves_the_old_file(
@@ -344,6 +389,18 @@ def test_an_upgrade_that_fails_leaves_the_old_file(
     assert rows_of(old) == before
     monkeypatch.undo()
     toy_search(old, evaluate=noisy, baseline=3)
+
+
+def test_spreadsheets_and_terminals_do_not_obey_an_error(history: History, path: Path) -> None:
+    key = history.generation(0)[0].id
+    history.record_failed(key, "=HYPERLINK(1)\x1b[2J")
+    history.record_done(history.generation(0)[1].id, -1.5, {"+metric": -2.0})
+    rows = rows_of(path)
+    head, first, second = list(csv.reader(io.StringIO(listing.history_csv(rows))))[:3]
+    assert first[head.index("error")] == "'=HYPERLINK(1)\x1b[2J"
+    assert second[head.index("score")] == "-1.5"
+    assert second[head.index("'+metric")] == "-2.0"
+    assert "=HYPERLINK(1)\\x1b[2J" in listing.history_table(rows)
 
 
 def test_csv_and_json_contain_all_fields(tmp_path: Path) -> None:

@@ -88,6 +88,27 @@ def test_unusable_boxes_are_dropped_or_refused(
         check_splits(config, NAMES)
 
 
+def test_images_outside_the_data_are_refused_or_allowed(config: Config, tmp_path: Path) -> None:
+    train = config.train_dataloader.dataset.to_dict()
+    root = Path(train["data_root"])
+    content = json.loads((root / train["ann_file"]).read_text())
+    image = root / train["data_prefix"]["img"] / content["images"][0]["file_name"]
+    outside = tmp_path / "outside.png"
+    outside.write_bytes(image.read_bytes())
+    content["images"][0]["file_name"] = str(outside)
+    file = tmp_path / "train.json"
+    file.write_text(json.dumps(content))
+    use(config, {**train, "ann_file": str(file)})
+    message = "names 1 of 2 images outside .*outside.png.*images_outside_data_root=True"
+    with pytest.raises(UserError, match=message):
+        check_splits(config, NAMES)
+    config.images_outside_data_root = True
+    check_splits(config, NAMES)
+    config.images_outside_data_root = "yes"
+    with pytest.raises(UserError, match="images_outside_data_root is 'yes'; it may be True or Fal"):
+        check_splits(config, NAMES)
+
+
 def test_masks_are_missed_only_where_they_are_read(config: Config, tmp_path: Path) -> None:
     train = config.train_dataloader.dataset.to_dict()
     content = json.loads((Path(train["data_root"]) / train["ann_file"]).read_text())
