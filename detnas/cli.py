@@ -5,6 +5,7 @@ no model start in well under a second.
 """
 
 import argparse
+import errno
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from detnas.commands import INTERRUPTED, USER_ERROR
 from detnas.errors import SeveralErrors, UserError, printable
 from detnas.signals import handle
 from detnas.version import __version__
+
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of writing; those of an open file do not name it."""
 
 COMMANDS = {
     "train": "train one stage (pretrain, fine-tune, retrain)",
@@ -50,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 0
     except (UserError, OSError) as error:
-        is_defect = not isinstance(error, UserError) and error.filename is None
+        is_defect = isinstance(error, OSError) and not (
+            isinstance(error, UserError) or error.filename or error.errno in DISK_IS_FULL
+        )
         if options.traceback or is_defect:
             raise
         for problem in error.messages if isinstance(error, SeveralErrors) else [str(error)]:

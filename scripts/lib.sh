@@ -26,24 +26,33 @@ require_count() {
 # shellcheck disable=SC2034 # for the scripts that source this
 executor_of_one_machine=(search.executor.type=processes search.executor.address=None)
 
+# free_port: prints a port of this machine that nobody listens on.
+free_port() {
+    "$python" -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])'
+}
+
 # several_processes N ARGUMENTS...: sets `command` to that of `detnas ARGUMENTS...` in N processes of
 # this machine, one per GPU. Several machines need the same NNODES, MASTER_ADDR and PORT, and each
-# its own NODE_RANK; on one machine torchrun finds a free port unless PORT is set.
+# its own NODE_RANK. The rendezvous is static: torchrun's other one unpickles what its store holds,
+# and the store admits anyone. On one machine gloo listens on the loopback interface alone.
 several_processes() {
-    local processes=$1
+    local processes=$1 nodes=${NNODES:-1} host=${MASTER_ADDR:-127.0.0.1} port=${PORT:-} id
+    local settings=("OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}")
     shift
     require_count "$processes"
-    local where=(--standalone)
-    if [ "${NNODES:-1}" -gt 1 ] || [ -n "${PORT:-}" ]; then
-        where=(
-            --nnodes "${NNODES:-1}" --node-rank "${NODE_RANK:-0}"
-            --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${PORT:-29500}"
-        )
+    if [ "$nodes" -gt 1 ]; then
+        port=${port:-29500}
+        id=$host:$port
+    else
+        port=${port:-$(free_port)}
+        id=$$-$RANDOM$RANDOM
+        settings+=("GLOO_SOCKET_IFNAME=${GLOO_SOCKET_IFNAME:-lo}")
     fi
     # shellcheck disable=SC2034 # for the script that sources this
     command=(
-        env "OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}"
-        "$python" -m torch.distributed.run "${where[@]}"
+        env "${settings[@]}" "$python" -m torch.distributed.run
+        --rdzv-backend static --rdzv-id "$id" --nnodes "$nodes" --node-rank "${NODE_RANK:-0}"
+        --master-addr "$host" --master-port "$port"
         --nproc-per-node "$processes" -m detnas.cli "$@" --launcher pytorch
     )
 }

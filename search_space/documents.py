@@ -52,7 +52,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a temporary file beside `path`, and rename it to `path` when the block succeeds.
 
     The folder is created if missing. File and folder are flushed to the disk. If the block raises,
-    the temporary file is removed and `path` is unchanged.
+    the temporary file is removed and `path` is unchanged. An OSError that names no file, as of a
+    full disk, gets the name of `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,6 +66,10 @@ def replacing(path: Path | str) -> Iterator[Path]:
         _flush(temporary)
         temporary.replace(path)
         _flush(path.parent)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from detnas.errors import UserError
 from detnas.export.authors_names import BACKBONE_KEY, OTHER_LAYERS, Layer, parse_name
-from detnas.files import file_sha256, replacing
+from detnas.files import file_sha256
 from detnas.models.backbones import DetNASNet, DetNASSupernet
 from detnas.models.base import Backbone
+from detnas.models.checkpoint_file import write_checkpoint
 from detnas.models.checkpoints import check_tensors, read_checkpoint
 from detnas.models.necks import LastConvPool
 from search_space.architecture import Architecture
@@ -236,5 +237,4 @@ def _save(
         "imported_from": Path(source).name,
         "source_sha256": file_sha256(source),
     }
-    with replacing(output) as temporary:
-        torch.save({"meta": meta, "state_dict": state_dict}, temporary)
+    write_checkpoint({"meta": meta, "state_dict": state_dict}, output)

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import torch
-
 from detnas.errors import UserError
-from detnas.files import file_sha256, replacing
+from detnas.files import file_sha256
 from detnas.models.backbones import DetNASNet
+from detnas.models.checkpoint_file import write_checkpoint
 from detnas.models.checkpoints import fit_backbone, read_checkpoint
 from search_space.architecture import Architecture
 
@@ -40,5 +39,4 @@ def export_weights(
     meta = {"detnas": backbone.identity(), "sliced_from": str(supernet)}
     if "dataset_meta" in checkpoint["meta"]:
         meta["dataset_meta"] = checkpoint["meta"]["dataset_meta"]  # class names for mmdet
-    with replacing(output) as temporary:
-        torch.save({"meta": meta, "state_dict": state_dict}, temporary)
+    write_checkpoint({"meta": meta, "state_dict": state_dict}, output)

@@ -1,15 +1,30 @@
-"""Whether a checkpoint's file is whole: torch reads tensors without comparing their checksums."""
+"""A checkpoint's file: written whole or not at all, and compared with its checksums when read."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
+import torch
+
 from detnas.errors import UserError
+from detnas.files import replacing
 
 _ZIP_START = b"PK\x03\x04"
 
 
+def write_checkpoint(content: Mapping[str, Any], path: Path | str) -> None:
+    """Save by `torch.save`, and flush to the disk before the file gets its name.
+
+    Raises:
+        OSError: the disk is full, say; it names the file. Torch's own writer raises a RuntimeError.
+    """
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
+
+
 def check_whole(path: Path) -> None:
-    """Compare the checksums of all that a file of `torch.save` holds.
+    """Compare the checksums of all that a file of `torch.save` holds: torch does not.
 
     Files of torch before 1.6 have no checksums; what `torch.load` makes of them is all there is.
 

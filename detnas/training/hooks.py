@@ -5,12 +5,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from detnas.console import duration, time_left
-from detnas.files import replacing
+from detnas.models.checkpoint_file import write_checkpoint
 from detnas.models.checkpoints import own_backbone, unwrapped
 
 FINAL_WEIGHTS = "final.pth"
@@ -45,8 +44,7 @@ class CheckpointHooks(Hook):
             "state_dict": {k: v.cpu() for k, v in model.state_dict().items()},
         }
         self.before_save_checkpoint(runner, checkpoint)
-        with replacing(Path(runner.work_dir) / FINAL_WEIGHTS) as temporary:
-            torch.save(checkpoint, temporary)
+        write_checkpoint(checkpoint, Path(runner.work_dir) / FINAL_WEIGHTS)
 
 
 @HOOKS.register_module()

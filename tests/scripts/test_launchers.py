@@ -34,6 +34,25 @@ def test_scripts_are_clean_shell() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_the_rendezvous_is_static_and_each_launch_has_its_own() -> None:
+    """Torchrun's other rendezvous unpickles what any machine may put into its store."""
+    script = ". scripts/lib.sh; several_processes 2 train x; echo ${command[@]}"
+    launches = []
+    for _ in range(2):
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        words = done.stdout.split()
+        assert "--standalone" not in words
+        named = {name: words[place + 1] for place, name in enumerate(words[:-1]) if name.startswith("--")}
+        assert named["--rdzv-backend"] == "static"
+        assert named["--master-addr"] == "127.0.0.1"
+        assert "GLOO_SOCKET_IFNAME=lo" in words
+        launches.append((named["--rdzv-id"], named["--master-port"]))
+    assert launches[0][0] != launches[1][0]
+    assert launches[0][1] != launches[1][1]
+
+
 @pytest.mark.parametrize(
     "name",
     ["dist_train", "dist_test", "dist_search", "slurm_train", "slurm_search", "run_experiment"],
