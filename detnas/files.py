@@ -4,9 +4,9 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from search_space.documents import replacing, write_text
+from search_space.documents import remove_half_written, replacing, write_text
 
-__all__ = ["file_sha256", "make_writable", "replacing", "write_text"]
+__all__ = ["file_sha256", "make_writable", "remove_half_written", "replacing", "write_text"]
 
 
 def file_sha256(path: Path | str) -> str:

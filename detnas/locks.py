@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from detnas.errors import UserError
+from detnas.files import remove_half_written
 
 ORPHANS_SECONDS = 15.0
 
@@ -17,7 +18,8 @@ def lock_writer(lock_file: Path, what: Path, writer: str) -> IO[str]:
     """Take a lock until the returned file is closed or the process ends.
 
     Forked children share the lock, and data loader workers outlive a killed parent by seconds. If
-    the process named in the lock file has ended, this function waits for them.
+    the process named in the lock file has ended, this function waits for them. What it left half
+    written in the lock's folder is removed.
 
     Args:
         lock_file: made if it does not exist, and left behind.
@@ -45,6 +47,7 @@ def lock_writer(lock_file: Path, what: Path, writer: str) -> IO[str]:
     lock.truncate(0)
     lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.ctime()}")
     lock.flush()
+    remove_half_written(lock_file.parent)
     return lock
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -72,6 +73,17 @@ def replacing(path: Path | str) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}(\.\w+)?(-journal|-wal|-shm)?")
+"""Names that `replacing` makes, and SQLite's files beside them."""
+
+
+def remove_half_written(folder: Path) -> None:
+    """Remove what `replacing` left where its process was killed; nobody else may be writing."""
+    for file in folder.glob(".*.*"):
+        if _TEMPORARY.fullmatch(file.name) and file.is_file():
+            file.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

@@ -64,7 +64,7 @@ def train(config: Config, resume: bool = False, checked: bool = False) -> Path:
 
 
 def _train(config: Config) -> Path:
-    latest = on_rank_0(lambda: _take_over(Path(config.work_dir)))
+    latest = on_rank_0(lambda: latest_checkpoint(Path(config.work_dir)))
     if latest is not None:
         if not latest.is_file():
             raise UserError(
@@ -173,13 +173,6 @@ def _warn_of_unscaled_rate(config: Config) -> None:
             "scale it with --auto-scale-lr",
             level=logging.WARNING,
         )
-
-
-def _take_over(work_dir: Path) -> Path | None:
-    """Remove what a process left that was killed as it saved; return the latest checkpoint."""
-    for left in work_dir.glob(".*.pth.*"):
-        left.unlink()
-    return latest_checkpoint(work_dir)
 
 
 def _check(config: Config, resume: bool, checked: bool) -> None:

@@ -13,8 +13,13 @@ from detnas.search.history.writer import History
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "tests/miniature/retinanet/finetune.py"
 RECORDED = {
-    "space": "tiny", "channel_shuffle": "even_odd", "score": "score", "greater_is_better": True,
-    "strategy": {"type": "evolution", "generations": 3}, "budgets": [], "seed": 0,
+    "space": "tiny",
+    "channel_shuffle": "even_odd",
+    "score": "score",
+    "greater_is_better": True,
+    "strategy": {"type": "evolution", "generations": 3},
+    "budgets": [],
+    "seed": 0,
 }
 DETNAS = f"{sys.executable} -m detnas.cli"
 

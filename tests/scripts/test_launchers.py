@@ -44,7 +44,9 @@ def test_the_rendezvous_is_static_and_each_launch_has_its_own() -> None:
         )
         words = done.stdout.split()
         assert "--standalone" not in words
-        named = {name: words[place + 1] for place, name in enumerate(words[:-1]) if name.startswith("--")}
+        named = {
+            name: words[place + 1] for place, name in enumerate(words[:-1]) if name.startswith("--")
+        }
         assert named["--rdzv-backend"] == "static"
         assert named["--master-addr"] == "127.0.0.1"
         assert "GLOO_SOCKET_IFNAME=lo" in words

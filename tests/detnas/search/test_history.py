@@ -293,6 +293,17 @@ def test_backup_restores_the_search(history: History, path: Path) -> None:
         assert [e.status for e in restored.rows()] == ["done", "proposed", "proposed"]
 
 
+def test_what_a_killed_search_left_half_written_is_removed(history: History, path: Path) -> None:
+    history.close()
+    left = [".history.backup.db.x1y2z3_4.db", ".history.backup.db.x1y2z3_4.db-journal"]
+    left += [".best_architecture.json.abcdefgh.json"]
+    kept = [".hidden", ".notes.txt", ".keep.a1b2c3d4e5.json"]
+    for name in [*left, *kept]:
+        (path.parent / name).touch()
+    History.open(path, FINGERPRINT).close()
+    assert sorted(file.name for file in path.parent.glob(".*")) == sorted(kept)
+
+
 def test_log_left_by_a_deleted_history_is_not_replayed(path: Path) -> None:
     with History.create(path, FINGERPRINT) as old:
         old.record_generation(0, CANDIDATES)

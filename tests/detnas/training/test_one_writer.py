@@ -30,7 +30,7 @@ def test_a_second_training_is_refused(data: Path, tmp_path: Path) -> None:
 
 
 def test_what_a_killed_training_left_half_saved_is_removed(data: Path, tmp_path: Path) -> None:
-    half = tmp_path / ".iter_2.pth.a1b2c3.pth"
+    half = tmp_path / ".iter_2.pth.a1b2c3d4.pth"
     half.write_bytes(b"PK")
     train(_config(data, tmp_path))
     assert not half.exists()
