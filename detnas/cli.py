@@ -33,7 +33,7 @@ COMMANDS = {
     "space": "count the architectures of a space within budgets",
     "sample": "sample architectures of a space uniformly within budgets",
     "measure-latency": "measure the latency of every block of a space",
-    "import-weights": "convert the DetNAS authors' weights",
+    "import-weights": "convert weights of the DetNAS authors, or of EfficientDet",
     "split": "take a search split out of annotation files",
     "history": "list the candidates of a search",
     "report": "write report.html for a search or an experiment",

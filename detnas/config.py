@@ -26,6 +26,7 @@ import detnas.models  # noqa: F401 - says what to install where OpenMMLab is mis
 from detnas.config_keys import misspelt_keys
 from detnas.errors import MissingFileError, UserError, user_input
 from detnas.files import replacing
+from search_space.compound_scaling import scaling_of
 from search_space.spaces import parse_space
 
 # mmengine reads a package's index, a hundred YAML files, for each base config of that package.
@@ -104,6 +105,7 @@ def load_config(
     if isinstance(config.get("image_scale"), list):  # of --cfg-options; Resize takes a tuple
         config.image_scale = tuple(config.image_scale)
     _derive_channels(config, path)
+    _derive_scaling(config, path)
     resolved = Config(_resolver(config, path)(config.to_dict()), filename=str(path))
     _check_kinds(resolved, path)
     return resolved
@@ -205,6 +207,16 @@ def _derive_channels(config: Config, path: Path) -> None:
         space = parse_space(value)
     config.setdefault("stage_channels", [stage.channels for stage in space.stages])
     config.setdefault("last_channels", space.last_channels)
+
+
+def _derive_scaling(config: Config, path: Path) -> None:
+    """Set what comes from the config's `compound`, unless the config sets it itself."""
+    if config.get("compound") is None:
+        return
+    with user_input(f"config {path}: compound"):
+        scaling = scaling_of(_resolver(config, path)(config.compound))
+    for key, value in scaling.settings().items():
+        config.setdefault(key, value)
 
 
 def _resolver(config: Config, path: Path) -> Callable[[Any], Any]:

@@ -1,0 +1,2 @@
+_base_ = ["../_base_/efficientdet_coco.py"]
+compound = "d6"
