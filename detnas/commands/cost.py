@@ -1,27 +1,48 @@
-"""`detnas cost WHAT`: multiply-adds and parameters of an architecture."""
+"""`detnas cost WHAT`, `detnas cost --config CONFIG`: multiply-adds and parameters.
+
+Of an architecture's backbone from its cost tables, or of a config's whole model, by part.
+"""
 
 import argparse
 import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detnas.commands import options as shared
-from detnas.errors import user_input
+from detnas.errors import UserError, user_input
 from search_space.architecture import costs as architecture_costs
 from search_space.architecture import parse_architecture
 from search_space.cost import COSTS
 
+if TYPE_CHECKING:
+    from detnas.evaluation.complexity import Complexity
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument(
-        "what", help="a JSON file, a published name, or choices such as small:2,1,2,0,..."
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "what",
+        nargs="?",
+        help="a JSON file, a published name, or choices such as small:2,1,2,0,...",
     )
-    shared.add_input_size(parser)
+    what.add_argument(
+        "--config", type=Path, help="count the whole model of a config, at its own image size"
+    )
+    shared.add_input_size(parser, None, "224 224, or that of the config")
+    shared.add_overrides(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(options: shared.Options) -> None:
     """Print the computed costs."""
-    height, width = options.input_size
+    if options.config is not None:
+        _run_config(options)
+        return
+    if options.cfg_options:
+        raise UserError("--cfg-options needs --config")
+    height, width = options.input_size or (224, 224)
     with user_input():
         architecture = parse_architecture(options.what)
         costs = architecture_costs(architecture, (3, height, width))
@@ -38,3 +59,34 @@ def run(options: shared.Options) -> None:
         if cost.name in costs
     )
     print(f"{', '.join(listed)} (backbone alone)")
+
+
+def _run_config(options: shared.Options) -> None:
+    from mmengine.utils import import_modules_from_strings
+
+    from detnas.evaluation.complexity import complexity
+
+    options.work_dir = None
+    config = shared.load(options)
+    if config.get("custom_imports"):
+        import_modules_from_strings(**config.custom_imports)
+    if options.input_size is not None and min(options.input_size) < 1:
+        raise UserError(f"--input-size is {options.input_size}: both must be at least 1")
+    found = complexity(config, options.input_size and tuple(options.input_size))
+    if options.json:
+        print(json.dumps([asdict(each) for each in found]))
+        return
+    print("\n\n".join(map(_table, found)))
+
+
+def _table(counted: "Complexity") -> str:
+    """One line a part, and the sums."""
+    height, width = counted.size
+    lines = [f"{counted.what or 'the model'} at {height}x{width}"]
+    lines.append(f"  {'':<14}{'multiply-adds':>18}{'parameters':>16}")
+    parts = {name: (macs, counted.params[name]) for name, macs in counted.macs.items()}
+    parts["all"] = (sum(counted.macs.values()), sum(counted.params.values()))
+    lines += [f"  {name:<14}{macs:>18,}{params:>16,}" for name, (macs, params) in parts.items()]
+    if counted.torch_macs != parts["all"][0]:
+        lines.append(f"  multiply-adds by torch's counter: {counted.torch_macs:,}")
+    return "\n".join(lines)

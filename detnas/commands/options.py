@@ -59,15 +59,19 @@ def add_launcher(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_input_size(parser: argparse.ArgumentParser) -> None:
+def add_input_size(
+    parser: argparse.ArgumentParser,
+    default: tuple[int, int] | None = (224, 224),
+    shown: str = "224 224",
+) -> None:
     """`--input-size H W` of commands that compute costs."""
     parser.add_argument(
         "--input-size",
         type=int,
         nargs=2,
-        default=(224, 224),
+        default=default,
         metavar=("H", "W"),
-        help="image size (default: 224 224)",
+        help=f"image size (default: {shown})",
     )
 
 

@@ -1,13 +1,51 @@
-"""Multiply-adds of a whole detector, at the size of its own images."""
+"""Multiply-adds and parameters of a whole detector or classifier, by part, at its image size."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, init_default_scope
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from detnas.errors import UserError
+from detnas.models.backbones import DetNASSupernet
+from search_space.cost import macs_table, params_table
+
+Size = tuple[int, int]
+
+SMALLEST, LARGEST = "smallest path", "largest path"
+"""What is counted of a supernet: its paths of the fewest and of the most multiply-adds."""
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """Of one network.
+
+    Attributes:
+        what: `SMALLEST` or `LARGEST` of a supernet; otherwise empty.
+        size: height and width of the image in pixels, padded as the network pads it.
+        macs: multiply-adds of convolutions and linear layers by part, such as "backbone".
+        params: parameters by part; of a supernet those of the path.
+        torch_macs: all multiply-adds as torch's own counter has them. It also counts matrix
+            products and attention outside of layers.
+    """
+
+    what: str
+    size: Size
+    macs: Mapping[str, int]
+    params: Mapping[str, int]
+    torch_macs: int
 
 
 @torch.no_grad()
-def detector_macs(model: Any, dataset: Any) -> tuple[int, tuple[int, int]]:
+def detector_macs(model: Any, dataset: Any) -> tuple[int, Size]:
     """Multiply-adds of backbone, neck and heads for the first image of a data set.
 
     Convolutions, matrix products and attention count, as torch's own counter knows them; mmcv's
@@ -24,3 +62,113 @@ def detector_macs(model: Any, dataset: Any) -> tuple[int, tuple[int, int]]:
     with FlopCounterMode(display=False) as counter:
         model.val_step(batch)
     return counter.get_total_flops() // 2, (int(size[0]), int(size[1]))
+
+
+def complexity(config: Config, size: Size | None = None) -> list[Complexity]:
+    """Count a config's model with random weights, for one image; of a supernet two paths.
+
+    A two-stage detector's heads are counted with the proposals that random weights give, usually
+    as many as it takes at most.
+
+    Args:
+        config: a resolved config.
+        size: height and width of the image; None takes the config's own.
+
+    Raises:
+        UserError: the config has no model, or does not say how large its images are.
+    """
+    if config.get("model") is None:
+        raise UserError(f"config {config.filename} has no model: name one of a training")
+    init_default_scope(config.get("default_scope", "mmdet"))
+    options = config.model.to_dict()
+    if "data_preprocessor" in config:
+        options.setdefault("data_preprocessor", config.data_preprocessor)
+    divisor = (options.get("data_preprocessor") or {}).get("pad_size_divisor", 1)
+    height, width = (-(-side // divisor) * divisor for side in size or image_size(config))
+    model = revert_sync_batchnorm(MODELS.build(options)).eval()
+    if not hasattr(model, "rpn_head"):
+        model = model.to("meta")  # shapes are enough where no box is computed
+    backbone = model.backbone
+    if not isinstance(backbone, DetNASSupernet):
+        return [_count(model, (height, width))]
+    table = macs_table(backbone.space, (3, height, width))
+    found = []
+    for what, pick in ((SMALLEST, min), (LARGEST, max)):
+        backbone.set_path([pick(row, key=row.__getitem__) for row in table.entries])
+        found.append(_count(model, (height, width), what))
+    return found
+
+
+def image_size(config: Config) -> Size:
+    """Height and width of the images of a config: its `image_scale`, or the crop of a classifier.
+
+    Raises:
+        UserError: it has neither.
+    """
+    if "image_scale" in config:
+        width, height = config.image_scale
+        return int(height), int(width)
+    for key in ("test_dataloader", "val_dataloader", "train_dataloader"):
+        pipeline = (config.get(key) or {}).get("dataset", {}).get("pipeline") or ()
+        for step in reversed(pipeline):
+            side = step.get("crop_size") or step.get("scale")
+            if side is not None:
+                return (side, side) if isinstance(side, int) else (int(side[1]), int(side[0]))
+    raise UserError(f"config {config.filename} has no `image_scale`: give --input-size H W")
+
+
+def _count(model: Any, size: Size, what: str = "") -> Complexity:
+    parts = {name: part for name, part in model.named_children() if name != "data_preprocessor"}
+    macs = dict.fromkeys(parts, 0)
+    image = torch.zeros(1, 3, *size, device=next(model.parameters()).device)
+    inputs = (image, [_sample(size)]) if hasattr(model, "rpn_head") else (image,)
+    with torch.no_grad(), _counted(parts, macs), FlopCounterMode(display=False) as counter:
+        model(*inputs)
+    params = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+    backbone = model.backbone
+    if isinstance(backbone, DetNASSupernet):
+        params["backbone"] = int(params_table(backbone.space).of(backbone.path))
+    counted = [name for name in parts if params[name] or macs[name]]
+    return Complexity(
+        what,
+        size,
+        {name: macs[name] for name in counted},
+        {name: params[name] for name in counted},
+        counter.get_total_flops() // 2,
+    )
+
+
+def _sample(size: Size) -> DetDataSample:
+    """An image without a change of size, for detectors that propose regions."""
+    shapes = dict.fromkeys(("img_shape", "ori_shape", "pad_shape", "batch_input_shape"), size)
+    return DetDataSample(metainfo={**shapes, "scale_factor": (1.0, 1.0)})
+
+
+@contextmanager
+def _counted(parts: Mapping[str, nn.Module], macs: dict[str, int]) -> Iterator[None]:
+    """Add the multiply-adds of each part's layers, from the shapes of their outputs."""
+    handles = []
+
+    def adds_to(name: str) -> Callable[[nn.Module, Sequence[Any], Tensor], None]:
+        def add(layer: nn.Module, _: Sequence[Any], output: Tensor) -> None:
+            macs[name] += output.numel() * _per_output(layer)
+
+        return add
+
+    for name, part in parts.items():
+        for layer in part.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                handles.append(layer.register_forward_hook(adds_to(name)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _per_output(layer: nn.Module) -> int:
+    """Multiply-adds of one number that a layer computes."""
+    if isinstance(layer, nn.Conv2d):
+        return layer.in_channels // layer.groups * prod(layer.kernel_size)
+    assert isinstance(layer, nn.Linear)
+    return layer.in_features
