@@ -47,6 +47,10 @@ _INNER_DICTS = {"model": "backbone"} | {
     f"{split}_dataloader": "dataset" for split in ("train", "val", "test", "search")
 }
 """For sections, what of them is a dict, too."""
+MOST_SEEDS = 2**32
+_SPLITS = ("train", "val", "test", "search")
+_OF_DATASETS = ("metainfo", "filter_cfg")
+_DEFAULT_HOOKS = ("timer", "logger", "param_scheduler", "checkpoint", "sampler_seed")
 _LISTS = ("param_scheduler", "custom_hooks")
 """Sections that are a dict or a list of dicts."""
 _OF_STAGES = ("auto_scale_lr", "custom_imports", "search", "space")
@@ -99,8 +103,13 @@ def load_config(
         randomness["seed"] = seed
     if randomness.get("seed") is None:
         randomness["seed"] = 0
-    if not isinstance(randomness["seed"], int) or randomness["seed"] < 0:
-        raise UserError(f"config {path}: seed is {randomness['seed']!r}; set it to an integer >= 0")
+    taken = randomness["seed"]
+    if type(taken) is not int or not 0 <= taken < MOST_SEEDS:
+        raise UserError(
+            f"config {path}: seed is {taken!r}; set it to an integer >= 0 and below 2^32"
+        )
+    if unknown := set(randomness) - {"seed", "deterministic", "diff_rank_seed"}:
+        raise UserError(f"config {path}: randomness has no key {sorted(map(str, unknown))[0]!r}")
     config.randomness = randomness
     if isinstance(config.get("image_scale"), list):  # of --cfg-options; Resize takes a tuple
         config.image_scale = tuple(config.image_scale)
@@ -126,6 +135,50 @@ def _check_kinds(config: Config, path: Path) -> None:
         items = [section] if isinstance(section, Mapping) else section
         is_list = isinstance(items, list | tuple) and all(isinstance(i, Mapping) for i in items)
         _require(is_list, path, key, section, "list of dicts")
+    _check_inner_kinds(config, path)
+
+
+_TEXTS = ("default_scope", "work_dir", "load_from", "log_level")
+_INNER_KINDS: Mapping[str, tuple[str, ...]] = {
+    "dict": (
+        *("metainfo", "norm_cfg", "log_processor", "visualizer", "randomness", "auto_scale_lr"),
+        *("env_cfg.mp_cfg", "env_cfg.cudnn_benchmark_cfg", "env_cfg.dist_cfg", "flip"),
+        *(f"default_hooks.{name}" for name in _DEFAULT_HOOKS),
+        *(f"{split}_dataloader.{key}" for split in _SPLITS for key in ("sampler", "batch_sampler")),
+        *(f"{split}_dataloader.dataset.{key}" for split in _SPLITS for key in _OF_DATASETS),
+    ),
+    "list of dicts": tuple(f"{split}_dataloader.dataset.pipeline" for split in _SPLITS),
+    "text": (*_TEXTS, "pretrained", *(f"{split}_dataloader.dataset.type" for split in _SPLITS)),
+    "tuple of texts": ("classes",),
+    "pair of sides of at least 1 pixel": ("image_scale",),
+}
+"""Values by what they must be; None, or none at all, is also right."""
+
+
+def _is_of_kind(value: Any, kind: str) -> bool:
+    if kind == "dict":
+        return isinstance(value, Mapping)
+    if kind == "text":
+        return isinstance(value, str | Path)
+    if isinstance(value, str) and kind == "tuple of texts":
+        return True  # the check of data says how to write one class
+    if not isinstance(value, list | tuple):
+        return False
+    if kind == "list of dicts":
+        return all(isinstance(each, Mapping) for each in value)
+    if kind == "tuple of texts":
+        return all(isinstance(each, str) for each in value)
+    return len(value) == 2 and all(type(side) is int and side >= 1 for side in value)
+
+
+def _check_inner_kinds(config: Config, path: Path) -> None:
+    for kind, keys in _INNER_KINDS.items():
+        for key in keys:
+            value: Any = config
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, Mapping | Config) else None
+            if value is not None:
+                _require(_is_of_kind(value, kind), path, key, value, kind)
 
 
 def _require(is_met: bool, path: Path, key: str, value: Any, kind: str) -> None:

@@ -126,7 +126,7 @@ def _value(text: str) -> Any:
         return words[text.lower()]
     try:
         value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         if "," in text and not set(text) & set(":()[]{}"):
             return [_value(part) for part in text.split(",")]
         return text

@@ -20,7 +20,7 @@ from detnas.data.checks import (
     refuse_outside,
     refuse_string,
 )
-from detnas.data.coco_mends import Mends, inside, is_annotation_id, is_positive
+from detnas.data.coco_mends import Mends, inside, is_annotation_id, is_number, is_positive
 from detnas.data.coco_records import (
     AnnotationRecord,
     CategoryRecord,
@@ -125,6 +125,12 @@ def _read_file(
     count = len(records.annotations)
     rows, sides = np.zeros(count, BOX), np.zeros((count, 4))
     found = _Found(count, sized=all(_has_size(image) for image in images))
+    for index, each in enumerate(categories):
+        if not isinstance(each.name, str):
+            found.complete = False
+            if not is_number(each.name):
+                fault = f"has the name {each.name!r}; write text"
+                raise UserError(f"{ann_file}: categories[{index}] {fault}")
     annotations = decoded(ann_file, "annotations", records.annotations, AnnotationRecord)
     for index, annotation in enumerate(annotations):
         image = image_ids.get(annotation.image_id)
@@ -133,7 +139,10 @@ def _read_file(
             known = image_ids if image is None else category_ids
             fault = _unknown(annotation, image, known)
             raise UserError(f"{ann_file}: annotations[{index}] {fault}")
-        rows[index] = image, category, bool(annotation.iscrowd)
+        if annotation.iscrowd not in _CROWD:
+            fault = f"has iscrowd {annotation.iscrowd!r}; it may be 0 or 1"
+            raise UserError(f"{ann_file}: annotations[{index}] {fault}")
+        rows[index] = image, category, annotation.iscrowd in (1, "1")
         sides[index] = annotation.bbox
         found.add(annotation)
     if found.sized:
@@ -176,7 +185,7 @@ class _Found:
     def add(self, annotation: AnnotationRecord) -> None:
         self.complete &= (
             is_annotation_id(annotation.id)
-            and annotation.iscrowd is not None
+            and annotation.iscrowd in (0, 1)
             and is_positive(annotation.area)
         )
         self.masks += bytes(annotation.segmentation) not in _NO_MASK
@@ -185,6 +194,8 @@ class _Found:
 
 
 _NO_MASK = (b"", b"[]", b"null", b"{}")
+_CROWD = (0, 1, None, "0", "1")
+"""Values of `iscrowd`, before mends."""
 
 
 def _can_copy(found: _Found) -> bool:

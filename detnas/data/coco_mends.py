@@ -18,6 +18,11 @@ from detnas.data.image_files import read_images
 
 UNUSABLE_BOXES = "boxes have no width or no height inside their image, and are left out"
 
+_TRIANGLE = 6
+"""Numbers of the smallest polygon; COCO has smaller ones beside others, which count nothing."""
+_FARTHEST = 4
+"""Widths or heights of the image that a mask may lie beyond it."""
+
 _LARGEST = 2**53
 """Above it float64, in which libraries compute, has not every integer."""
 
@@ -41,7 +46,8 @@ def mend(content: dict[str, Any], image_root: Path | None = None) -> Mends:
 
     - ids of annotations that are missing, repeated, not numbers, or 0, which pycocotools takes for
       "not matched": all annotations are numbered from 1;
-    - `iscrowd` missing: 0;
+    - `iscrowd` missing: 0; "0" or "1" as text: the number;
+    - a category's name that is a number: text, as mmdet compares names;
     - `area` that is not positive: that of the mask, or of the box;
     - `segmentation` empty where other annotations have one: the box;
     - `width` and `height` missing: those of the image file, if `image_root` is given;
@@ -55,6 +61,10 @@ def mend(content: dict[str, Any], image_root: Path | None = None) -> Mends:
     images = [each for each in content.get("images") or () if isinstance(each, dict)]
     if image_root is not None:
         _fill_sizes(images, image_root, counts)
+    for category in content.get("categories") or ():
+        if isinstance(category, dict) and is_number(category.get("name")):
+            category["name"] = str(category["name"])
+            counts["categories have a number as their name: it is read as text"] += 1
     annotations = content.get("annotations")
     if not isinstance(annotations, list):
         return Mends(counts)
@@ -63,10 +73,13 @@ def mend(content: dict[str, Any], image_root: Path | None = None) -> Mends:
         if annotation.get("iscrowd") is None:
             annotation["iscrowd"] = 0
             counts["boxes have no iscrowd: it is 0"] += 1
+        elif annotation["iscrowd"] in ("0", "1"):
+            annotation["iscrowd"] = int(annotation["iscrowd"])
+            counts["boxes have iscrowd as text: it is read as a number"] += 1
     sizes = {_key(image): _size(image) for image in images}
     _drop_unusable(content, sound, sizes, counts)
     if any(annotation.get("segmentation") for annotation in sound):
-        _fill_masks(sound, counts)
+        _fill_masks(sound, sizes, counts)
     for annotation in sound:
         if not is_positive(annotation.get("area")):
             annotation["area"] = _area(annotation, sizes.get(_key(annotation, "image_id")))
@@ -121,9 +134,14 @@ def inside(boxes: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[n
     return last - first
 
 
-def _fill_masks(annotations: Sequence[dict[str, Any]], counts: Counter[str]) -> None:
+def _fill_masks(
+    annotations: Sequence[dict[str, Any]],
+    sizes: Mapping[Any, tuple[int, int] | None],
+    counts: Counter[str],
+) -> None:
     for annotation in annotations:
-        if not annotation.get("segmentation"):
+        size = sizes.get(_key(annotation, "image_id"))
+        if not _is_mask(annotation.get("segmentation"), size):
             x, y, width, height = annotation["bbox"]
             right, bottom = x + width, y + height
             annotation["segmentation"] = [[x, y, right, y, right, bottom, x, bottom]]
@@ -132,16 +150,39 @@ def _fill_masks(annotations: Sequence[dict[str, Any]], counts: Counter[str]) -> 
 
 def _area(annotation: Mapping[str, Any], size: tuple[int, int] | None) -> float:
     shape = annotation.get("segmentation")
-    if shape and size is not None:
+    if size is not None and _is_mask(shape, size):
         width, height = size
-        try:
-            encoded = masks.frPyObjects(shape, height, width)
-            merged = masks.merge(encoded) if isinstance(encoded, list) else encoded
-            if area := float(masks.area(merged)):
-                return area
-        except (TypeError, ValueError, KeyError):
-            pass  # not a mask that pycocotools reads: the box remains
+        if isinstance(shape, list):
+            shape = [polygon for polygon in shape if len(polygon) >= _TRIANGLE]
+        encoded = masks.frPyObjects(shape, height, width)
+        merged = masks.merge(encoded) if isinstance(encoded, list) else encoded
+        if area := float(masks.area(merged)):
+            return area
     return float(annotation["bbox"][2] * annotation["bbox"][3])
+
+
+def _is_mask(shape: Any, size: tuple[int, int] | None) -> bool:
+    """Whether it is polygons or run lengths that pycocotools can take: it checks neither.
+
+    It fills the memory with the outline of a polygon that reaches far beyond its image.
+    """
+    if isinstance(shape, list):
+        far = _FARTHEST * max(size or (_LARGEST,))
+        near = all(
+            isinstance(polygon, list)
+            and all(isinstance(each, int | float) and abs(each) <= far for each in polygon)
+            for polygon in shape
+        )
+        return near and any(len(polygon) >= _TRIANGLE for polygon in shape)
+    if not isinstance(shape, dict):
+        return False
+    counts, shape_size = shape.get("counts"), shape.get("size")
+    if size is not None and shape_size != [size[1], size[0]]:
+        return False
+    if isinstance(counts, list):
+        whole = all(isinstance(each, int) and 0 <= each < _LARGEST for each in counts)
+        return whole and (size is None or sum(counts) == size[0] * size[1])
+    return isinstance(counts, str) and bool(counts)
 
 
 def _number(annotations: Sequence[Any], counts: Counter[str]) -> None:
@@ -172,9 +213,14 @@ def is_annotation_id(key: Any) -> bool:
     return isinstance(key, int) and not isinstance(key, bool) and 0 < key < _LARGEST
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is an integer or a float; True and False are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def is_positive(value: Any) -> bool:
     """Whether it is a number above 0, and not too large for one."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _LARGEST
+    return is_number(value) and 0 < value < _LARGEST
 
 
 def _is_box(box: Any) -> bool:

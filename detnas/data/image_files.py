@@ -12,11 +12,17 @@ from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+import cv2
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 TAIL = 4096
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND"}
 """What the last bytes of a whole file hold, by Pillow's name of the format."""
+
+_XMP = ("xmp", "XML:com.adobe.xmp")
+_READ_BY_OPENCV = frozenset({"JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM"})
+_NOT_NOW = "cannot be read"
+"""Begins a fault of the system, which is not cached: permissions, too many open files."""
 
 TURNED = frozenset({5, 6, 7, 8})
 """EXIF orientations that swap width and height."""
@@ -55,7 +61,11 @@ def read_image(path: Path) -> ImageFile:
             return _unreadable("is empty")
         with Image.open(path) as image:
             width, height = image.size
+            for key in _XMP:  # Pillow takes an orientation from there; OpenCV does not
+                image.info.pop(key, None)
             turned = image.getexif().get(ExifTags.Base.Orientation) in TURNED
+            if image.format not in _READ_BY_OPENCV and not cv2.haveImageReader(str(path)):
+                return _unreadable(f"is of a format that OpenCV does not read ({image.format})")
             if not _is_whole(path, image.format):
                 image.load()  # decides: there may be other bytes after the end
     except FileNotFoundError:
@@ -64,7 +74,11 @@ def read_image(path: Path) -> ImageFile:
         return _unreadable("is not an image")
     except Image.DecompressionBombError:
         return _unreadable(f"has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels")
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow's errors of damaged files
+    except OSError as error:
+        if error.errno is None:  # Pillow's, of a damaged file
+            return _unreadable(f"is damaged ({error})")
+        return _unreadable(f"{_NOT_NOW} ({error.strerror})")
+    except (SyntaxError, ValueError) as error:  # Pillow's errors of damaged files
         return _unreadable(f"is damaged ({error})")
     return ImageFile(*((height, width) if turned else (width, height)), turned)
 
@@ -98,7 +112,11 @@ def read_images(paths: Sequence[Path], cache: Path | None = None) -> list[ImageF
             new = _read(path for path in states if path not in found)
             connection.executemany(
                 "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [(str(path), *states[path], *astuple(image)) for path, image in new.items()],
+                [
+                    (str(path), *states[path], *astuple(image))
+                    for path, image in new.items()
+                    if not image.fault.startswith(_NOT_NOW)
+                ],
             )
     except (sqlite3.Error, OSError):
         found, new = {}, _read(states)
@@ -115,7 +133,7 @@ def default_cache() -> Path:
 def _state(path: Path) -> tuple[int, int]:
     try:
         state = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # a name with a zero byte is a ValueError
         return -1, -1
     return state.st_size, state.st_mtime_ns
 

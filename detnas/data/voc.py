@@ -188,7 +188,7 @@ def _parse(xml: Path) -> Element:
         return ElementTree.fromstring(xml.read_bytes())
     except FileNotFoundError:
         raise _missing(xml) from None
-    except (ElementTree.ParseError, ValueError) as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise _invalid(xml, error) from error
 
 

@@ -111,6 +111,8 @@ def port_order(tensor: Tensor, dim: int = 1) -> Tensor:
 
 def _read(source: Path | str) -> dict[str, Tensor]:
     content = read_checkpoint(source)["state_dict"]
+    if isinstance(content.get("model"), Mapping):
+        content = content["model"]
     tensors = {
         key.removeprefix("model."): value
         for key, value in content.items()

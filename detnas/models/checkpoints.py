@@ -107,7 +107,25 @@ def read_checkpoint(path: Path | str, map_location: str = "cpu") -> dict[str, An
             kind = type(content[key]).__name__
             raise UserError(f"checkpoint {path}: '{key}' has the type {kind}, not dict")
     content["meta"].pop("config", None)
+    if not isinstance(content["state_dict"].get("model"), dict):  # importers read what is in it
+        _check_values(content["state_dict"], path)
     return content
+
+
+def _check_values(state_dict: Mapping[Any, Any], path: Path) -> None:
+    for name, value in state_dict.items():
+        if not isinstance(name, str):
+            raise UserError(
+                f"checkpoint {path}: the name {name!r} of one of its weights is not text"
+            )
+        if not isinstance(value, Tensor):
+            kind = type(value).__name__
+            raise UserError(f"checkpoint {path}: {name!r} of its weights is a {kind}, not a tensor")
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise UserError(
+                f"checkpoint {path}: {name} has values that are not finite; it is not loaded: take "
+                "an earlier one"
+            )
 
 
 def load_openmmlab_safely() -> None:
@@ -230,6 +248,16 @@ def check_tensors(
                 f"checkpoint {source} does not fit the network: {names.get(key, key)} is "
                 f"{found}, the network's {key} is {needed}; was it trained in another space?"
             )
+        check_kind(given[key], tensor, names.get(key, key), source)
+
+
+def check_kind(given: Tensor, wanted: Tensor, name: str, source: Path | str) -> None:
+    """Refuse numbers of another kind than the network's: torch converts them without a word."""
+    if given.is_floating_point() != wanted.is_floating_point() or given.is_complex():
+        raise UserError(
+            f"checkpoint {source} does not fit the network: {name} has numbers of the type "
+            f"{given.dtype}, the network's are {wanted.dtype}"
+        )
 
 
 def load_backbone_weights(backbone: Backbone, path: Path, prefix: str = "backbone.") -> None:
@@ -255,6 +283,9 @@ def load_weights(model: Any, path: Path | str) -> None:
     backbone = own_backbone(model)
     if backbone is not None:
         state_dict = fit_backbone(backbone, checkpoint, path)
+    for name, tensor in model.state_dict().items():
+        if name in state_dict:
+            check_kind(state_dict[name], tensor, name, path)
     try:
         model.load_state_dict(state_dict)
     except RuntimeError as error:

@@ -1,6 +1,7 @@
 """What a stage records of itself, `stage.json`, and whether the one that goes on is the same."""
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -113,4 +114,5 @@ def spent_before(folder: Path, before: Mapping[str, Any]) -> float:
     if before["began"] is None:
         return float(before["spent"])
     written = [file.stat().st_mtime for file in folder.rglob("*") if file.is_file()]
-    return float(before["spent"]) + max(0.0, max(written, default=0.0) - before["began"])
+    last = min(max(written, default=0.0), time.time())  # files may come from elsewhere
+    return float(before["spent"]) + max(0.0, last - before["began"])

@@ -211,7 +211,10 @@ def _check_tables(connection: sqlite3.Connection, path: Path, version: int) -> N
 
 
 def _tables(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
-    rows = connection.execute("SELECT type, name, tbl_name, sql FROM main.sqlite_master")
+    rows = connection.execute(
+        "SELECT type, name, tbl_name, sql FROM main.sqlite_master "
+        "WHERE name NOT GLOB 'sqlite_stat*'"  # of ANALYZE
+    )
     return sorted(tuple(str(value) for value in row) for row in rows)
 
 
@@ -219,12 +222,14 @@ def _check_rows(connection: sqlite3.Connection, path: Path, version: int) -> Non
     """Compare every row with its checksum, and decode it."""
     try:
         broken = broken_row(connection) if version == SCHEMA_VERSION else None
-        read_rows(connection)
+        ids = [row.id for row in read_rows(connection)]
         recorded_fingerprint(connection)
-    except (sqlite3.Error, ValueError) as error:
+    except (sqlite3.Error, ValueError, RecursionError) as error:
         raise damaged(path, f"one of its rows cannot be read: {error}") from error
     if broken:
         raise damaged(path, f"{broken} differs from its checksum")
+    if sorted(ids) != list(range(1, len(ids) + 1)):
+        raise damaged(path, "rows of its evaluations are missing")
 
 
 def damaged(path: Path, problem: object) -> DamagedHistoryError:

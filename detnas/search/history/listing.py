@@ -50,8 +50,10 @@ def history_csv(rows: Sequence[Evaluation]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """A text that spreadsheets would take for a formula begins with a quote, as they write it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+    """Without control characters; what spreadsheets take for a formula begins with a quote."""
+    if not isinstance(value, str):
+        return value
+    return printable(f"'{value}" if value.startswith(_FORMULA_STARTS) else value)
 
 
 def _fields(row: Evaluation) -> dict[str, Any]:

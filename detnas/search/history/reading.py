@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from detnas.errors import UserError, user_input
 from detnas.search.front import pareto_front
 from detnas.search.history.file import FILE_NAME, open_checked
@@ -25,6 +23,7 @@ from detnas.search.history.records import (
 from search_space.architecture import Architecture
 from search_space.budget import Budget
 from search_space.spaces import SearchSpace, parse_space
+from search_space.validation import convert
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,9 @@ class SearchHistory:
     @property
     def strategy(self) -> Mapping[str, Any]:
         """The settings of the strategy, with its "type"."""
-        strategy: Mapping[str, Any] = self.recorded("strategy")
+        strategy = self.recorded("strategy")
+        if not isinstance(strategy, Mapping):
+            raise UserError(f"{self.path}: its setting 'strategy' is {strategy!r}, not a dict")
         return strategy
 
     @property
@@ -90,7 +91,8 @@ class SearchHistory:
     @property
     def budgets(self) -> tuple[Budget, ...]:
         """The budgets that every candidate satisfies."""
-        return msgspec.convert(self.recorded("budgets"), tuple[Budget, ...])
+        with user_input(f"{self.path}: its setting 'budgets'"):
+            return convert(self.recorded("budgets"), tuple[Budget, ...])
 
     @property
     def seed(self) -> int | None:
@@ -148,7 +150,8 @@ class SearchHistory:
 
     def architecture(self, row: Evaluation) -> Architecture:
         """The architecture of a row, in the space and with the channel shuffle of the search."""
-        return Architecture(self.space, row.choices, self.channel_shuffle)
+        with user_input(f"{self.path}: row {row.id}"):
+            return Architecture(self.space, row.choices, self.channel_shuffle)
 
     def recorded(self, key: str) -> Any:
         """A setting that every search records, by its key in `fingerprint`.

@@ -1,6 +1,7 @@
 """The rows of a search's history as values."""
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,11 @@ FAILED = "failed"
 
 MIN_OUTAGE = 4
 """If all of at least this many candidates of a generation fail, it counts as an outage."""
+
+LATEST = 1e11
+"""Seconds since 1970 that no row is later than."""
+LARGEST = 1e300
+"""Of costs."""
 
 FINGERPRINT = "fingerprint"
 """Key of the fingerprint in the table `meta`; see `fingerprint.py`."""
@@ -99,7 +105,15 @@ def evaluation_from_row(row: sqlite3.Row) -> Evaluation:
     values["metrics"] = json.loads(values["metrics"])
     values["costs"] = json.loads(values["costs"])
     msgspec.convert(values, Evaluation)  # it would make floats of whole costs
-    return Evaluation(**values)
+    evaluation = Evaluation(**values)
+    times = (evaluation.proposed, evaluation.started, evaluation.finished)
+    if not all(time is None or 0 <= time < LATEST for time in times):
+        raise ValueError(f"row {evaluation.id} has the times {times}")
+    if evaluation.score is not None and not math.isfinite(evaluation.score):
+        raise ValueError(f"row {evaluation.id} has the score {evaluation.score}")
+    if not evaluation.costs or not all(abs(cost) < LARGEST for cost in evaluation.costs.values()):
+        raise ValueError(f"row {evaluation.id} has the costs {evaluation.costs}")
+    return evaluation
 
 
 def failed_together(evaluations: Sequence[Evaluation]) -> bool:

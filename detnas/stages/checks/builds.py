@@ -4,6 +4,7 @@ OpenMMLab's parts raise errors of any type on values that they do not expect, so
 after a run began. Here they become one line that names the part and the mend.
 """
 
+import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,17 @@ from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import METRICS, MODELS, OPTIMIZERS, init_default_scope
+from mmengine.registry import (
+    DATA_SAMPLERS,
+    DATASETS,
+    HOOKS,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    Registry,
+    init_default_scope,
+)
 from torch.utils.flop_counter import FlopCounterMode
 
 from detnas.config import unwrap_dataset
@@ -32,6 +43,9 @@ from detnas.stages.checks.splits import check_splits
 from detnas.training.optimisers import with_precision
 from search_space.architecture import Architecture
 from search_space.spaces import parse_space
+
+MOST = 10**9
+"""Of what a config counts: iterations, images, workers."""
 
 IMAGE = (2, 3, 128, 128)
 """The shape of the images that a model is tried with."""
@@ -75,6 +89,14 @@ def check_values(config: Config) -> None:
                         f"{key}.dataset.{path} is {dataset[path]!r}; write one path, and put a "
                         "comma in it into quotes: --cfg-options 'data_root=\"a,b\"'"
                     )
+    _check_types(config)
+    hook = (config.get("default_hooks") or {}).get("checkpoint") or {}
+    if hook.get("interval") is not None:
+        _require_integer("default_hooks.checkpoint.interval", hook["interval"], -1)
+    level = config.get("log_level", "INFO")
+    if level not in logging.getLevelNamesMapping():
+        known = ", ".join(logging.getLevelNamesMapping())
+        raise UserError(f"log_level is {level!r}; it may be {known}")
     loop = config.get("train_cfg") or {}
     for key in ("max_iters", "max_epochs", "val_interval"):
         if loop.get(key) is not None:
@@ -84,6 +106,34 @@ def check_values(config: Config) -> None:
 def _require_integer(name: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise UserError(f"{name} is {value!r}; write an integer >= {least}")
+    if value > MOST:
+        raise UserError(f"{name} is {value}; write an integer of at most {MOST:,}")
+
+
+def _check_types(config: Config) -> None:
+    """Refuse data sets, samplers, schedulers and hooks of a type that nothing has registered."""
+    named: list[tuple[str, Registry, Any]] = []
+    for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
+        loader = config.get(key) or {}
+        if loader:
+            inner = unwrap_dataset(loader["dataset"])
+            named += [(f"{key}.dataset", DATASETS, dataset) for dataset in inner]
+            named.append((f"{key}.sampler", DATA_SAMPLERS, loader.get("sampler")))
+    for key, registry in (("param_scheduler", PARAM_SCHEDULERS), ("custom_hooks", HOOKS)):
+        section = config.get(key) or []
+        items = [section] if isinstance(section, Mapping) else section
+        named += [(f"{key}[{i}]", registry, item) for i, item in enumerate(items)]
+    for where, registry, part in named:
+        kind = (part or {}).get("type")
+        if not isinstance(kind, str):  # a class
+            continue
+        with registry.switch_scope_and_registry(config.get("default_scope", "mmdet")) as scoped:
+            found = scoped.get(kind)
+        if found is None:
+            raise UserError(
+                f"{where}.type is {kind!r}, which is not registered: correct it, or name its "
+                "module in custom_imports"
+            )
 
 
 def check_parts(config: Config, names: Mapping[str, str], *evaluators: str) -> CheckedParts:

@@ -147,6 +147,9 @@ def _prefix(dataset: Mapping[str, Any], name: str, key: str) -> Mapping[str, str
         raise UserError(
             f"data_prefix of the {name} split is {prefix!r}; write dict({key}={prefix!r})"
         )
+    for inner, value in prefix.items():
+        if not isinstance(value, str | Path):
+            raise UserError(f"data_prefix of the {name} split: {inner} is {value!r}; write a path")
     return prefix
 
 

@@ -8,12 +8,14 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from detnas.data.coco import coco_split, read_coco, read_coco_file
 from detnas.data.coco_mends import inside, mend
+from detnas.data.image_files import read_images
 from detnas.errors import MissingFileError, UserError
 
 SIZE = (40, 30)
@@ -188,6 +190,85 @@ def test_images_are_compared_with_their_files(folder: Path) -> None:
             coco_split("train", path, folder)
     (folder / "1.jpg").write_bytes(whole + b"more bytes after the end" * 1000)
     assert len(coco_split("train", path, folder, exif=False).images) == 2
+
+
+def test_a_number_as_the_name_of_a_category_is_text(folder: Path) -> None:
+    content = sound()
+    content["categories"][0]["name"] = 3
+    file = read_coco_file(written(folder, content), folder)
+    assert next(iter(file.categories.values())) == "3"
+    assert "categories have a number as their name" in str(file.mends)
+    assert b'"name":"3"' in bytes(file.records.categories[0])  # what mmdet reads
+    content["categories"][0]["name"] = None
+    with pytest.raises(UserError, match=r"categories\[0\] has the name None; write text"):
+        read_coco_file(written(folder, content), folder)
+
+
+@pytest.mark.parametrize("value", [-1, 2, 0.5, [0], "no"])
+def test_a_box_is_a_crowd_or_not(folder: Path, value: Any) -> None:
+    content = sound()
+    content["annotations"][1]["iscrowd"] = value
+    with pytest.raises(UserError, match=r"annotations\[1\] has iscrowd .*; it may be 0 or 1"):
+        read_coco_file(written(folder, content), folder)
+    for text, number in (("0", 0), ("1", 1)):
+        content["annotations"][1]["iscrowd"] = text
+        file = read_coco_file(written(folder, content), folder)
+        assert file.boxes["ignored"].tolist() == [False, bool(number), False]
+        assert "boxes have iscrowd as text" in str(file.mends)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        [[-1e30, 0, 1e30, 0, 5, 5]],
+        [[0, 0, 3e8, 0, 5, 5]],
+        [[1]],
+        "text",
+        {"counts": "a"},
+        {"counts": [10**400], "size": [30, 40]},
+        {"counts": [-5, 1205], "size": [30, 40]},
+        {"counts": [3], "size": [10**9, 10**9]},
+    ],
+)
+def test_masks_that_would_fill_the_memory_are_not_drawn(shape: Any) -> None:
+    content = sound()
+    box = content["annotations"][0]
+    box.update(segmentation=shape, area=0)
+    content["annotations"][1]["segmentation"] = [[1, 1, 9, 1, 9, 9]]
+    mend(content)
+    x, y, width, height = box["bbox"]
+    assert box["area"] == width * height
+    assert box["segmentation"][0][:2] == [x, y]
+
+
+def test_the_orientation_in_xmp_does_not_count(folder: Path) -> None:
+    """Pillow takes it; OpenCV does not."""
+    packet = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    Image.new("RGB", SIZE).save(folder / "1.jpg", xmp=packet)
+    assert Image.open(folder / "1.jpg").getexif().get(EXIF_ORIENTATION) == 6
+    assert cv2.imread(str(folder / "1.jpg")).shape[:2] == (SIZE[1], SIZE[0])
+    assert len(coco_split("train", written(folder, sound()), folder).images) == 2
+
+
+def test_a_format_that_opencv_does_not_read_is_named(folder: Path) -> None:
+    Image.new("RGB", SIZE).save(folder / "2.jpg", "PCX")
+    with pytest.raises(UserError, match=r"2\.jpg, is of a format that OpenCV does not read \(PCX"):
+        coco_split("train", written(folder, sound()), folder)
+
+
+def test_an_error_of_the_moment_is_not_kept(folder: Path, tmp_path: Path) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(24, "Too many open files")
+
+    cache = tmp_path / "cache.sqlite"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Image, "open", fail)
+        (found,) = read_images([folder / "1.jpg"], cache)
+        assert found.fault == "cannot be read (Too many open files)"
+    (found,) = read_images([folder / "1.jpg"], cache)
+    assert found.fault == ""
+    (found,) = read_images([folder / "a\0b.jpg"], cache)
+    assert found.fault
 
 
 def test_an_image_that_claims_too_many_pixels_is_refused(folder: Path) -> None:

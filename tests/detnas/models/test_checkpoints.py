@@ -1,7 +1,9 @@
 """Reading checkpoints: nothing untrusted is unpickled, damaged files are reported."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
@@ -124,3 +126,28 @@ def test_an_identity_that_detnas_did_not_write_is_refused(identity: object, said
     checkpoint = {"meta": {"detnas": identity}, "state_dict": network.state_dict()}
     with pytest.raises(UserError, match=f"x.pth was not written by DetNAS: .*{said}"):
         fit_backbone(network, checkpoint, "x.pth", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda weight: weight.bool(), "numbers of the type torch.bool, the network's are torch.f"),
+        (lambda weight: weight.to(torch.int32), "numbers of the type torch.int32"),
+        (lambda weight: weight.to(torch.complex64), "numbers of the type torch.complex64"),
+        (lambda weight: weight * float("nan"), "has values that are not finite; .* an earlier one"),
+        (lambda weight: "text", "is a str, not a tensor"),
+        (lambda weight: None, "is a NoneType, not a tensor"),
+    ],
+)
+def test_tensors_of_another_kind_are_refused(
+    change: Callable[[torch.Tensor], Any], said: str, tmp_path: Path
+) -> None:
+    network = DetNASNet("tiny:0,1,2,3,0,1,2,3,0,1")
+    weights = {f"backbone.{name}": value for name, value in network.state_dict().items()}
+    name = "backbone.stem.0.weight"
+    torch.save({"state_dict": {**weights, name: change(weights[name])}}, tmp_path / "changed.pth")
+    with pytest.raises(UserError, match=f"stem.0.weight.* {said}"):
+        fit_backbone(network, read_checkpoint(tmp_path / "changed.pth"), "changed.pth")
+    torch.save({"state_dict": {**weights, 5: weights[name]}}, tmp_path / "changed.pth")
+    with pytest.raises(UserError, match="the name 5 of one of its weights is not text"):
+        read_checkpoint(tmp_path / "changed.pth")

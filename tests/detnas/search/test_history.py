@@ -247,6 +247,13 @@ def change(path: Path, statement: str) -> None:
         ("UPDATE meta SET value = '[1]' WHERE key = 'fingerprint'", "cannot be read"),
         ("UPDATE meta SET value = '1' WHERE key = 'created'", "row 2 of meta differs"),
         ("DELETE FROM meta WHERE key = 'fingerprint'", "it has no settings"),
+        ("DELETE FROM evaluations WHERE id = 2", "rows of its evaluations are missing"),
+        ("DELETE FROM evaluations WHERE id = 1", "rows of its evaluations are missing"),
+        ("UPDATE evaluations SET costs = '{}'", "cannot be read: row 1 has the costs"),
+        ("UPDATE evaluations SET costs = '{\"macs\": 1e999}'", "cannot be read"),
+        ("UPDATE evaluations SET score = 9e999, status = 'done'", "row 1 has the score inf"),
+        ("UPDATE evaluations SET finished = -1e300", "row 1 has the times"),
+        ("UPDATE evaluations SET metrics = replace(hex(zeroblob(50000)), '0', '[')", "cannot be r"),
         ("DROP TABLE meta", "its tables are not those of version 3"),
         ("ALTER TABLE evaluations RENAME error TO errors", "its tables are not those"),
         ("DROP INDEX no_candidate_twice", "its tables are not those of version 3"),
@@ -262,6 +269,13 @@ def test_a_changed_row_or_table_is_reported_as_damage(
     for read in (SearchHistory.read, lambda p: History.open(p, FINGERPRINT)):
         with pytest.raises(DamagedHistoryError, match=rf"{said}.*history\.backup\.db"):
             read(path)
+
+
+def test_statistics_of_sqlite_are_no_damage(history: History, path: Path) -> None:
+    history.close()
+    change(path, "ANALYZE")
+    assert len(rows_of(path)) == 3
+    History.open(path, FINGERPRINT).close()
 
 
 def test_damage_that_a_running_search_meets_is_named(history: History, path: Path) -> None:
@@ -408,7 +422,7 @@ def test_spreadsheets_and_terminals_do_not_obey_an_error(history: History, path:
     history.record_done(history.generation(0)[1].id, -1.5, {"+metric": -2.0})
     rows = rows_of(path)
     head, first, second = list(csv.reader(io.StringIO(listing.history_csv(rows))))[:3]
-    assert first[head.index("error")] == "'=HYPERLINK(1)\x1b[2J"
+    assert first[head.index("error")] == "'=HYPERLINK(1)\\x1b[2J"
     assert second[head.index("score")] == "-1.5"
     assert second[head.index("'+metric")] == "-2.0"
     assert "=HYPERLINK(1)\\x1b[2J" in listing.history_table(rows)
