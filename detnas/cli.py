@@ -6,6 +6,7 @@ no model start in well under a second.
 
 import argparse
 import errno
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -48,8 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except KeyboardInterrupt:
-        again = f"run `detnas {options.name}` again, with --resume if it has that option, to resume"
-        print(f"detnas: stopped; {again}", file=sys.stderr)
+        command = ["detnas", *options.arguments]
+        if options.name in ("train", "search") and "--resume" not in command:
+            command.append("--resume")
+        again = shlex.join(command)
+        if getattr(options, "launcher", "none") != "none":
+            again = "the launcher's command again, with --resume for `train`"
+        print(f"detnas: stopped; to go on: {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         return 0

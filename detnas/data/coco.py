@@ -248,7 +248,9 @@ def read_coco(ann_file: Path, image_root: Path | None = None) -> CocoSummary:
         UserError: as `read_coco_file`.
     """
     if not ann_file.is_file():
-        raise MissingFileError(f"annotation file {ann_file} does not exist; correct `ann_file`")
+        raise MissingFileError(
+            f"annotation file {ann_file} does not exist; correct `data_root` or `ann_file`"
+        )
     state = ann_file.stat()
     return _summary(ann_file, image_root, state.st_mtime_ns, state.st_size)
 
@@ -322,7 +324,7 @@ def check_categories(
     if unknown:
         raise UserError(
             f"{ann_file} has no category {quoted(unknown)}; it has {quoted(present)}: "
-            "correct `metainfo.classes`"
+            "correct `classes` (`metainfo.classes`)"
         )
     ordered = [name for name in present if name in expected]
     if ordered != list(expected):

@@ -154,7 +154,8 @@ def _area(annotation: Mapping[str, Any], size: tuple[int, int] | None) -> float:
         width, height = size
         if isinstance(shape, list):
             shape = [polygon for polygon in shape if len(polygon) >= _TRIANGLE]
-        encoded = masks.frPyObjects(shape, height, width)
+        is_packed = isinstance(shape, dict) and isinstance(shape["counts"], str)
+        encoded = shape if is_packed else masks.frPyObjects(shape, height, width)
         merged = masks.merge(encoded) if isinstance(encoded, list) else encoded
         if area := float(masks.area(merged)):
             return area

@@ -45,7 +45,9 @@ def read_voc_list(path: Path) -> tuple[str, ...]:
             have a second column of 1, 0 and -1.
     """
     if not path.is_file():
-        raise MissingFileError(f"image list {path} does not exist; correct `ann_file`")
+        raise MissingFileError(
+            f"image list {path} does not exist; correct `data_root` or `ann_file`"
+        )
     try:
         ids = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from mmengine.config import Config
 
@@ -16,6 +16,8 @@ from detnas.files import file_sha256
 from search_space.architecture import Architecture
 
 ARCHITECTURE = "architecture"
+OF_THE_MODEL = ("model", "data_preprocessor", "space", "default_scope", "custom_imports")
+"""Sections that every stage reads."""
 
 
 def _described(file: Path) -> str:
@@ -114,6 +116,9 @@ class Stage(ABC):
         if both and earlier[ARCHITECTURE] == file_sha256(self.inputs()[ARCHITECTURE]):
             return [name for name in changed if name != ARCHITECTURE]
         return changed
+
+    reads: ClassVar[tuple[str, ...]]
+    """Sections of the config that decide the result; the others may change once it has begun."""
 
     def identity(self) -> dict[str, Any]:
         """What of the config may not change once the stage has begun."""

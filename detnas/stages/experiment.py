@@ -122,7 +122,7 @@ def check_experiment(
             _check_foreign_inputs(experiment, stage)
             macs = stage.check()
             check_config(stage)
-            is_unfinished = experiment.seconds(name) is None
+            is_unfinished = experiment.seconds(name) is None or stage.has_grown()
             checked[name] = CheckedStage(is_unfinished, macs, stage.is_classifier)
         except UserError as error:
             found.setdefault(str(error).replace(str(experiment.file(name)), ""), error)
@@ -282,6 +282,7 @@ def _run_stage(stage: Stage, title: str, quiet: bool, later: float | None) -> No
         "inputs_sha256": stage.input_hashes(),
         "seconds": None,
         "config": identity.plain(config, stage.work_dir.parent),
+        "folder": str(Path.cwd()),
     }
     before = read_state(stage.work_dir)
     if before is not None and stage.has_nothing():

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,28 +52,48 @@ def _placed(value: Any, experiment: str) -> Any:
     return value
 
 
-def what_matters(config: Mapping[str, Any]) -> dict[str, Any]:
+def what_matters(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """A config without what changes no result: speed, logs, how often checkpoints are kept.
 
-    Paths count by the file that they lead to.
+    Args:
+        config: as `plain` has it.
+        folder: that its relative paths begin from. Paths count by the file that they lead to.
     """
-    kept: dict[str, Any] = _reduced(config)
+    kept: dict[str, Any] = _reduced(config, folder)
     return kept
 
 
-def _reduced(value: Any, name: str = "") -> Any:
+def _reduced(value: Any, folder: Path, name: str = "") -> Any:
     if isinstance(value, Mapping):
         dropped = _HOOKS if name == "default_hooks" else _LOGS | _SPEED | _KEEPING | _CHECKS
-        return {key: _reduced(item, key) for key, item in value.items() if key not in dropped}
+        return {k: _reduced(item, folder, k) for k, item in value.items() if k not in dropped}
     if isinstance(value, list):
-        return [_reduced(item) for item in value]
+        return [_reduced(item, folder) for item in value]
     if name not in _PATHS or not isinstance(value, str) or not value or "://" in value:
         return value
     is_placed = value.startswith("{experiment}")
-    return os.path.normpath(value) if is_placed else os.path.realpath(value)
+    return os.path.normpath(value) if is_placed else os.path.realpath(folder / value)
 
 
-def what_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """A line for each key that matters and differs, those of the file's own level first."""
-    lines = differences(what_matters(before), what_matters(now))
+def what_differs(
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    reads: Sequence[str],
+    folder: Path | None = None,
+) -> list[str]:
+    """A line for each key that matters and differs, those of the file's own level first.
+
+    There is none if all differences are outside of what the stage reads. Otherwise those of values
+    that its sections refer to are listed too, as they are what the user has changed.
+
+    Args:
+        before: the config of the stage as it was begun, as `plain` has it.
+        now: the config that it is to go on with.
+        reads: sections, as `Stage.reads`.
+        folder: the working directory then; None takes today's.
+    """
+    old, new = what_matters(before, folder or Path.cwd()), what_matters(now, Path.cwd())
+    if all(old.get(key) == new.get(key) for key in reads):
+        return []
+    lines = differences(old, new)
     return sorted(lines, key=lambda line: "." in line.partition(":")[0])

@@ -26,7 +26,7 @@ from detnas.search.progress import ProgressCallback
 from detnas.search.results import BEST_FILE, CONFIG_FILE, FRONT_FILE, write_best, write_front
 from detnas.search.strategies.random_search import draw_baseline
 from detnas.search.trained import TRAINED_FILE, read_trained
-from detnas.stages.base import Stage
+from detnas.stages.base import OF_THE_MODEL, Stage
 from detnas.stages.candidate_worker import MakeCandidateEvaluator, executor_of
 from detnas.stages.checks import check_weights
 from detnas.stages.finalists import are_finalists_missing, refuse_leftovers, score_finalists
@@ -173,6 +173,11 @@ def _print_notes(config: Config, executor: Executor) -> None:
 @dataclass(frozen=True)
 class SearchStage(Stage):
     """The search on the fine-tuned supernet."""
+
+    reads = (
+        *OF_THE_MODEL,
+        *("search", "train_dataloader", "val_dataloader", "val_evaluator", "env_cfg", "randomness"),
+    )
 
     def check(self) -> float:
         file = self.work_dir / FILE_NAME

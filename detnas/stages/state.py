@@ -12,7 +12,7 @@ from mmengine.dist import is_main_process
 from detnas.errors import UserError
 from detnas.files import write_text
 from detnas.stages import identity
-from detnas.stages.base import Stage
+from detnas.stages.base import ARCHITECTURE, Stage
 
 STAGE_FILE = "stage.json"
 
@@ -27,6 +27,8 @@ class _State(msgspec.Struct):
         config: as `identity.plain` has it; None in files of 0.1.0.
         spent: seconds of the attempts before the last one, which were interrupted.
         began: the last attempt, in seconds since 1970; None in earlier files.
+        folder: the working directory, from which relative paths of the config begin; None in
+            earlier files.
     """
 
     config_sha256: str
@@ -35,6 +37,7 @@ class _State(msgspec.Struct):
     config: dict[str, Any] | None = None
     spent: float = 0.0
     began: float | None = None
+    folder: str | None = None
 
 
 def read_state(folder: Path) -> dict[str, Any] | None:
@@ -76,7 +79,9 @@ def check_config(stage: Stage) -> None:
                 f"{stage.work_dir} was begun under another config, which is beside it as "
                 f"{stage.name}.py: go on with that one; {_ELSEWHERE}"
             )
-        lines = identity.what_differs(before["config"], identity.plain(config, experiment))
+        folder = before["folder"] and Path(before["folder"])
+        now = identity.plain(config, experiment)
+        lines = identity.what_differs(before["config"], now, stage.reads, folder)
         if lines:
             named = "; ".join(lines[: identity.NAMED])
             rest = len(lines) - identity.NAMED
@@ -101,9 +106,15 @@ def check_inputs(stage: Stage, earlier: Mapping[str, str], later: Mapping[str, s
     if changed:
         files = stage.inputs()
         named = ", ".join(f"{name}: {files.get(name, 'none now')}" for name in changed)
+        what = "put the earlier file back to go on; " + _ELSEWHERE
+        if changed == [ARCHITECTURE] and files.get(ARCHITECTURE, Path()).parent.name == "search":
+            what = (
+                "the search has grown and chosen another one: move the folders of retraining and "
+                "test away to train it"
+            )
         raise UserError(
             f"{stage.work_dir} was begun from other weights or another architecture than there are "
-            f"now ({named}): put the earlier file back to go on; {_ELSEWHERE}"
+            f"now ({named}): {what}"
         )
 
 

@@ -25,7 +25,7 @@ from detnas.evaluation.evaluator import (
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.files import write_text
 from detnas.models.memory_format import memory_format_explained
-from detnas.stages.base import Stage
+from detnas.stages.base import OF_THE_MODEL, Stage
 from detnas.stages.checks import (
     backbone_kind,
     check_parts,
@@ -109,6 +109,8 @@ class TestStage(Stage):
     """The test of the retrained network."""
 
     __test__ = False  # pytest would collect it
+
+    reads = (*OF_THE_MODEL, "test_dataloader", "test_cfg", "test_evaluator", "env_cfg")
 
     @property
     def weights(self) -> Path:

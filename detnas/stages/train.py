@@ -24,7 +24,7 @@ from detnas.evaluation.evaluator import quiet_stdout
 from detnas.evaluation.path_validation import PathValidation, PathValidationHook
 from detnas.models.backbones import DetNASSupernet
 from detnas.models.checkpoints import read_checkpoint
-from detnas.stages.base import Stage
+from detnas.stages.base import OF_THE_MODEL, Stage
 from detnas.stages.checks import (
     backbone_kind,
     build_backbone,
@@ -235,6 +235,13 @@ def _repeats_val(config: Config, key: str) -> bool:
 @dataclass(frozen=True)
 class TrainingStage(Stage):
     """Pretraining, fine-tuning or retraining."""
+
+    reads = (
+        *OF_THE_MODEL,
+        *("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "auto_scale_lr"),
+        *("val_dataloader", "val_cfg", "val_evaluator", "default_hooks", "custom_hooks"),
+        *("env_cfg", "randomness", "load_from", "amp", "sync_bn", "find_unused_parameters"),
+    )
 
     def check(self) -> float:
         return check_training(self.config)

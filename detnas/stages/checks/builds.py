@@ -4,9 +4,10 @@ OpenMMLab's parts raise errors of any type on values that they do not expect, so
 after a run began. Here they become one line that names the part and the mend.
 """
 
+import inspect
 import logging
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from mmengine.registry import (
     DATA_SAMPLERS,
     DATASETS,
     HOOKS,
+    LOOPS,
     METRICS,
     MODELS,
     OPTIMIZERS,
@@ -32,6 +34,8 @@ from mmengine.registry import (
     Registry,
     init_default_scope,
 )
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from detnas.config import unwrap_dataset
@@ -43,6 +47,16 @@ from detnas.stages.checks.splits import check_splits
 from detnas.training.optimisers import with_precision
 from search_space.architecture import Architecture
 from search_space.spaces import parse_space
+from search_space.validation import did_you_mean
+
+_LOADER_KEYS = {
+    *inspect.signature(DataLoader).parameters,
+    *("num_batch_per_epoch", "_scope_"),
+}
+_ENV_KEYS = ("cudnn_benchmark", "mp_cfg", "dist_cfg", "resource_limit", "_scope_")
+_PROCESS_KEYS = ("mp_start_method", "opencv_num_threads")
+_OF_RUNNER = ("dataloader", "optimizer", "convert_to_iter_based", "begin", "end", "by_epoch")
+"""What the runner adds to sections, or takes out of them."""
 
 MOST = 10**9
 """Of what a config counts: iterations, images, workers."""
@@ -116,6 +130,7 @@ def _check_types(config: Config) -> None:
     for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
         loader = config.get(key) or {}
         if loader:
+            _check_keys(key, loader, _LOADER_KEYS)
             inner = unwrap_dataset(loader["dataset"])
             named += [(f"{key}.dataset", DATASETS, dataset) for dataset in inner]
             named.append((f"{key}.sampler", DATA_SAMPLERS, loader.get("sampler")))
@@ -123,6 +138,14 @@ def _check_types(config: Config) -> None:
         section = config.get(key) or []
         items = [section] if isinstance(section, Mapping) else section
         named += [(f"{key}[{i}]", registry, item) for i, item in enumerate(items)]
+    for key in ("train_cfg", "val_cfg", "test_cfg"):
+        if (config.get(key) or {}).get("type"):
+            named.append((key, LOOPS, config[key]))
+    for name, hook in (config.get("default_hooks") or {}).items():
+        named.append((f"default_hooks.{name}", HOOKS, hook))
+    environment = config.get("env_cfg") or {}
+    _check_keys("env_cfg", environment, _ENV_KEYS)
+    _check_keys("env_cfg.mp_cfg", environment.get("mp_cfg") or {}, _PROCESS_KEYS)
     for where, registry, part in named:
         kind = (part or {}).get("type")
         if not isinstance(kind, str):  # a class
@@ -134,6 +157,32 @@ def _check_types(config: Config) -> None:
                 f"{where}.type is {kind!r}, which is not registered: correct it, or name its "
                 "module in custom_imports"
             )
+        if registry is not DATASETS and (known := _arguments(found)) is not None:
+            _check_keys(where, part, {"type", "_scope_", "priority", *known, *_OF_RUNNER})
+
+
+def _arguments(kind: Any) -> set[str] | None:
+    """What a class takes; None if it takes anything."""
+    known: set[str] = set()
+    for each in inspect.getmro(kind):
+        own = each.__dict__.get("__init__")
+        if own is None:
+            continue
+        parameters = inspect.signature(own).parameters.values()
+        known |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        if each.__name__ == "CheckpointHook":
+            return known | set(inspect.signature(Runner.save_checkpoint).parameters)
+        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
+            return known
+    return None
+
+
+def _check_keys(where: str, section: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Refuse a key that nothing reads: it would fail hours later, or not at all."""
+    known = sorted(known)
+    for key in section:
+        if key not in known:
+            raise UserError(f"{where} has no key {key!r}: {did_you_mean(key, known)}")
 
 
 def check_parts(config: Config, names: Mapping[str, str], *evaluators: str) -> CheckedParts:

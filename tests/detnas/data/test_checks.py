@@ -87,7 +87,9 @@ def test_files_that_are_not_coco_are_refused(tmp_path: Path, content: bytes) -> 
 
 
 def test_an_absent_annotation_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"none\.json does not exist; correct `ann_file`"):
+    with pytest.raises(
+        FileNotFoundError, match=r"none\.json does not exist; correct `data_root` or `ann_file`"
+    ):
         read_coco(tmp_path / "none.json")
 
 

@@ -95,7 +95,9 @@ def test_invalid_lists_are_refused(tmp_path: Path, text: bytes, message: str) ->
     with pytest.raises(ValueError, match=rf"list\.txt.*{message}") as caught:
         read_voc_list(path)
     assert "\n" not in str(caught.value)
-    with pytest.raises(FileNotFoundError, match=r"none\.txt does not exist; correct `ann_file`"):
+    with pytest.raises(
+        FileNotFoundError, match=r"none\.txt does not exist; correct `data_root` or `ann_file`"
+    ):
         read_voc_list(tmp_path / "none.txt")
 
 
