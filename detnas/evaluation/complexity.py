@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -35,6 +36,8 @@ class Complexity:
         params: parameters by part; of a supernet those of the path.
         torch_macs: all multiply-adds as torch's own counter has them. It also counts matrix
             products and attention outside of layers.
+        activated: numbers that activations (ReLU, SiLU, sigmoid, ...) compute; some counters add
+            one operation for each.
     """
 
     what: str
@@ -42,6 +45,7 @@ class Complexity:
     macs: Mapping[str, int]
     params: Mapping[str, int]
     torch_macs: int
+    activated: int
 
 
 @torch.no_grad()
@@ -80,7 +84,7 @@ def complexity(config: Config, size: Size | None = None) -> list[Complexity]:
     if config.get("model") is None:
         raise UserError(f"config {config.filename} has no model: name one of a training")
     init_default_scope(config.get("default_scope", "mmdet"))
-    options = config.model.to_dict()
+    options = deepcopy(config.model)
     if "data_preprocessor" in config:
         options.setdefault("data_preprocessor", config.data_preprocessor)
     divisor = (options.get("data_preprocessor") or {}).get("pad_size_divisor", 1)
@@ -122,7 +126,9 @@ def _count(model: Any, size: Size, what: str = "") -> Complexity:
     macs = dict.fromkeys(parts, 0)
     image = torch.zeros(1, 3, *size, device=next(model.parameters()).device)
     inputs = (image, [_sample(size)]) if hasattr(model, "rpn_head") else (image,)
-    with torch.no_grad(), _counted(parts, macs), FlopCounterMode(display=False) as counter:
+    activated: list[int] = []
+    hooks = _counted(parts, macs), _activations(model, activated)
+    with torch.no_grad(), hooks[0], hooks[1], FlopCounterMode(display=False) as counter:
         model(*inputs)
     params = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
     backbone = model.backbone
@@ -135,6 +141,7 @@ def _count(model: Any, size: Size, what: str = "") -> Complexity:
         {name: macs[name] for name in counted},
         {name: params[name] for name in counted},
         counter.get_total_flops() // 2,
+        sum(activated),
     )
 
 
@@ -159,6 +166,22 @@ def _counted(parts: Mapping[str, nn.Module], macs: dict[str, int]) -> Iterator[N
         for layer in part.modules():
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 handles.append(layer.register_forward_hook(adds_to(name)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _activations(model: nn.Module, sizes: list[int]) -> Iterator[None]:
+    """Collect the sizes of what activation layers give."""
+    kinds = tuple(getattr(nn.modules.activation, name) for name in nn.modules.activation.__all__)
+    handles = [
+        layer.register_forward_hook(lambda _layer, _inputs, output: sizes.append(output.numel()))
+        for layer in model.modules()
+        if isinstance(layer, kinds) and not isinstance(layer, nn.MultiheadAttention)
+    ]
     try:
         yield
     finally:
