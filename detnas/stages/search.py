@@ -18,6 +18,7 @@ from detnas.evaluation.metrics import metrics_that_round
 from detnas.search.executors.base import Executor, MissingScoreError
 from detnas.search.finalists import FINALISTS_FILE
 from detnas.search.history.file import FILE_NAME
+from detnas.search.history.fingerprint import check_fingerprint
 from detnas.search.history.journal import lock_history
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.writer import History
@@ -181,8 +182,12 @@ class SearchStage(Stage):
 
     def check(self) -> float:
         file = self.work_dir / FILE_NAME
-        recorded = SearchHistory.read(file).fingerprint if file.is_file() else None
-        plan = plan_search(self.config, recorded)
+        earlier = SearchHistory.read(file) if file.is_file() else None
+        plan = plan_search(self.config, earlier.fingerprint if earlier else None)
+        if earlier is not None and not earlier.has_only_failed:
+            length = {"generations": plan.settings.strategy.generations}
+            recorded = {"generations": earlier.strategy["generations"]}
+            check_fingerprint(file, {"strategy": recorded}, {"strategy": length})
         evaluations = plan.strategy.planned + plan.settings.random_baseline
         return evaluations * plan.candidate_macs / (plan.settings.executor.workers or 1)
 

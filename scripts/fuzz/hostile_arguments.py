@@ -66,6 +66,7 @@ VALID: dict[str, Sequence[str]] = {
     "config": [str(CONFIGS / "demo" / name) for name in ("search.py", "finetune.py")],
     "diff": (str(CONFIGS / "demo/pretrain.py"),),
     "draw": ("by-class", "uniform"),
+    "efficientdet": ("d0", "d3"),
     "file": ("text.txt",),
     "folder": [str(CONFIGS / name) for name in ("demo", "bccd_retinanet")],
     "front": ("macs",),
@@ -112,7 +113,7 @@ def draw_arguments(generator: np.random.Generator) -> list[str]:
         if action.nargs == 0:
             continue
         count = action.nargs if isinstance(action.nargs, int) else 1
-        values = HOSTILE if is_hostile else action.choices or VALID[action.dest]
+        values = HOSTILE if is_hostile else action.choices or VALID.get(action.dest, HOSTILE)
         arguments += [str(values[int(generator.integers(len(values)))]) for _ in range(count)]
     return [*arguments, "--check"] if name == "run" else arguments
 

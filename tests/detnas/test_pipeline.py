@@ -104,7 +104,9 @@ def test_run_allows_the_changes_that_a_search_allows(experiment: Path, tmp_path:
     before = SearchHistory.read(copy / "search/history.db").rows
     assert main(command) == 0
     assert SearchHistory.read(copy / "search/history.db").rows == before
+    assert main([*command, "search.strategy.generations=3", "--check"]) == 0
     assert main([*command, "search.strategy.generations=3"]) == 0
+    assert main([*command, "search.strategy.generations=2", "--check"]) == 2
     grown = [
         row for row in SearchHistory.read(copy / "search/history.db").rows if row.role == SEARCH
     ]
