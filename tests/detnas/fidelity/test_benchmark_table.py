@@ -65,6 +65,7 @@ def test_the_page_has_the_agreement_of_three_supernets() -> None:
     [
         ("base", 6),
         ("finetune2", 3),
+        ("finetune4", 3),
         ("pretrain2", 3),
         ("band-paths", 2),
         ("no-warmup", 3),
