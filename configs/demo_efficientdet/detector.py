@@ -16,7 +16,8 @@ pyramid_strides = [8, 16, 32]
 anchor_scale = 2.0
 model = dict(
     bbox_head=dict(anchor_generator=dict(aspects=[(0.8, 1.2)])),  # digits are tall
-    test_cfg=dict(max_per_img=30),
+    # With all boxes, NMS takes most of the time of a weak network.
+    test_cfg=dict(nms_pre=1000, score_thr=0.05, max_per_img=30),
 )
 batch_size = 8
 warmup_iters = 30
