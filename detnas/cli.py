@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from detnas.commands import INTERRUPTED, USER_ERROR
-from detnas.errors import SeveralErrors, UserError, printable
+from detnas.errors import SeveralErrors, UserError, one_line
 from detnas.signals import handle
 from detnas.version import __version__
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.traceback or is_defect:
             raise
         for problem in error.messages if isinstance(error, SeveralErrors) else [str(error)]:
-            print(f"detnas {options.name}: error: {_one_line(problem)}", file=sys.stderr)
+            print(f"detnas {options.name}: error: {one_line(problem)}", file=sys.stderr)
         return USER_ERROR
     return 0
 
@@ -105,10 +105,6 @@ def _end_on_sigterm() -> None:
 
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
-
-
-def _one_line(message: str) -> str:
-    return printable(" ".join(message.split()))
 
 
 if __name__ == "__main__":

@@ -38,17 +38,15 @@ _OWN_KEYS = (
     *("amp", "console_level", "find_unused_parameters", "images_outside_data_root"),
     *("path_validation", "sync_bn", "unusable_boxes"),
 )
+_SPLITS = ("train", "val", "test", "search")
 _DICTS = (
     *("model", "train_cfg", "val_cfg", "test_cfg", "optim_wrapper", "default_hooks", "env_cfg"),
-    *("train_dataloader", "val_dataloader", "test_dataloader", "search_dataloader"),
+    *(f"{split}_dataloader" for split in _SPLITS),
 )
 """Sections that are dicts."""
-_INNER_DICTS = {"model": "backbone"} | {
-    f"{split}_dataloader": "dataset" for split in ("train", "val", "test", "search")
-}
+_INNER_DICTS = {"model": "backbone"} | {f"{split}_dataloader": "dataset" for split in _SPLITS}
 """For sections, what of them is a dict, too."""
 MOST_SEEDS = 2**32
-_SPLITS = ("train", "val", "test", "search")
 _OF_DATASETS = ("metainfo", "filter_cfg")
 _DEFAULT_HOOKS = ("timer", "logger", "param_scheduler", "checkpoint", "sampler_seed")
 _LISTS = ("param_scheduler", "custom_hooks")

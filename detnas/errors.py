@@ -47,6 +47,11 @@ def printable(text: str) -> str:
     )
 
 
+def one_line(text: str) -> str:
+    """The text as `printable` has it, in one line."""
+    return printable(" ".join(text.split()))
+
+
 @contextmanager
 def user_input(where: str = "") -> Iterator[None]:
     """Turn the `SpaceError`s of `search_space` into `UserError`s within the block.

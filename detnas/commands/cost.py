@@ -62,14 +62,10 @@ def run(options: shared.Options) -> None:
 
 
 def _run_config(options: shared.Options) -> None:
-    from mmengine.utils import import_modules_from_strings
-
     from detnas.evaluation.complexity import complexity
 
     options.work_dir = None
     config = shared.load(options)
-    if config.get("custom_imports"):
-        import_modules_from_strings(**config.custom_imports)
     if options.input_size is not None and min(options.input_size) < 1:
         raise UserError(f"--input-size is {options.input_size}: both must be at least 1")
     found = complexity(config, options.input_size and tuple(options.input_size))

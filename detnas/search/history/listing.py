@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from detnas.errors import printable
+from detnas.errors import one_line, printable
 from detnas.search.history.records import Evaluation, best_of
 from search_space.architecture import choices_to_text
 
@@ -90,5 +90,5 @@ def _line(row: Evaluation, cost: str) -> str:
     return (
         f"{row.role:<7}{row.number:>4}{row.position:>5}  {row.status:<9}{score:>10}"
         f"{seconds:>9}{shown:>15}  {choices_to_text(row.choices)}"
-        + (f"  {printable(' '.join(row.error.split()))}" if row.error else "")
+        + (f"  {one_line(row.error)}" if row.error else "")
     )
