@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -10,12 +9,11 @@ from typing import Any
 import torch
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from detnas.errors import UserError
+from detnas.evaluation.evaluator import build_random_model
 from detnas.models.backbones import DetNASSupernet
 from search_space.cost import macs_table, params_table
 
@@ -83,13 +81,10 @@ def complexity(config: Config, size: Size | None = None) -> list[Complexity]:
     """
     if config.get("model") is None:
         raise UserError(f"config {config.filename} has no model: name one of a training")
-    init_default_scope(config.get("default_scope", "mmdet"))
-    options = deepcopy(config.model)
-    if "data_preprocessor" in config:
-        options.setdefault("data_preprocessor", config.data_preprocessor)
-    divisor = (options.get("data_preprocessor") or {}).get("pad_size_divisor", 1)
+    preprocessor = config.model.get("data_preprocessor") or config.get("data_preprocessor") or {}
+    divisor = preprocessor.get("pad_size_divisor", 1)
     height, width = (-(-side // divisor) * divisor for side in size or image_size(config))
-    model = revert_sync_batchnorm(MODELS.build(options)).eval()
+    model = build_random_model(config).eval()
     if not hasattr(model, "rpn_head"):
         model = model.to("meta")  # shapes are enough where no box is computed
     backbone = model.backbone

@@ -44,6 +44,16 @@ from detnas.models.precision import keep_boxes_in_fp32
 Batches = Iterable[Mapping[str, Any]]
 
 
+def build_random_model(config: Config) -> Any:
+    """The config's model with random weights; no process shares its batch norm with others."""
+    init_default_scope(config.get("default_scope", "mmdet"))
+    model_config = deepcopy(config.model)
+    model_config.backbone.pop("init_cfg", None)
+    if "data_preprocessor" in config:
+        model_config.setdefault("data_preprocessor", config.data_preprocessor)
+    return revert_sync_batchnorm(MODELS.build(model_config))
+
+
 def build_model(config: Config, weights: Path | str) -> Any:
     """The config's model with the weights of a checkpoint, in evaluation mode on the device here.
 
@@ -53,16 +63,10 @@ def build_model(config: Config, weights: Path | str) -> Any:
     Raises:
         UserError: as `detnas.models.checkpoints.load_weights`.
     """
-    init_default_scope(config.get("default_scope", "mmdet"))
     processes = (config.get("env_cfg") or {}).get("mp_cfg") or {}
     cv2.setNumThreads(processes.get("opencv_num_threads", 0))  # as mmengine does for training
     multiprocessing.set_start_method(processes.get("mp_start_method", "fork"), force=True)
-    model_config = deepcopy(config.model)
-    model_config.backbone.pop("init_cfg", None)
-    if "data_preprocessor" in config:
-        model_config.setdefault("data_preprocessor", config.data_preprocessor)
-    model = MODELS.build(model_config)
-    model = revert_sync_batchnorm(model)  # each process scores on its own
+    model = build_random_model(config)
     load_weights(model, weights)
     keep_boxes_in_fp32(model)
     return model.requires_grad_(False).eval().to(get_device())
