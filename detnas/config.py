@@ -6,7 +6,8 @@ else, such as "{max_iters}", becomes the value itself, with its type. "{stage_ch
 item of a list and "{stage_channels[1:]}" a part of it. References are resolved after
 `--cfg-options`, so an option changes every place that refers to it.
 
-A config with a `space` gets `stage_channels` and `last_channels` from it, unless it sets them.
+A config with a `space` gets `stage_channels` and `last_channels` from it, and from the `scaling` of
+the network if there is one, unless it sets them.
 """
 
 import difflib
@@ -14,6 +15,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,10 @@ import detnas.models  # noqa: F401 - says what to install where OpenMMLab is mis
 from detnas.config_keys import misspelt_keys
 from detnas.errors import MissingFileError, UserError, user_input
 from detnas.files import replacing
-from search_space.compound_scaling import scaling_of
-from search_space.spaces import parse_space
+from search_space.architecture import parse_architecture, parse_scaling
+from search_space.compound_scaling import BackboneScaling, scaling_of
+from search_space.errors import SpaceError
+from search_space.spaces import parse_space, scaled
 
 # mmengine reads a package's index, a hundred YAML files, for each base config of that package.
 config_utils.load = functools.cache(config_utils.load)
@@ -253,11 +257,29 @@ def _derive_channels(config: Config, path: Path) -> None:
     value = config.get("space")
     if value is None or all(key in config for key in _DERIVED_KEYS):
         return
-    value = _resolver(config, path)(value)
+    resolve = _resolver(config, path)
     with user_input(f"config {path}: space"):
-        space = parse_space(value)
+        space = parse_space(resolve(value))
+    with user_input(f"config {path}: scaling"):
+        scaling = parse_scaling(resolve(config.get("scaling")))
+    if scaling is None:
+        scaling = _own_scaling(resolve(config.get("architecture")))
+    if scaling is not None:
+        with user_input(f"config {path}: scaling"):
+            space = scaled(space, scaling.width, scaling.depth)
     config.setdefault("stage_channels", [stage.channels for stage in space.stages])
     config.setdefault("last_channels", space.last_channels)
+
+
+def _own_scaling(architecture: Any) -> BackboneScaling | None:
+    """That of a config's architecture; mistakes in it are for the check of the model."""
+    if architecture is None or (
+        isinstance(architecture, str | Path) and not Path(architecture).is_file()
+    ):
+        return None
+    with suppress(SpaceError):
+        return parse_architecture(architecture).scaling
+    return None
 
 
 def _derive_scaling(config: Config, path: Path) -> None:

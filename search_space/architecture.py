@@ -1,7 +1,7 @@
 """One architecture: a space and one choice per block, its JSON, and the published networks.
 
 The JSON, format "detnas-architecture" version 1, also carries the costs (checked when read), and
-optionally the score it was chosen for and where it came from.
+optionally how the network is scaled, the score it was chosen for and where it came from.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from search_space.compound_scaling import BackboneScaling, scaling_of
 from search_space.cost import (
     COSTS,
     DEFAULT_INPUT_SIZE,
     InputSize,
     computed_tables,
-    macs_table,
-    params_table,
 )
 from search_space.documents import read_document, require_format, write_text
 from search_space.errors import SpaceError
-from search_space.spaces import SPACES, SearchSpace, parse_space
+from search_space.spaces import SPACES, SearchSpace, parse_space, scaled, sources
 from search_space.validation import convert, did_you_mean
 
 FORMAT = "detnas-architecture"
@@ -59,16 +59,17 @@ class Architecture:
 
     `channel_shuffle` is how the channels are divided at stride 1: `even_odd` (the published
     detection networks) or `interleave` (the authors' supernets). Weights of one do not fit the
-    other.
+    other. `scaling` makes the network wider and deeper: `network` is what is built then.
 
     Raises:
         SpaceError: a wrong number of choices, a choice out of range or not one of its block's, an
-            unknown channel shuffle.
+            unknown channel shuffle, a scaling that the space cannot have.
     """
 
     space: SearchSpace
     choices: Choices
     channel_shuffle: str = "even_odd"
+    scaling: BackboneScaling | None = None
 
     def __post_init__(self) -> None:
         # numpy integers are accepted, but JSON cannot hold them.
@@ -96,16 +97,47 @@ class Architecture:
                 f"unknown channel shuffle {self.channel_shuffle!r}, "
                 f"must be one of {', '.join(CHANNEL_SHUFFLES)}"
             )
+        if self.scaling == BackboneScaling(width=1.0, depth=1.0):
+            object.__setattr__(self, "scaling", None)
+        self.network  # noqa: B018 - raises SpaceError
+
+    @cached_property
+    def network(self) -> Architecture:
+        """What is built: the architecture itself, or the wider and deeper one of its `scaling`.
+
+        That one is of a scaled space, such as "small@1.2x1.4". Its further blocks repeat those
+        before them (`search_space.spaces.sources`).
+        """
+        if self.scaling is None:
+            return self
+        width, depth = self.scaling.width, self.scaling.depth
+        space = scaled(self.space, width, depth)
+        choices = tuple(self.choices[block] for block in sources(self.space, depth))
+        return Architecture(space, choices, self.channel_shuffle)
 
     @property
     def key(self) -> str:
-        """Compact form "small:2,1,..."; it names the choices, not the channel shuffle."""
-        return f"{self.space.name}:{choices_to_text(self.choices)}"
+        """Compact form "small:2,1,..." of the network; it does not name the channel shuffle."""
+        network = self.network
+        return f"{network.space.name}:{choices_to_text(network.choices)}"
 
     @property
     def choice_names(self) -> tuple[str, ...]:
-        """The choices by name."""
+        """The choices by name, before any scaling."""
         return tuple(self.space.choices[choice] for choice in self.choices)
+
+    def unscaled_choices(self, what: object) -> Choices:
+        """The choices, for use in their own space.
+
+        Raises:
+            SpaceError: the architecture is scaled; the message begins with `what`.
+        """
+        if self.scaling is not None:
+            raise SpaceError(
+                f"{what} is scaled: name the architecture of space {self.space.name!r} that it "
+                f"comes from, {self.space.name}:{choices_to_text(self.choices)}"
+            )
+        return self.choices
 
     def to_dict(
         self,
@@ -119,7 +151,7 @@ class Architecture:
             "format": FORMAT,
             "version": VERSION,
             "space": self.space.to_dict(),
-            "scaling": None,
+            "scaling": None if self.scaling is None else structs.asdict(self.scaling),
             "channel_shuffle": self.channel_shuffle,
             "choices": list(self.choice_names),
             "costs": {**costs(self, input_size), **(extra_costs or {})},
@@ -157,14 +189,14 @@ class Architecture:
 
 
 class _Document(Struct, frozen=True, forbid_unknown_fields=True):
-    """The JSON object; `scaling` is null because version 1 has no scaled networks."""
+    """The JSON object."""
 
     format: str
     version: int
     space: dict[str, Any]
     channel_shuffle: str
     choices: list[int | str]
-    scaling: None = None
+    scaling: BackboneScaling | None = None
     costs: dict[str, Any] | None = None
     score: dict[str, Any] | None = None
     provenance: dict[str, Any] | None = None
@@ -176,6 +208,7 @@ class _Compact(Struct, frozen=True, forbid_unknown_fields=True):
     space: str | dict[str, Any]
     choices: list[int | str]
     channel_shuffle: str = CHANNEL_SHUFFLES[0]
+    scaling: BackboneScaling | str | float | None = None
 
 
 _SEARCHED = {
@@ -204,7 +237,7 @@ def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> A
 
     `what` is an Architecture, a JSON file's path, a published name, "space:choices" with choices
     as comma-separated numbers or names, the JSON object, or {"space": name, "choices": [...]}
-    with an optional "channel_shuffle".
+    with an optional "channel_shuffle" and "scaling" (as `parse_scaling` reads it).
 
     Raises:
         SpaceError: it is none of these; the message lists what it may be.
@@ -231,6 +264,23 @@ def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> A
     )
 
 
+def parse_scaling(what: Any) -> BackboneScaling | None:
+    """How a backbone is scaled, from any form that says so.
+
+    `what` is None, {"width": factor, "depth": factor}, or what EfficientDet's compound scaling
+    takes: a model's name such as "d3", or a coefficient phi. Those scale as the EfficientNet of
+    that model is scaled from B0.
+
+    Raises:
+        SpaceError: it is none of these.
+    """
+    if what is None or isinstance(what, BackboneScaling):
+        return what
+    if isinstance(what, Mapping):
+        return convert(what, BackboneScaling, "scaling")
+    return scaling_of(what).backbone
+
+
 def _build(document: _Document | _Compact) -> Architecture:
     """The architecture of a document, whose choices are integers, digits or names."""
     space = parse_space(document.space)
@@ -249,7 +299,8 @@ def _build(document: _Document | _Compact) -> Architecture:
         )
 
     choices = tuple(read(block, choice) for block, choice in enumerate(document.choices))
-    return Architecture(space, choices, document.channel_shuffle)
+    scaling = parse_scaling(document.scaling)
+    return Architecture(space, choices, document.channel_shuffle, scaling)
 
 
 def _check_costs(architecture: Architecture, stated: Mapping[str, Any]) -> None:
@@ -267,16 +318,17 @@ def _check_costs(architecture: Architecture, stated: Mapping[str, Any]) -> None:
 
 def macs(architecture: Architecture, input_size: InputSize = DEFAULT_INPUT_SIZE) -> int:
     """Multiply-adds of the backbone, exactly."""
-    return int(macs_table(architecture.space, input_size).of(architecture.choices))
+    return int(costs(architecture, input_size)["macs"])
 
 
 def params(architecture: Architecture) -> int:
     """Parameters of the backbone, exactly."""
-    return int(params_table(architecture.space).of(architecture.choices))
+    return int(costs(architecture)["params"])
 
 
 def costs(architecture: Architecture, input_size: InputSize = DEFAULT_INPUT_SIZE) -> dict[str, Any]:
     """The computed part of the "costs" value of the architecture JSON."""
-    tables = computed_tables(architecture.space, input_size)
-    computed = {table.name: table.of(architecture.choices) for table in tables}
+    network = architecture.network
+    tables = computed_tables(network.space, input_size)
+    computed = {table.name: table.of(network.choices) for table in tables}
     return {**computed, "input_size": list(input_size)}

@@ -20,10 +20,26 @@ from search_space.validation import did_you_mean
 DIVISOR = 8
 """Of channels."""
 
-# Width of the EfficientNets, and channels of B0 at strides 4 to 32 (Tan, Le: "EfficientNet", ICML
-# 2019). mmdet's backbone has the same numbers and does not tell them.
-_WIDTHS = {"b0": 1.0, "b1": 1.0, "b2": 1.1, "b3": 1.2, "b4": 1.4, "b5": 1.6, "b6": 1.8, "b7": 2.0}
+# Width and depth of the EfficientNets, and channels of B0 at strides 4 to 32 (Tan, Le:
+# "EfficientNet", ICML 2019). mmdet's backbone has the same numbers and does not tell them.
+_EFFICIENTNETS = {
+    "b0": (1.0, 1.0),
+    "b1": (1.0, 1.1),
+    "b2": (1.1, 1.2),
+    "b3": (1.2, 1.4),
+    "b4": (1.4, 1.8),
+    "b5": (1.6, 2.2),
+    "b6": (1.8, 2.6),
+    "b7": (2.0, 3.1),
+}
 _B0_CHANNELS = (24, 40, 112, 320)
+
+
+class BackboneScaling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Factors of a backbone's channels, and of the blocks of each of its stages."""
+
+    width: float
+    depth: float
 
 
 class DetectorScaling(Struct, frozen=True, kw_only=True):
@@ -57,8 +73,14 @@ class DetectorScaling(Struct, frozen=True, kw_only=True):
     @property
     def efficientnet_channels(self) -> list[int]:
         """Of the backbone's maps at strides 4, 8, 16, 32."""
-        width = _WIDTHS[self.efficientnet]
+        width = self.backbone.width
         return [_divisible(channels * width) for channels in _B0_CHANNELS]
+
+    @property
+    def backbone(self) -> BackboneScaling:
+        """How the EfficientNet is scaled from B0, and any other backbone from its smallest."""
+        width, depth = _EFFICIENTNETS[self.efficientnet]
+        return BackboneScaling(width=width, depth=depth)
 
     def settings(self) -> dict[str, Any]:
         """All of these by name, as a config has them."""

@@ -2,8 +2,8 @@
 
 The three published spaces are those of the DetNAS paper (arXiv 1903.10979, section 3.3 and
 table 1); `tiny` is for small images. In `small-skip`, `tiny-skip` and `elastic` blocks may be
-skipped, so that depth is searched too. Every known space also exists in other widths, such as
-"small@0.5". A space says nothing of weights, tasks or budgets.
+skipped, so that depth is searched too. Every known space also exists in other widths and depths,
+such as "small@0.5" and "small@1.2x1.4". A space says nothing of weights, tasks or budgets.
 """
 
 from __future__ import annotations
@@ -188,60 +188,112 @@ def parse_space(what: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
 
 
 def get_space(name: str) -> SearchSpace:
-    """The space called `name`; "small@0.5" is `small` with half of the channels.
+    """The space called `name`.
+
+    "small@0.5" is `small` with half of the channels, and "small@1.2x1.4" has 1.2 times the channels
+    and 1.4 times the blocks.
 
     Raises:
         SpaceError: no space has this name, in which case the message lists the names and the
             closest one; or as `scaled`.
     """
-    known, at, factor = name.partition("@")
+    known, width, depth = _factors(name)
     if known not in SPACES:
         raise SpaceError(f"unknown space {name!r}; {did_you_mean(known, SPACES, list_all=True)}")
+    return scaled(SPACES[known], width, depth)
+
+
+def _factors(name: str) -> tuple[str, float, float]:
+    """The parts of a name such as "small@1.2x1.4"."""
+    known, at, factors = name.partition("@")
     if not at:
-        return SPACES[known]
+        return known, 1.0, 1.0
+    width, times, depth = factors.partition("x")
     try:
-        width = float(factor)
-        if set(factor) & set("_ \t\n"):  # which Python's numbers may have
+        if set(factors) & set("_ \t\n"):  # which Python's numbers may have
             raise ValueError
+        return known, float(width), float(depth) if times else 1.0
     except ValueError:
         raise SpaceError(
-            f"space {name!r}: the width after '@' must be a number, as in '{known}@0.5'"
+            f"space {name!r}: the width after '@' must be a number, as in '{known}@0.5', or width "
+            f"and depth, as in '{known}@1.2x1.4'"
         ) from None
-    return scaled(SPACES[known], width)
 
 
 MAX_WIDTH = 100
+MAX_DEPTH = 10
 
 
-def scaled(space: SearchSpace, width: float) -> SearchSpace:
-    """The space with its channels multiplied by `width`, to the nearest multiple of 4 above 0.
+def scaled(space: SearchSpace, width: float, depth: float = 1.0) -> SearchSpace:
+    """The space with other numbers of channels and of blocks.
 
-    Its name is that of `space`, "@" and the width, which counts to six digits.
+    Channels are multiplied by `width`, to the nearest multiple of 4 above 0, so that the shuffle
+    can divide them. The blocks of each stage are multiplied by `depth`, rounded up; which choices
+    the further ones have is that of their `sources`. The name is that of `space`, "@", the width,
+    and "x" and the depth unless it is 1; both count to six digits. A known space that is scaled
+    already is scaled from its original, by the products.
 
     Raises:
         SpaceError: `width` is not above 0 and at most 100, or so small that two stages, or the stem
-            and the first stage, would have equally many channels.
+            and the first stage, would have equally many channels; `depth` is not above 0 and at
+            most 10.
     """
-    factor = float(f"{width:g}")  # as the name says it
-    if not 0 < factor <= MAX_WIDTH:
-        raise SpaceError(
-            f"space {space.name!r}: the width must be above 0 and at most {MAX_WIDTH}, not {width}"
-        )
-    if factor == 1:
-        return space
+    original = space
+    if "@" in space.name and _is_known(space.name):
+        name, *before = _factors(space.name)
+        original, width, depth = SPACES[name], width * before[0], depth * before[1]
+    width, depth = (float(f"{factor:g}") for factor in (width, depth))  # as the name says them
+    for what, factor, most in (("width", width, MAX_WIDTH), ("depth", depth, MAX_DEPTH)):
+        if not 0 < factor <= most:
+            raise SpaceError(
+                f"space {original.name!r}: the {what} must be above 0 and at most {most}, not "
+                f"{factor:g}"
+            )
+    if width == depth == 1:
+        return original
 
     def channels(number: int) -> int:
-        return max(4, 4 * round(number * factor / 4))
+        return max(4, 4 * round(number * width / 4))
 
+    places = original.places
     try:
         return structs.replace(
-            space,
-            name=f"{space.name}@{width:g}",
-            stem=channels(space.stem),
-            stages=tuple(Stage(channels(stage.channels), stage.blocks) for stage in space.stages),
+            original,
+            name=f"{original.name}@{width:g}" + (f"x{depth:g}" if depth != 1 else ""),
+            stem=channels(original.stem),
+            stages=tuple(
+                Stage(channels(stage.channels), _deeper(stage.blocks, depth))
+                for stage in original.stages
+            ),
+            places=places and tuple(places[block] for block in sources(original, depth)),
         )
     except SpaceError as error:
+        if width > 1:  # too many blocks or channels
+            raise
         raise SpaceError(f"{error}: width {width:g} is too small") from None
+
+
+def sources(space: SearchSpace, depth: float) -> tuple[int, ...]:
+    """For every block of the space scaled by `depth`, the block of `space` that it repeats.
+
+    The first block of a stage, which halves the resolution, stays the first; the others are
+    repeated in their order, as evenly as their number allows.
+    """
+    found: list[int] = []
+    first = 0
+    for stage in space.stages:
+        others, wanted = stage.blocks - 1, _deeper(stage.blocks, depth) - 1
+        found.append(first)
+        found += [
+            first + (1 + place * others // wanted if others else 0) for place in range(wanted)
+        ]
+        first += stage.blocks
+    return tuple(found)
+
+
+def _deeper(blocks: int, depth: float) -> int:
+    """Rounded up, as in EfficientNet; products such as 10 * 1.1 are a little above theirs."""
+    return math.ceil(round(blocks * depth, 6))
 
 
 def _is_known(name: str) -> bool:

@@ -5,5 +5,6 @@ _base_ = [
     "./preprocessing/imagenet.py",
     "./datasets/coco_scale_jitter.py",
     "./schedules/efficientdet_300e.py",
+    "./schedules/ema.py",
     "./runtime.py",
 ]

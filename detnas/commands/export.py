@@ -3,6 +3,7 @@
 import argparse
 import ast
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from detnas.commands import options as shared
@@ -15,7 +16,8 @@ from detnas.search.results import (
     named_choices,
     write_best,
 )
-from search_space.architecture import Architecture
+from search_space.architecture import Architecture, parse_scaling
+from search_space.compound_scaling import BackboneScaling
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, help="JSON file (default: WORK_DIR/best_architecture.json)"
     )
     parser.add_argument("--architecture", help="instead of the best one (see `cost`)")
+    parser.add_argument(
+        "--scale",
+        metavar="MODEL",
+        help="make it wider and deeper as a model of EfficientDet, such as d3, or a coefficient",
+    )
     parser.add_argument(
         "--weights", type=Path, help="also write its slice of the supernet's weights to this file"
     )
@@ -40,6 +47,11 @@ def run(options: shared.Options) -> None:
         output = options.output or history.path.parent / BEST_FILE
         if options.architecture and options.output is None:
             raise UserError("--architecture needs -o: the default file is for the best one")
+        if options.scale and options.output is None:
+            raise UserError("--scale needs -o: the default file is for the network of the search")
+        if options.scale and options.weights:
+            raise UserError("--weights: no weights of the supernet fit a scaled network; train it")
+        scaling = _scaling(options.scale)
         if options.architecture:
             choices = named_choices(options.architecture, history.space, "--architecture")
             architecture = Architecture(history.space, choices, history.channel_shuffle)
@@ -53,10 +65,18 @@ def run(options: shared.Options) -> None:
             export_weights(supernet, architecture, options.weights, sha256)
             print(f"weights: {options.weights}")
         if options.architecture:
-            architecture.save(output)
+            replace(architecture, scaling=scaling).save(output)
         else:
-            write_best(history, output)
+            write_best(history, output, scaling)
     print(f"architecture: {output}")
+
+
+def _scaling(text: str | None) -> BackboneScaling | None:
+    """Of a model's name or a coefficient."""
+    model: str | float | None = text
+    with suppress(ValueError):
+        model = float(text or "")
+    return parse_scaling(model)
 
 
 def _searched_supernet(history: SearchHistory) -> Path:

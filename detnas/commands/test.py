@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: shared.Options) -> None:
     """Score, print the metrics, and write them to `test_metrics.json`."""
     with user_input():
-        choices = parse_architecture(options.architecture).choices if options.architecture else None
+        named = options.architecture
+        choices = parse_architecture(named).unscaled_choices(named) if named else None
     config = shared.load(options)
     from detnas.distributed import on_rank_0, process_group
     from detnas.stages.test import score_checkpoint, write_metrics

@@ -180,7 +180,7 @@ def _our_key(key: str, layer: Layer | None, network: Backbone, places: list[str]
 def _choice_name(layer: Layer, network: Backbone) -> str | None:
     """The network's choice at the position of the layer."""
     if isinstance(network, DetNASNet):
-        return network.architecture.choice_names[layer.block]
+        return network.architecture.network.choice_names[layer.block]
     choices = network.space.choices
     if layer.choice is None or layer.choice >= len(choices):
         return None
@@ -209,7 +209,7 @@ def _check_network(layers: Sequence[Layer], network: Backbone, source: Path | st
             f"{wanted}: name the space it was trained in"
         )
     if isinstance(network, DetNASNet):
-        _check_choices(layers, network.architecture, source)
+        _check_choices(layers, network.architecture.network, source)
 
 
 def _check_choices(layers: Sequence[Layer], architecture: Architecture, source: Path | str) -> None:

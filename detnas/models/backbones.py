@@ -7,6 +7,7 @@ without a prefix, too.
 
 import inspect
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,12 @@ from torch import nn
 
 from detnas.errors import UserError
 from detnas.models.base import Backbone, check_one_of
-from search_space.architecture import CHANNEL_SHUFFLES, Architecture, parse_architecture
+from search_space.architecture import (
+    CHANNEL_SHUFFLES,
+    Architecture,
+    parse_architecture,
+    parse_scaling,
+)
 from search_space.blocks import NormFactory, ShuffleBlock, inflate
 from search_space.choices import INFLATION_SOURCE, BlockSpec
 from search_space.spaces import SearchSpace, parse_space
@@ -33,7 +39,7 @@ def _in_space(architecture: Architecture, space: SearchSpace) -> Architecture:
             f"'{space.name}' ({space.num_blocks} blocks): set it to '{own.name}', or name another "
             "architecture"
         )
-    return Architecture(space, architecture.choices, architecture.channel_shuffle)
+    return replace(architecture, space=space)
 
 
 @MODELS.register_module()
@@ -118,6 +124,8 @@ class DetNASNet(Backbone):
     Args:
         architecture: an architecture JSON file, a published name such as
             "detnasnet-300m-coco-fpn", "small:2,1,2,0,..." or the JSON's dict.
+        scaling: makes the network wider and deeper, in the place of the architecture's own scaling:
+            a model or coefficient of EfficientDet, such as "d3", or dict(width=1.2, depth=1.4).
         channel_shuffle: overrides the architecture's channel shuffle.
         space: overrides the architecture's space by one with the same number of blocks and other
             widths; the paper's 3.8G network ("large-wide") has the choices of the 1.3G one.
@@ -129,19 +137,23 @@ class DetNASNet(Backbone):
         architecture: str | Path | dict[str, Any] | Architecture,
         channel_shuffle: str | None = None,
         space: str | dict[str, Any] | SearchSpace | None = None,
+        scaling: str | float | dict[str, float] | None = None,
         **options: Any,
     ) -> None:
         parsed = parse_architecture(architecture)
         if space is not None:
             parsed = _in_space(parsed, parse_space(space))
         if channel_shuffle is not None:
-            parsed = Architecture(parsed.space, parsed.choices, channel_shuffle)
+            parsed = replace(parsed, channel_shuffle=channel_shuffle)
+        if scaling is not None:
+            parsed = replace(parsed, scaling=parse_scaling(scaling))
+        network = parsed.network
 
         def build_block(spec: BlockSpec, norm: NormFactory) -> nn.Module:
-            choice = parsed.choice_names[spec.index]
-            return ShuffleBlock(spec, choice, parsed.channel_shuffle, norm)
+            choice = network.choice_names[spec.index]
+            return ShuffleBlock(spec, choice, network.channel_shuffle, norm)
 
-        super().__init__(parsed.space, parsed.channel_shuffle, build_block, **options)
+        super().__init__(network.space, network.channel_shuffle, build_block, **options)
         self.architecture = parsed
 
     def active_blocks(self) -> Iterator[nn.Module]:
@@ -149,8 +161,11 @@ class DetNASNet(Backbone):
         return iter(self.blocks)
 
     def identity(self) -> dict[str, Any]:
-        """Like `Backbone.identity`, for a subnet."""
-        return super().identity() | {"kind": "subnet", "choices": list(self.architecture.choices)}
+        """Like `Backbone.identity`, for a subnet; of a scaled one in its scaled space."""
+        return super().identity() | {
+            "kind": "subnet",
+            "choices": list(self.architecture.network.choices),
+        }
 
 
 def argument_names(kind: type[Backbone]) -> list[str]:

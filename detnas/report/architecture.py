@@ -77,7 +77,7 @@ def draw_architecture(
     input_size: InputSize = DEFAULT_INPUT_SIZE,
     theme: Theme = LIGHT,
 ) -> None:
-    """Draw an architecture to a PNG or SVG file.
+    """Draw an architecture, or the network that it is scaled to, to a PNG or SVG file.
 
     Args:
         costs: the costs in the second line, such as {"macs": ..., "latency_ms": ...}; by default
@@ -87,6 +87,7 @@ def draw_architecture(
     Raises:
         UserError: the suffix of the path is neither .png nor .svg.
     """
+    architecture = architecture.network
     space = architecture.space
     if costs is None:
         costs = {"macs": macs(architecture, input_size), "params": params(architecture)}

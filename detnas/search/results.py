@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from detnas.search.history.records import Evaluation
 from detnas.search.trained import TRAINED_FILE, read_trained
 from detnas.version import __version__
 from search_space.architecture import Choices, parse_architecture
+from search_space.compound_scaling import BackboneScaling
 from search_space.spaces import SearchSpace
 
 CONFIG_FILE = "config.py"
@@ -41,8 +43,12 @@ def best_candidate(history: SearchHistory) -> Evaluation:
     return _chosen(history)[0]
 
 
-def write_best(history: SearchHistory, path: Path | str) -> None:
+def write_best(
+    history: SearchHistory, path: Path | str, scaling: BackboneScaling | None = None
+) -> None:
     """Write `best_candidate` as architecture JSON, whole or not at all.
+
+    With a `scaling` it is wider and deeper, and states no score: nobody has measured it.
 
     Its score is the one that it was chosen by. If it was chosen among K trained networks,
     "retrained" is K in its provenance, and if among finalists, "finalists" is true.
@@ -54,7 +60,9 @@ def write_best(history: SearchHistory, path: Path | str) -> None:
     stated = _stated(history, row)
     stated["score"]["value"] = score
     stated["provenance"].update(provenance)
-    history.architecture(row).save(path, **stated)
+    if scaling is not None:
+        stated = {"provenance": stated["provenance"]}
+    replace(history.architecture(row), scaling=scaling).save(path, **stated)
 
 
 def _chosen(history: SearchHistory) -> tuple[Evaluation, float | None, dict[str, Any]]:
@@ -86,12 +94,13 @@ def named_choices(text: str, space: SearchSpace, option: str) -> Choices:
     """
     with user_input(option):
         parsed = parse_architecture(text)
+        choices = parsed.unscaled_choices(text)
     if parsed.space != space:
         raise UserError(
             f"{option} is of space '{parsed.space.name}', but the search is of '{space.name}': "
             "name one of that space"
         )
-    return parsed.choices
+    return choices
 
 
 def write_front(history: SearchHistory, path: Path | str, objectives: Sequence[str]) -> None:

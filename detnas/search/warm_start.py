@@ -57,9 +57,10 @@ def _is_history(source: str) -> bool:
 def _architecture(source: str, sampler: BudgetSampler) -> Choices:
     with user_input():
         architecture = parse_architecture(source)
+        choices = architecture.unscaled_choices(source)
     _require_space(source, architecture.space, sampler.space)
-    require_inside(sampler, CandidateCosts(sampler), architecture.choices, source)
-    return architecture.choices
+    require_inside(sampler, CandidateCosts(sampler), choices, source)
+    return choices
 
 
 def _best(source: str, sampler: BudgetSampler, n: int) -> list[Choices]:

@@ -23,7 +23,7 @@ OF_THE_MODEL = ("model", "data_preprocessor", "space", "default_scope", "custom_
 def _described(file: Path) -> str:
     """The SHA-256 of the architecture in a file: space, choices, channel shuffle."""
     with user_input():
-        architecture = Architecture.load(file)
+        architecture = Architecture.load(file).network
     space, shuffle = architecture.space.to_dict(), architecture.channel_shuffle
     text = json.dumps([space, architecture.choices, shuffle])
     return hashlib.sha256(text.encode()).hexdigest()

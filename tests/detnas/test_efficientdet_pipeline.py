@@ -1,11 +1,29 @@
-"""A supernet under BiFPN and EfficientDet's head: fine-tuned, searched, retrained, tested."""
+"""A backbone searched under BiFPN and EfficientDet's head, retrained, tested, and scaled."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-from detnas.cli import main
-from detnas.models.checkpoints import read_checkpoint
+import pytest
+import torch
 
+from detnas.cli import main
+from detnas.config import load_config
+from detnas.errors import UserError
+from detnas.evaluation.complexity import complexity
+from detnas.models.backbones import DetNASNet
+from detnas.models.checkpoints import load_backbone_weights, read_checkpoint
+from search_space.architecture import (
+    Architecture,
+    macs,
+    params,
+    parse_architecture,
+    parse_scaling,
+)
+from search_space.compound_scaling import scaling_of
+
+FOUND = "detnasnet-300m-coco-retinanet"
+ON_COCO = Path(__file__).parents[2] / "configs/coco_efficientdet"
 CONFIGS = Path(__file__).parents[1] / "miniature/efficientdet"
 
 
@@ -19,3 +37,73 @@ def test_a_backbone_is_searched_under_efficientdet(experiment: Path, tmp_path: P
     weights = read_checkpoint(tmp_path / "retrain/final.pth")["state_dict"]
     assert any(name.startswith("neck.cells.1.nodes.0.weights") for name in weights)
     assert main([*command, *options]) == 0  # finished: nothing runs again
+    _scaled_and_retrained(tmp_path, options)
+
+
+def _scaled_and_retrained(work_dir: Path, options: list[str]) -> None:
+    """The found network in the width and depth of D3: exported, trained, tested."""
+    file = work_dir / "scaled.json"
+    assert main(["export", str(work_dir / "search"), "--scale", "d3", "-o", str(file)]) == 0
+    found = Architecture.load(work_dir / "search/best_architecture.json")
+    document = json.loads(file.read_text())
+    assert document["scaling"] == {"width": 1.2, "depth": 1.4}
+    assert document["choices"] == list(found.choice_names)
+    assert document["score"] is None
+    assert document["provenance"]["supernet_sha256"]
+    config, folder = str(CONFIGS / "retrain.py"), work_dir / "scaled"
+    options = [*options, f"architecture={file}"]
+    train = ["train", config, "--work-dir", str(folder), "--cfg-options", *options]
+    assert main([*train, "load_from=None"]) == 0
+    checkpoint = read_checkpoint(folder / "final.pth")
+    assert checkpoint["meta"]["detnas"]["space"]["name"] == "tiny@1.2x1.4"
+    test = ["test", config, str(folder / "final.pth"), "--work-dir", str(folder)]
+    assert main([*test, "--cfg-options", *options]) == 0
+    assert "coco/bbox_mAP" in json.loads((folder / "test_metrics.json").read_text())
+
+
+def test_a_scaled_network_is_not_for_a_supernet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "scaled.json"
+    scaled = replace(parse_architecture(FOUND), scaling=parse_scaling("d3"))
+    scaled.save(file)
+    assert main(["test", str(CONFIGS / "search.py"), "x.pth", "--architecture", str(file)]) == 2
+    assert "is scaled: name the architecture of space 'small'" in capsys.readouterr().err
+    assert main(["cost", str(file)]) == 0
+    assert f"{macs(scaled):,} MACs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("model", ["d0", "d3", "d7x", 2.5])
+def test_one_option_scales_a_found_backbone_with_its_detector(model: str | float) -> None:
+    options = {"compound": model, "architecture": FOUND, "pretrained": None}
+    config = load_config(ON_COCO / "retrain.py", options)
+    (counted,) = complexity(config)
+    found = replace(parse_architecture(FOUND), scaling=parse_scaling(model))
+    side = scaling_of(model).image_side
+    assert counted.size == (side, side)
+    assert counted.macs["backbone"] == macs(found, (3, side, side))
+    assert counted.params["backbone"] == params(found)
+    channels = [stage.channels for stage in found.network.space.stages]
+    assert config.model.neck.in_channels == channels[1:]
+    classifier = load_config(ON_COCO / "pretrain_subnet.py", options)
+    assert classifier.model.backbone == {
+        **config.model.backbone,
+        "out_indices": (3,),
+        "norm_cfg": {"type": "BN"},
+    }
+    assert classifier.model.neck.in_channels == channels[-1]
+
+
+def test_the_supernet_is_not_scaled() -> None:
+    config = load_config(ON_COCO / "finetune.py", {"compound": "d3", "pretrained": None})
+    assert config.model.neck.in_channels == [160, 320, 640]
+    assert config.model.neck.out_channels == 160
+
+
+def test_weights_of_another_scaling_are_refused(tmp_path: Path) -> None:
+    net = DetNASNet(FOUND, scaling="d1")
+    file = tmp_path / "weights.pth"
+    torch.save({"meta": {"detnas": net.identity()}, "state_dict": net.state_dict()}, file)
+    load_backbone_weights(DetNASNet(FOUND, scaling={"width": 1.0, "depth": 1.1}), file, prefix="")
+    with pytest.raises(UserError, match=r"is of space 'small@1x1\.1', but the backbone of space"):
+        load_backbone_weights(DetNASNet(FOUND), file, prefix="")

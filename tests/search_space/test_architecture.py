@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,16 @@ from search_space.architecture import (
     params,
     parse_architecture,
 )
+from search_space.compound_scaling import BackboneScaling
 from search_space.errors import SpaceError
-from search_space.spaces import PAPER_CHOICES, SPACES, SearchSpace, Stage, get_space
+from search_space.spaces import (
+    PAPER_CHOICES,
+    SPACES,
+    SearchSpace,
+    Stage,
+    get_space,
+    parse_space,
+)
 
 CUSTOM = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), PAPER_CHOICES[1:])
 RAGGED = SearchSpace(
@@ -37,7 +47,9 @@ TINY = Architecture(SPACES["tiny"], (0, 1, 2, 3, 0, 1, 2, 3, 0, 1))
 def architectures(draw: st.DrawFn) -> Architecture:
     space = draw(st.sampled_from([*SPACES.values(), get_space("tiny-skip@1.5"), CUSTOM, RAGGED]))
     choices = draw(st.tuples(*map(st.sampled_from, space.numbers)))
-    return Architecture(space, choices, draw(st.sampled_from(CHANNEL_SHUFFLES)))
+    factors = draw(st.sampled_from([(1.0, 1.0), (1.2, 1.4), (2.0, 3.1), (1.0, 0.5)]))
+    scaling = BackboneScaling(width=factors[0], depth=factors[1])
+    return Architecture(space, choices, draw(st.sampled_from(CHANNEL_SHUFFLES)), scaling)
 
 
 @given(architectures())
@@ -51,7 +63,75 @@ def test_json_round_trip(architecture: Architecture) -> None:
 @given(architectures())
 def test_key_names_the_choices(architecture: Architecture) -> None:
     if architecture.space not in (CUSTOM, RAGGED):
-        assert parse_architecture(architecture.key).choices == architecture.choices
+        assert parse_architecture(architecture.key).choices == architecture.network.choices
+
+
+@given(architectures())
+def test_scaling_repeats_the_blocks_of_each_stage(architecture: Architecture) -> None:
+    network = architecture.network
+    costs = network.to_dict()["costs"]
+    assert (macs(architecture), params(architecture)) == (costs["macs"], costs["params"])
+    if architecture.scaling is None:
+        assert network is architecture
+        return
+    width, depth = architecture.scaling.width, architecture.scaling.depth
+    assert network.scaling is None
+    assert network.space == parse_space(network.space.to_dict())
+    given, further = iter(architecture.choices), iter(network.choices)
+    for stage, grown in zip(architecture.space.stages, network.space.stages, strict=True):
+        assert grown.channels % 4 == 0
+        assert abs(grown.channels - width * stage.channels) <= 2
+        assert grown.blocks == math.ceil(round(depth * stage.blocks, 6))
+        before = [next(given) for _ in range(stage.blocks)]
+        after = [next(further) for _ in range(grown.blocks)]
+        assert after[0] == before[0]
+        counts = [after[1:].count(choice) for choice in before[1:]]
+        if depth > 1 and stage.blocks > 1 and len(set(before[1:])) == len(before) - 1:
+            assert sorted(after[1:], key=before[1:].index) == after[1:]  # in their order
+            assert max(counts) - min(counts) <= 1
+
+
+def test_a_scaled_architecture_in_its_file(tmp_path: Path) -> None:
+    scaled = parse_architecture(
+        {"space": "small", "choices": [0, 1, 2, 3] * 5, "scaling": "d3"},
+    )
+    assert scaled.key.startswith("small@1.2x1.4:0,1,1,2,2,3,0,1,1,2,2,3,")
+    assert macs(scaled) > 1.8 * macs(replace(scaled, scaling=None))
+    scaled.save(tmp_path / "scaled.json")
+    data = json.loads((tmp_path / "scaled.json").read_text(encoding="utf-8"))
+    assert data["scaling"] == {"width": 1.2, "depth": 1.4}
+    assert data["space"]["name"] == "small"
+    assert len(data["choices"]) == 20
+    assert data["costs"]["macs"] == macs(scaled)
+    assert Architecture.load(tmp_path / "scaled.json") == scaled
+    data["scaling"]["depth"] = 1.3
+    with pytest.raises(SpaceError, match=r"the file says .* its choices have"):
+        Architecture.from_dict(data)
+    with pytest.raises(
+        SpaceError, match=r"it is scaled: name .* that it comes from, small:0,1,2,3"
+    ):
+        scaled.unscaled_choices("it")
+
+
+@pytest.mark.parametrize(
+    ("scaling", "message"),
+    [
+        ("d9", "unknown EfficientDet model 'd9'"),
+        (8, "phi is 8"),
+        ({"width": 1.2}, "key 'depth' is missing under architecture.scaling"),
+        ({"width": 0, "depth": 1}, "the width must be above 0 and at most 100, not 0"),
+        ({"width": 1, "depth": 11}, "the depth must be above 0 and at most 10, not 11"),
+        ({"width": 0.01, "depth": 1}, "width 0.01 is too small"),
+    ],
+)
+def test_scalings_that_are_refused(scaling: Any, message: str) -> None:
+    with pytest.raises(SpaceError, match=message):
+        parse_architecture({"space": "small", "choices": [0] * 20, "scaling": scaling})
+
+
+def test_a_scaling_by_one_is_none() -> None:
+    compact = {"space": "small", "choices": [0] * 20}
+    assert parse_architecture(compact | {"scaling": "d0"}) == parse_architecture(compact)
 
 
 def test_file_round_trip_with_score_and_provenance(tmp_path: Path) -> None:
@@ -167,7 +247,7 @@ def test_the_key_of_a_scaled_space_names_its_width() -> None:
         ({"format": "other"}, '"format" must be'),
         ({"version": 2}, "version 2, this program reads 1"),
         ({"extra": 1}, "unknown key 'extra' .*; known: format, "),
-        ({"scaling": {"width": 2}}, "scaling must be None, not"),
+        ({"scaling": {"width": 2}}, "key 'depth' is missing under scaling"),
         ({"score": 0.3}, "score must be a dict or None, not 0.3"),
         ({"choices": ["shufflenet_3x3"]}, "has 1 choices"),
         ({"choices": ["pool"] * 10}, "choice 'pool' of block 0 must be one of"),

@@ -18,6 +18,7 @@ from search_space.spaces import (
     get_space,
     parse_space,
     scaled,
+    sources,
 )
 
 
@@ -140,6 +141,9 @@ def test_a_width_counts_as_its_name_says() -> None:
     ("name", "message"),
     [
         ("small@x", "space 'small@x': the width after '@' must be a number, as in 'small@0.5'"),
+        ("small@1x", "the width after '@' must be a number, .* or width and depth"),
+        ("small@1x0", "space 'small': the depth must be above 0 and at most 10, not 0"),
+        ("small@1x2x3", "the width after '@' must be a number"),
         ("small@", "the width after '@' must be a number"),
         ("small@0.5@2", "the width after '@' must be a number"),
         ("small@0", "space 'small': the width must be above 0 and at most 100, not 0"),
@@ -156,6 +160,57 @@ def test_a_width_counts_as_its_name_says() -> None:
 def test_bad_widths_are_refused(name: str, message: str) -> None:
     with pytest.raises(SpaceError, match=message):
         get_space(name)
+
+
+def test_depths() -> None:
+    space = get_space("small@1.2x1.4")
+    assert space.name == "small@1.2x1.4"
+    assert [stage.blocks for stage in space.stages] == [6, 6, 12, 6]
+    assert [stage.channels for stage in space.stages] == [76, 192, 384, 768]
+    assert space == scaled(SPACES["small"], 1.2, 1.4) == scaled(get_space("small@1x1.4"), 1.2)
+    assert space == parse_space(space.to_dict())
+    assert get_space("small@0.5x1") == get_space("small@0.5")
+    assert [stage.blocks for stage in get_space("large@1x1.1").stages] == [9, 9, 18, 9]
+    assert sources(SPACES["tiny"], 2) == (
+        0,
+        1,
+        1,
+        1,
+        2,
+        3,
+        3,
+        3,
+        4,
+        5,
+        5,
+        5,
+        6,
+        6,
+        7,
+        7,
+        8,
+        9,
+        9,
+        9,
+    )
+
+
+def test_further_blocks_have_the_choices_of_those_they_repeat() -> None:
+    space = SearchSpace(
+        "mine",
+        8,
+        (Stage(16, 2), Stage(32, 1)),
+        choices=("shufflenet_3x3", "xception_3x3"),
+        places=(("xception_3x3",), ("shufflenet_3x3",), ("shufflenet_3x3", "xception_3x3")),
+    )
+    deeper = scaled(space, 1, 1.5)
+    assert deeper.places == (
+        ("xception_3x3",),
+        ("shufflenet_3x3",),
+        ("shufflenet_3x3",),
+        ("shufflenet_3x3", "xception_3x3"),
+        ("shufflenet_3x3", "xception_3x3"),
+    )
 
 
 def test_the_name_of_a_width_with_another_geometry_is_refused() -> None:

@@ -1,6 +1,6 @@
 # The EfficientDet authors' on COCO: 300 epochs of 118,287 images in batches of 128, that is 924
 # iterations an epoch; a rate of 0.08 for every 64 images, one epoch of warm-up, cosine decay,
-# gradient clipping, an exponential average of the weights. D7 and D7x take 600 epochs.
+# gradient clipping. D7 and D7x take 600 epochs. The average of the weights is in ema.py.
 max_iters = 277200
 warmup_iters = 924
 lr = 0.16
@@ -22,5 +22,4 @@ param_scheduler = [
         by_epoch=False,
     ),
 ]
-custom_hooks = [dict(type="EMAHook", momentum=2e-4, update_buffers=True, priority="NORMAL")]
 auto_scale_lr = dict(enable=False, base_batch_size=128)
