@@ -1,0 +1,12 @@
+# What both detectors share: the backbone of D0, 160 pixels, 800 iterations.
+_base_ = [
+    "../_base_/backbones/efficientnet.py",
+    "../_base_/preprocessing/imagenet.py",
+    "../_base_/schedules/detection.py",
+    "../_base_/runtime.py",
+]
+drop_path_rate = 0.0  # so short a training needs none
+lr = 0.001
+optim_wrapper = dict(
+    optimizer=dict(_delete_=True, type="AdamW", lr="{lr}", weight_decay=0.05),
+)

@@ -1,0 +1,3 @@
+# RetinaNet on blood cells.
+_base_ = ["./retinanet.py", "../_base_/datasets/bccd.py"]
+image_scale = (160, 120)
