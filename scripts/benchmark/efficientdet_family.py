@@ -3,8 +3,8 @@
     python scripts/benchmark/efficientdet_family.py [--architecture FILE_OR_NAME] [--models d0 d1]
         [--beside-efficientnet] [--device cpu] [--threads 1] [--rounds 5]
 
-Prints a table. Each member is the whole detector of configs/coco_efficientdet/retrain.py with random
-weights, for one image of its own size. Latency is that of backbone, neck and head in inference
+Prints a table. Each member is the whole detector of configs/coco_efficientdet/retrain.py with
+random weights, for one image of its own size. Latency is that of backbone, neck and head in inference
 mode, without decoding and NMS, whose time depends on what was learned: the median over rounds,
 after one to warm up. `--beside-efficientnet` also measures the published model, EfficientNet under
 the same neck and head; the two take turns, and their ratio is of the same round.
