@@ -4,10 +4,10 @@
         [--beside-efficientnet] [--device cpu] [--threads 1] [--rounds 5]
 
 Prints a table. Each member is the whole detector of configs/coco_efficientdet/retrain.py with
-random weights, for one image of its own size. Latency is that of backbone, neck and head in inference
-mode, without decoding and NMS, whose time depends on what was learned: the median over rounds,
-after one to warm up. `--beside-efficientnet` also measures the published model, EfficientNet under
-the same neck and head; the two take turns, and their ratio is of the same round.
+random weights, for one image of its own size. Latency is that of backbone, neck and head in
+inference mode, without decoding and NMS, whose time depends on what was learned: the median over
+rounds, after one to warm up. `--beside-efficientnet` also measures the published model,
+EfficientNet under the same neck and head; the two take turns, and their ratio is of the same round.
 """
 
 import argparse
