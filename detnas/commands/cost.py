@@ -47,7 +47,8 @@ def run(options: shared.Options) -> None:
         architecture = parse_architecture(options.what)
         costs = architecture_costs(architecture, (3, height, width))
     if options.json:
-        space, choices = architecture.space.name, list(architecture.choices)
+        network = architecture.network
+        space, choices = network.space.name, list(network.choices)
         result = {"space": space, "choices": choices, **costs}
         print(json.dumps(result))
         return
