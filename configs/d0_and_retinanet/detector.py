@@ -7,7 +7,7 @@ _base_ = [
 ]
 drop_path_rate = 0.0  # so short a training needs none
 max_iters = 600
-lr = 0.001
+lr = 0.004
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type="AdamW", lr="{lr}", weight_decay=0.05),
 )

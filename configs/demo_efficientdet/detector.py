@@ -8,7 +8,7 @@ _base_ = [
     "../_base_/schedules/detection.py",
     "../_base_/runtime.py",
 ]
-bifpn_channels = 32
+bifpn_channels = 48
 bifpn_cells = 2
 head_convs = 1
 pyramid_levels = 3
