@@ -27,6 +27,7 @@ from detnas.models.efficientdet_head import (  # noqa: E402
     AspectAnchorGenerator,
     EfficientDetHead,
 )
+from detnas.models.efficientnet import VarianceScaledEfficientNet  # noqa: E402
 from detnas.models.necks import LastConvPool  # noqa: E402
 
 load_openmmlab_safely()
@@ -38,4 +39,5 @@ __all__ = [
     "DetNASSupernet",
     "EfficientDetHead",
     "LastConvPool",
+    "VarianceScaledEfficientNet",
 ]

@@ -24,6 +24,7 @@ from search_space.compound_scaling import scaling_of
 
 FOUND = "detnasnet-300m-coco-retinanet"
 ON_COCO = Path(__file__).parents[2] / "configs/coco_efficientdet"
+D0 = Path(__file__).parents[2] / "configs/d0_and_retinanet"
 CONFIGS = Path(__file__).parents[1] / "miniature/efficientdet"
 
 
@@ -59,6 +60,17 @@ def _scaled_and_retrained(work_dir: Path, options: list[str]) -> None:
     test = ["test", config, str(folder / "final.pth"), "--work-dir", str(folder)]
     assert main([*test, "--cfg-options", *options]) == 0
     assert "coco/bbox_mAP" in json.loads((folder / "test_metrics.json").read_text())
+
+
+def test_a_detector_as_published_trains_without_weights(experiment: Path, tmp_path: Path) -> None:
+    config = str(D0 / "efficientdet_digits.py")
+    options = [f"data_root={experiment}/data/detection", "max_iters=2", "num_workers=0"]
+    options += ["batch_size=2", "warmup_iters=1"]
+    train = ["train", config, "--work-dir", str(tmp_path), "--cfg-options", *options]
+    assert main([*train, f"pretrained={tmp_path}/none.pth"]) == 2
+    assert not (tmp_path / "final.pth").exists()
+    assert main(train) == 0
+    assert (tmp_path / "final.pth").is_file()
 
 
 def test_a_scaled_network_is_not_for_a_supernet(

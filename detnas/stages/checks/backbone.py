@@ -1,5 +1,6 @@
 """Checks of a config's backbone and of the checkpoints to load into it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ def check_pretrained(config: Config) -> None:
     """Check `load_from` and the backbone's `init_cfg`, as `check_weights` does."""
     build_backbone(config)
     init_cfg = config.model.backbone.get("init_cfg") or {}
-    if init_cfg.get("checkpoint") is not None and backbone_kind(config) is not None:
-        check_weights(config, init_cfg["checkpoint"], init_cfg.get("prefix", "backbone."))
+    checkpoint = init_cfg.get("checkpoint") if isinstance(init_cfg, Mapping) else None
+    if checkpoint is not None and "://" not in str(checkpoint):  # what mmengine downloads
+        check_weights(config, checkpoint, init_cfg.get("prefix", "backbone."))
     if config.get("load_from") is not None:
         check_weights(config, config.load_from)
 

@@ -11,7 +11,12 @@ from torch.nn import functional as F
 
 from detnas.cli import main
 from detnas.errors import UserError
-from detnas.models import AspectAnchorGenerator, BiFPN, EfficientDetHead
+from detnas.models import (
+    AspectAnchorGenerator,
+    BiFPN,
+    EfficientDetHead,
+    VarianceScaledEfficientNet,
+)
 from detnas.models.bifpn import FUSIONS, fusion_factors, resize
 from detnas.models.checkpoints import read_checkpoint
 from search_space.feature_graphs import GRAPHS
@@ -185,3 +190,29 @@ def test_weights_of_the_port_are_imported(
     torch.save({"state_dict": {"conv.weight": torch.zeros(1)}}, source)
     assert main([*command, "d0"]) == 2
     assert "has no 'class_net'" in capsys.readouterr().err
+
+
+def test_initial_weights_of_efficientnet_are_the_authors() -> None:
+    torch.manual_seed(0)
+    net = VarianceScaledEfficientNet("b0", init_cfg={"type": "Pretrained", "checkpoint": None})
+    net.init_weights()
+    for conv in (m for m in net.modules() if isinstance(m, torch.nn.Conv2d)):
+        outputs = conv.out_channels // conv.groups
+        wanted = (2 / (outputs * conv.kernel_size[0] ** 2)) ** 0.5
+        count = conv.weight.numel()
+        assert conv.weight.std().item() == pytest.approx(wanted, rel=4 / (2 * count) ** 0.5)
+        assert conv.bias is None or not conv.bias.any()
+
+
+def test_efficientnet_begins_from_a_checkpoint(tmp_path: Path) -> None:
+    source = VarianceScaledEfficientNet("b0")
+    source.init_weights()
+    state = {f"backbone.{name}": value for name, value in source.state_dict().items()}
+    torch.save({"state_dict": state, "meta": {}}, tmp_path / "weights.pth")
+    initial = {"type": "Pretrained", "prefix": "backbone."}
+    net = VarianceScaledEfficientNet(
+        "b0", init_cfg={**initial, "checkpoint": str(tmp_path / "weights.pth")}
+    )
+    net.init_weights()
+    for name, value in source.state_dict().items():
+        assert torch.equal(net.state_dict()[name], value), name
