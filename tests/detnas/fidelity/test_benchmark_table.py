@@ -67,6 +67,7 @@ def test_the_page_has_the_agreement_of_three_supernets() -> None:
         ("finetune2", 3),
         ("finetune4", 3),
         ("pretrain2", 3),
+        ("pretrain4", 3),
         ("band-paths", 2),
         ("no-warmup", 3),
         ("fair", 3),
