@@ -29,7 +29,7 @@ from detnas.config_keys import misspelt_keys
 from detnas.errors import MissingFileError, UserError, user_input
 from detnas.files import replacing
 from search_space.architecture import parse_architecture, parse_scaling
-from search_space.compound_scaling import BackboneScaling, scaling_of
+from search_space.compound_scaling import SETTINGS, BackboneScaling, overridden
 from search_space.errors import SpaceError
 from search_space.spaces import parse_space, scaled
 
@@ -55,6 +55,8 @@ _OF_DATASETS = ("metainfo", "filter_cfg")
 _DEFAULT_HOOKS = ("timer", "logger", "param_scheduler", "checkpoint", "sampler_seed")
 _LISTS = ("param_scheduler", "custom_hooks")
 """Sections that are a dict or a list of dicts."""
+_REPLACED = ("space", "graph", "scaling")
+"""Keys whose dicts options replace; others are merged."""
 _OF_STAGES = ("auto_scale_lr", "custom_imports", "search", "space")
 """Keys that some stages read."""
 
@@ -210,6 +212,8 @@ def _unknown_options(config: Config, options: Mapping[str, Any]) -> list[str]:
     known = {*config.keys(), *_known_keys()}
     if "space" in config:
         known.update(_DERIVED_KEYS)
+    if "compound" in config:
+        known.update(SETTINGS)
     return [key for key in options if _first(key) not in known]
 
 
@@ -229,9 +233,10 @@ def _closest(option: str, known: Iterable[str]) -> str:
 
 def _override(config: Config, options: Mapping[str, Any], path: Path) -> None:
     merged = deepcopy(dict(options))  # mmengine removes `_delete_` from what it merges
-    if isinstance(merged.get("space"), Mapping):  # a space is replaced, not merged
-        space = merged.pop("space")
-        config.space = {key: value for key, value in space.items() if key != "_delete_"}
+    for name in _REPLACED:
+        if isinstance(merged.get(name), Mapping):
+            value = merged.pop(name)
+            config[name] = {key: each for key, each in value.items() if key != "_delete_"}
     for key in merged:
         _open_references(config, key, path)
     try:
@@ -284,11 +289,13 @@ def _own_scaling(architecture: Any) -> BackboneScaling | None:
 
 def _derive_scaling(config: Config, path: Path) -> None:
     """Set what comes from the config's `compound`, unless the config sets it itself."""
-    if config.get("compound") is None:
+    if "compound" not in config:
         return
+    resolve = _resolver(config, path)
+    own = {key: resolve(config[key]) for key in SETTINGS if key in config}
     with user_input(f"config {path}: compound"):
-        scaling = scaling_of(_resolver(config, path)(config.compound))
-    for key, value in scaling.settings().items():
+        settings = overridden(resolve(config.compound), own)
+    for key, value in settings.items():
         config.setdefault(key, value)
 
 

@@ -20,6 +20,7 @@ from detnas.search.progress import Progress
 from detnas.search.results import best_candidate
 from detnas.search.trained import read_trained
 from search_space.architecture import choices_to_text, macs, params
+from search_space.cost import DEFAULT_INPUT_SIZE
 
 CLASS_SUFFIX = "_precision"
 """Of the average precision of one class, as mmdet's CocoMetric names it."""
@@ -144,14 +145,15 @@ def result_table(summary: Mapping[str, Any], report: Path) -> str:
     if "best_choices" in summary:
         choices = choices_to_text(summary["best_choices"])
         budget = summary["budget_macs"]
+        height, width = summary.get("macs_input_size", DEFAULT_INPUT_SIZE[1:])
         within = "no budget" if budget is None else f"a budget of {budget:,.0f}"
         lines += [
             ("architecture", f"{summary['space']}:{choices}"),
-            ("its MACs", f"{summary['best_macs']:,} of {within}"),
+            ("its MACs", f"{summary['best_macs']:,} of {within}, for {width}x{height}"),
         ]
     if "detector_macs" in summary:
         height, width = summary["detector_input_size"]
-        count = f"{summary['detector_macs']:,} for an image of {width}x{height}"
+        count = f"{summary['detector_macs']:,} for {width}x{height}"
         lines.append(("the detector's MACs", count))
     if "best_choices" in summary:
         score = summary["search_score"]

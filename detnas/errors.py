@@ -6,6 +6,8 @@ and keeps its traceback.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from traceback import extract_tb
 
 from search_space.errors import SpaceError
 
@@ -50,6 +52,23 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """The text as `printable` has it, in one line."""
     return printable(" ".join(text.split()))
+
+
+@contextmanager
+def explained(part: str) -> Iterator[None]:
+    """Turn what OpenMMLab raises while it builds a part of a config into a one-line `UserError`."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # parts raise errors of any type
+        if isinstance(error, SpaceError):
+            raise UserError(f"{part}: {error}") from error
+        where = extract_tb(error.__traceback__)[-1]
+        what = f"{type(error).__name__}: {error}".removesuffix(": ")
+        if isinstance(error, AssertionError):
+            what += f" in `{where.line}`"
+        raise UserError(f"{part}: {what} ({Path(where.filename).name}:{where.lineno})") from error
 
 
 @contextmanager

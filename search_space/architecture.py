@@ -110,9 +110,9 @@ class Architecture:
         """
         if self.scaling is None:
             return self
-        width, depth = self.scaling.width, self.scaling.depth
-        space = scaled(self.space, width, depth)
-        choices = tuple(self.choices[block] for block in sources(self.space, depth))
+        space = scaled(self.space, self.scaling.width, self.scaling.depth)
+        repeated = sources(self.space.stages, space.stages)
+        choices = tuple(self.choices[block] for block in repeated)
         return Architecture(space, choices, self.channel_shuffle)
 
     @property
@@ -250,6 +250,8 @@ def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> A
         if "format" in what:
             return Architecture.from_dict(what)
         return _build(convert(what, _Compact, "architecture"))
+    if not isinstance(what, str):
+        raise SpaceError(f"architecture is {what!r}: give a file, a name, or choices")
     if what in PUBLISHED:
         space_name, choices = PUBLISHED[what]
         return Architecture(SPACES[space_name], choices)
@@ -312,7 +314,7 @@ def _check_costs(architecture: Architecture, stated: Mapping[str, Any]) -> None:
         if name not in computed and name not in COSTS:
             hint = did_you_mean(name, (*COSTS, "input_size"))
             raise SpaceError(f"unknown key {name!r} under costs; {hint}")
-        if name != "input_size" and value != computed.get(name, value):
+        if name != "input_size" and name in computed and value != computed[name]:
             raise SpaceError(f"the file says {value} {name}, its choices have {computed[name]}")
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import asdict
 
 from search_space.errors import SpaceError
-from search_space.validation import did_you_mean
+from search_space.feature_graphs import Fusion
+from search_space.validation import convert, did_you_mean
 
 DIVISOR = 8
 """Of channels."""
@@ -35,11 +36,17 @@ _EFFICIENTNETS = {
 _B0_CHANNELS = (24, 40, 112, 320)
 
 
+_DEPENDENT = ("pyramid_strides", "efficientnet_channels")
+
+
 class BackboneScaling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Factors of a backbone's channels, and of the blocks of each of its stages."""
 
     width: float
     depth: float
+
+
+Count = Annotated[int, Meta(ge=1, le=10_000)]
 
 
 class DetectorScaling(Struct, frozen=True, kw_only=True):
@@ -54,16 +61,24 @@ class DetectorScaling(Struct, frozen=True, kw_only=True):
         head_convs: separable convolutions of a head before the one that predicts.
         pyramid_levels: from stride 8 on.
         anchor_scale: side of the smallest anchor, in strides.
+
+    Raises:
+        SpaceError: an unknown EfficientNet.
     """
 
-    image_side: int
+    image_side: Count
     efficientnet: str
-    bifpn_channels: int
-    bifpn_cells: int
-    bifpn_fusion: str = "fast"
-    head_convs: int
-    pyramid_levels: int = 5
-    anchor_scale: float = 4.0
+    bifpn_channels: Count
+    bifpn_cells: Count
+    bifpn_fusion: Fusion = "fast"
+    head_convs: Count
+    pyramid_levels: Annotated[int, Meta(ge=1, le=16)] = 5
+    anchor_scale: Annotated[float, Meta(gt=0, le=1_000)] = 4.0
+
+    def __post_init__(self) -> None:
+        if self.efficientnet not in _EFFICIENTNETS:
+            hint = did_you_mean(self.efficientnet, _EFFICIENTNETS, list_all=True)
+            raise SpaceError(f"unknown efficientnet {self.efficientnet!r}; {hint}")
 
     @property
     def pyramid_strides(self) -> list[int]:
@@ -84,8 +99,7 @@ class DetectorScaling(Struct, frozen=True, kw_only=True):
 
     def settings(self) -> dict[str, Any]:
         """All of these by name, as a config has them."""
-        names = ("pyramid_strides", "efficientnet_channels")
-        return asdict(self) | {name: getattr(self, name) for name in names}
+        return asdict(self) | {name: getattr(self, name) for name in _DEPENDENT}
 
 
 def _divisible(channels: float) -> int:
@@ -132,9 +146,38 @@ def scaling_of(what: str | float) -> DetectorScaling:
             known = did_you_mean(what, MODELS, list_all=True)
             raise SpaceError(f"unknown EfficientDet model {what!r}; {known}; or a number phi")
         return MODELS[what]
-    if isinstance(what, bool) or not 0 <= what <= 7:
+    if type(what) not in (int, float) or not 0 <= what <= 7:
         raise SpaceError(f"phi is {what!r}, must be a number from 0 to 7")
     return formula(what)
+
+
+def overridden(what: str | float, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a model or coefficient, some of which are set otherwise.
+
+    What depends on those follows them: strides on the levels, the backbone's channels on the
+    EfficientNet.
+
+    Args:
+        what: as `scaling_of` takes it.
+        settings: by name; other names are ignored.
+    Raises:
+        SpaceError: as `scaling_of`; a value that a setting cannot have; strides that are not as
+            many as the levels.
+    """
+    scaling = scaling_of(what)
+    own = {name: value for name, value in settings.items() if name in asdict(scaling)}
+    found = convert(asdict(scaling) | own, DetectorScaling).settings()
+    found |= {name: settings[name] for name in _DEPENDENT if name in settings}
+    strides, levels = found["pyramid_strides"], found["pyramid_levels"]
+    if not isinstance(strides, list | tuple) or len(strides) != levels:
+        raise SpaceError(f"pyramid_strides is {strides!r}, it must be {levels} (pyramid_levels)")
+    if not all(type(stride) is int and stride > 0 for stride in strides):
+        raise SpaceError(f"pyramid_strides is {strides!r}, it must have integers of at least 1")
+    return found
+
+
+SETTINGS = tuple(MODELS["d0"].settings())
+"""The names of what compound scaling sets."""
 
 
 def formula(phi: float) -> DetectorScaling:

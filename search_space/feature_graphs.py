@@ -6,13 +6,16 @@ the cell's inputs from 0, the finest level first, then its nodes in their order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from search_space.errors import SpaceError
 from search_space.validation import convert, did_you_mean
+
+Fusion = Literal["fast", "softmax", "unbounded", "sum"]
+"""How a node weighs what it combines; see `detnas.models.bifpn.BiFPN`."""
 
 
 class Node(Struct, frozen=True, forbid_unknown_fields=True):
@@ -122,13 +125,19 @@ def parse_graph(what: str | Mapping[str, Any] | FeatureGraph, levels: int) -> Fe
     Raises:
         SpaceError: an unknown name, or a graph that is not one, or of other levels.
     """
+    if levels < 1:
+        raise SpaceError(f"a graph of {levels} levels: it needs at least 1")
     if isinstance(what, str):
         if what not in GRAPHS:
             raise SpaceError(f"unknown graph {what!r}; {did_you_mean(what, GRAPHS, list_all=True)}")
         return GRAPHS[what](levels)
     if isinstance(what, Mapping):
-        content = {"levels": levels, **what, "nodes": list(map(_node, what.get("nodes", ())))}
-        what = convert(content, FeatureGraph, "graph")
+        nodes = what.get("nodes", ())
+        if isinstance(nodes, list | tuple):
+            nodes = [_node(node) for node in nodes]
+        what = convert({"levels": levels, **what, "nodes": nodes}, FeatureGraph, "graph")
+    if not isinstance(what, FeatureGraph):
+        raise SpaceError(f"graph is {what!r}; it must be a name or dict(nodes=..., outputs=...)")
     if what.levels != levels:
         raise SpaceError(f"the graph has {what.levels} levels, the pyramid {levels}")
     return what
@@ -136,6 +145,6 @@ def parse_graph(what: str | Mapping[str, Any] | FeatureGraph, levels: int) -> Fe
 
 def _node(value: Any) -> Any:
     """A node given as (level, inputs)."""
-    if isinstance(value, Iterable) and not isinstance(value, Mapping | str):
-        return dict(zip(("level", "inputs"), value, strict=False))
+    if isinstance(value, list | tuple) and len(value) == 2:
+        return dict(zip(("level", "inputs"), value, strict=True))
     return value

@@ -9,7 +9,7 @@ such as "small@0.5" and "small@1.2x1.4". A space says nothing of weights, tasks 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any
 
@@ -210,7 +210,7 @@ def _factors(name: str) -> tuple[str, float, float]:
         return known, 1.0, 1.0
     width, times, depth = factors.partition("x")
     try:
-        if set(factors) & set("_ \t\n"):  # which Python's numbers may have
+        if not set(factors) <= set("0123456789.+-einfax"):  # Python's numbers may have more
             raise ValueError
         return known, float(width), float(depth) if times else 1.0
     except ValueError:
@@ -255,17 +255,17 @@ def scaled(space: SearchSpace, width: float, depth: float = 1.0) -> SearchSpace:
     def channels(number: int) -> int:
         return max(4, 4 * round(number * width / 4))
 
+    stages = tuple(
+        Stage(channels(stage.channels), _deeper(stage.blocks, depth)) for stage in original.stages
+    )
     places = original.places
     try:
         return structs.replace(
             original,
             name=f"{original.name}@{width:g}" + (f"x{depth:g}" if depth != 1 else ""),
             stem=channels(original.stem),
-            stages=tuple(
-                Stage(channels(stage.channels), _deeper(stage.blocks, depth))
-                for stage in original.stages
-            ),
-            places=places and tuple(places[block] for block in sources(original, depth)),
+            stages=stages,
+            places=places and tuple(places[block] for block in sources(original.stages, stages)),
         )
     except SpaceError as error:
         if width > 1:  # too many blocks or channels
@@ -273,16 +273,16 @@ def scaled(space: SearchSpace, width: float, depth: float = 1.0) -> SearchSpace:
         raise SpaceError(f"{error}: width {width:g} is too small") from None
 
 
-def sources(space: SearchSpace, depth: float) -> tuple[int, ...]:
-    """For every block of the space scaled by `depth`, the block of `space` that it repeats.
+def sources(stages: Sequence[Stage], deeper: Sequence[Stage]) -> tuple[int, ...]:
+    """For every block of the deeper stages, the block of `stages` that it repeats.
 
     The first block of a stage, which halves the resolution, stays the first; the others are
     repeated in their order, as evenly as their number allows.
     """
     found: list[int] = []
     first = 0
-    for stage in space.stages:
-        others, wanted = stage.blocks - 1, _deeper(stage.blocks, depth) - 1
+    for stage, grown in zip(stages, deeper, strict=True):
+        others, wanted = stage.blocks - 1, grown.blocks - 1
         found.append(first)
         found += [
             first + (1 + place * others // wanted if others else 0) for place in range(wanted)
@@ -293,7 +293,7 @@ def sources(space: SearchSpace, depth: float) -> tuple[int, ...]:
 
 def _deeper(blocks: int, depth: float) -> int:
     """Rounded up, as in EfficientNet; products such as 10 * 1.1 are a little above theirs."""
-    return math.ceil(round(blocks * depth, 6))
+    return max(1, math.ceil(round(blocks * depth, 6)))
 
 
 def _is_known(name: str) -> bool:

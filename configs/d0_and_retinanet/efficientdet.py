@@ -1,5 +1,4 @@
 # EfficientDet D0 for small images: backbone, BiFPN and head as published, in three levels.
 _base_ = ["./detector.py", "../_base_/models/efficientdet.py"]
 pyramid_levels = 3
-pyramid_strides = [8, 16, 32]
 anchor_scale = 2.0

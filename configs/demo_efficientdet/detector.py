@@ -12,7 +12,6 @@ bifpn_channels = 48
 bifpn_cells = 2
 head_convs = 1
 pyramid_levels = 3
-pyramid_strides = [8, 16, 32]
 anchor_scale = 2.0
 model = dict(
     bbox_head=dict(anchor_generator=dict(aspects=[(0.8, 1.2)])),  # digits are tall

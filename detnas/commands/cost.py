@@ -5,6 +5,7 @@ Of an architecture's backbone from its cost tables, or of a config's whole model
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--config", type=Path, help="count the whole model of a config, at its own image size"
     )
-    shared.add_input_size(parser, None, "224 224, or that of the config")
+    shared.add_input_size(
+        parser, None, "224 224, or that of the config; a detector pads it as it pads images"
+    )
     shared.add_overrides(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -71,18 +74,24 @@ def _run_config(options: shared.Options) -> None:
         raise UserError(f"--input-size is {options.input_size}: both must be at least 1")
     found = complexity(config, options.input_size and tuple(options.input_size))
     if options.json:
-        print(json.dumps([asdict(each) for each in found]))
+        print(json.dumps([asdict(each) | {"all": _sums(each)} for each in found]))
         return
-    print("\n\n".join(map(_table, found)))
+    print("\n\n".join(_table(each, options.input_size) for each in found))
 
 
-def _table(counted: "Complexity") -> str:
+def _sums(counted: "Complexity") -> dict[str, int]:
+    return {"macs": sum(counted.macs.values()), "params": sum(counted.params.values())}
+
+
+def _table(counted: "Complexity", asked: Sequence[int] | None) -> str:
     """One line a part, and the sums."""
     height, width = counted.size
-    lines = [f"{counted.what or 'the model'} at {height}x{width}"]
+    padded = "" if asked in (None, [height, width]) else f", padded from {asked[0]}x{asked[1]}"
+    lines = [f"{counted.what or 'the model'} at {height}x{width}{padded}"]
     lines.append(f"  {'':<14}{'multiply-adds':>18}{'parameters':>16}")
     parts = {name: (macs, counted.params[name]) for name, macs in counted.macs.items()}
-    parts["all"] = (sum(counted.macs.values()), sum(counted.params.values()))
+    sums = _sums(counted)
+    parts["all"] = sums["macs"], sums["params"]
     lines += [f"  {name:<14}{macs:>18,}{params:>16,}" for name, (macs, params) in parts.items()]
     if counted.torch_macs != parts["all"][0]:
         lines.append(f"  multiply-adds by torch's counter: {counted.torch_macs:,}")

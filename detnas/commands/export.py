@@ -16,7 +16,7 @@ from detnas.search.results import (
     named_choices,
     write_best,
 )
-from search_space.architecture import Architecture, parse_scaling
+from search_space.architecture import Architecture, macs, params, parse_scaling
 from search_space.compound_scaling import BackboneScaling
 
 
@@ -68,7 +68,8 @@ def run(options: shared.Options) -> None:
             replace(architecture, scaling=scaling).save(output)
         else:
             write_best(history, output, scaling)
-    print(f"architecture: {output}")
+    exported = Architecture.load(output)
+    print(f"architecture: {output}, {macs(exported):,} MACs, {params(exported):,} parameters")
 
 
 def _scaling(text: str | None) -> BackboneScaling | None:

@@ -12,10 +12,10 @@ from mmengine.config import Config
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from detnas.errors import UserError
+from detnas.errors import UserError, explained
 from detnas.evaluation.evaluator import build_random_model
 from detnas.models.backbones import DetNASSupernet
-from search_space.cost import macs_table, params_table
+from search_space.cost import LARGEST_SIDE, macs_table, params_table
 
 Size = tuple[int, int]
 
@@ -84,17 +84,23 @@ def complexity(config: Config, size: Size | None = None) -> list[Complexity]:
     preprocessor = config.model.get("data_preprocessor") or config.get("data_preprocessor") or {}
     divisor = preprocessor.get("pad_size_divisor", 1)
     height, width = (-(-side // divisor) * divisor for side in size or image_size(config))
-    model = build_random_model(config).eval()
+    if max(height, width) > LARGEST_SIDE:
+        raise UserError(f"the image is {height}x{width}: at most {LARGEST_SIDE:,} pixels a side")
+    where = f"config {config.filename}: model"
+    with explained(where):
+        model = build_random_model(config).eval()
     if not hasattr(model, "rpn_head"):
         model = model.to("meta")  # shapes are enough where no box is computed
     backbone = model.backbone
     if not isinstance(backbone, DetNASSupernet):
-        return [_count(model, (height, width))]
+        with explained(where):
+            return [_count(model, (height, width))]
     table = macs_table(backbone.space, (3, height, width))
     found = []
     for what, pick in ((SMALLEST, min), (LARGEST, max)):
         backbone.set_path([pick(row, key=row.__getitem__) for row in table.entries])
-        found.append(_count(model, (height, width), what))
+        with explained(where):
+            found.append(_count(model, (height, width), what))
     return found
 
 
@@ -151,15 +157,15 @@ def _counted(parts: Mapping[str, nn.Module], macs: dict[str, int]) -> Iterator[N
     """Add the multiply-adds of each part's layers, from the shapes of their outputs."""
     handles = []
 
-    def adds_to(name: str) -> Callable[[nn.Module, Sequence[Any], Tensor], None]:
-        def add(layer: nn.Module, _: Sequence[Any], output: Tensor) -> None:
-            macs[name] += output.numel() * _per_output(layer)
+    def adds_to(name: str) -> Callable[[nn.Module, Sequence[Tensor], Tensor], None]:
+        def add(layer: nn.Module, inputs: Sequence[Tensor], output: Tensor) -> None:
+            macs[name] += _macs(layer, inputs[0], output)
 
         return add
 
     for name, part in parts.items():
         for layer in part.modules():
-            if isinstance(layer, nn.Conv2d | nn.Linear):
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 handles.append(layer.register_forward_hook(adds_to(name)))
     try:
         yield
@@ -184,9 +190,11 @@ def _activations(model: nn.Module, sizes: list[int]) -> Iterator[None]:
             handle.remove()
 
 
-def _per_output(layer: nn.Module) -> int:
-    """Multiply-adds of one number that a layer computes."""
+def _macs(layer: nn.Module, x: Tensor, output: Tensor) -> int:
+    """Multiply-adds of a layer: every weight of the kernel that a number meets."""
     if isinstance(layer, nn.Conv2d):
-        return layer.in_channels // layer.groups * prod(layer.kernel_size)
+        return output.numel() * (layer.in_channels // layer.groups) * prod(layer.kernel_size)
+    if isinstance(layer, nn.ConvTranspose2d):
+        return x.numel() * (layer.out_channels // layer.groups) * prod(layer.kernel_size)
     assert isinstance(layer, nn.Linear)
-    return layer.in_features
+    return output.numel() * layer.in_features

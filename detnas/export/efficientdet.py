@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from mmdet.models.backbones import EfficientNet
 from torch import Tensor, nn
 
 from detnas.errors import UserError, user_input
 from detnas.files import file_sha256
-from detnas.models import BiFPN, EfficientDetHead
+from detnas.models import BiFPN, EfficientDetHead, VarianceScaledEfficientNet
 from detnas.models.checkpoint_file import write_checkpoint
 from detnas.models.checkpoints import check_tensors, read_checkpoint
 from search_space.compound_scaling import scaling_of
@@ -97,7 +96,7 @@ def renamed(
         if ours is None:
             raise UserError(f"{source} has a tensor {theirs!r}, which is not EfficientDet's")
         tensor = state_dict[theirs]
-        if theirs.startswith("box_net.predict.conv_pw"):
+        if theirs.startswith("box_net.predict.conv_pw") and tensor.shape[:1] == (4 * ANCHORS,):
             tensor = port_order(tensor, 0)
         tensors[ours] = tensor.float() if tensor.is_floating_point() else tensor
     return tensors
@@ -112,12 +111,14 @@ def port_order(tensor: Tensor, dim: int = 1) -> Tensor:
 def _read(source: Path | str) -> dict[str, Tensor]:
     content = read_checkpoint(source)["state_dict"]
     if isinstance(content.get("model"), Mapping):
-        content = content["model"]
+        content = {str(key): value for key, value in content["model"].items()}
     tensors = {
         key.removeprefix("model."): value
         for key, value in content.items()
         if isinstance(value, Tensor) and not key.startswith(("anchors.", "model.anchors."))
     }
+    if strange := [key for key, value in tensors.items() if value.layout != torch.strided]:
+        raise UserError(f"{source}: {strange[0]!r} is a sparse tensor; save it as a dense one")
     if not any(key.startswith("class_net.") for key in tensors):
         raise UserError(
             f"{source} has no 'class_net': it is not an EfficientDet in the layout of effdet"
@@ -129,7 +130,7 @@ def _network(model: str, tensors: Mapping[str, Tensor]) -> nn.Module:
     """A detector's parts, without losses, for as many classes as the tensors are."""
     scaling = scaling_of(model)
     predicted = tensors.get("bbox_head.classes.predict.pointwise.bias")
-    classes = 1 if predicted is None else len(predicted) // ANCHORS
+    classes = 1 if predicted is None else predicted.numel() // ANCHORS
     anchors = {
         "type": "AspectAnchorGenerator",
         "aspects": [(1.0, 1.0)] * 3,
@@ -139,7 +140,7 @@ def _network(model: str, tensors: Mapping[str, Tensor]) -> nn.Module:
     }
     return nn.ModuleDict(
         {
-            "backbone": EfficientNet(scaling.efficientnet, out_indices=(3, 4, 5)),
+            "backbone": VarianceScaledEfficientNet(scaling.efficientnet, out_indices=(3, 4, 5)),
             "neck": BiFPN(
                 scaling.efficientnet_channels[1:],
                 scaling.bifpn_channels,
@@ -153,6 +154,8 @@ def _network(model: str, tensors: Mapping[str, Tensor]) -> nn.Module:
                 scaling.pyramid_levels,
                 scaling.head_convs,
                 anchor_generator=anchors,
+                loss_cls={"type": "FocalLoss", "use_sigmoid": True},
+                loss_bbox={"type": "SmoothL1Loss"},
             ),
         }
     )
@@ -185,7 +188,7 @@ def _backbone(layer: str, depths: Mapping[int, int]) -> str | None:
         return None
     stage, block = int(found[1]), int(found[2])
     number, *before = _LAYERS[stage]
-    block += sum(depths[each] for each in before)
+    block += sum(depths.get(each, 0) for each in before)
     inner = (_BLOCK if stage else _FIRST_STAGE).get(found[3])
     return inner and f"backbone.layers.{number}.{block}.{inner}"
 

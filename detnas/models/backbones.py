@@ -42,6 +42,16 @@ def _in_space(architecture: Architecture, space: SearchSpace) -> Architecture:
     return replace(architecture, space=space)
 
 
+def _scaled(architecture: Architecture, scaling: Any) -> Architecture:
+    wanted, own = parse_scaling(scaling), architecture.scaling
+    if own not in (None, wanted):
+        raise UserError(
+            f"the architecture is scaled already, by width {own.width:g} and depth {own.depth:g}, "
+            f"but `scaling` is {scaling!r}: leave one out, or make them equal"
+        )
+    return replace(architecture, scaling=wanted)
+
+
 @MODELS.register_module()
 @MMDET_MODELS.register_module()
 class DetNASSupernet(Backbone):
@@ -124,8 +134,9 @@ class DetNASNet(Backbone):
     Args:
         architecture: an architecture JSON file, a published name such as
             "detnasnet-300m-coco-fpn", "small:2,1,2,0,..." or the JSON's dict.
-        scaling: makes the network wider and deeper, in the place of the architecture's own scaling:
-            a model or coefficient of EfficientDet, such as "d3", or dict(width=1.2, depth=1.4).
+        scaling: makes the network wider and deeper: a model or coefficient of EfficientDet, such as
+            "d3", or dict(width=1.2, depth=1.4). An architecture that is scaled already takes no
+            other.
         channel_shuffle: overrides the architecture's channel shuffle.
         space: overrides the architecture's space by one with the same number of blocks and other
             widths; the paper's 3.8G network ("large-wide") has the choices of the 1.3G one.
@@ -146,7 +157,7 @@ class DetNASNet(Backbone):
         if channel_shuffle is not None:
             parsed = replace(parsed, channel_shuffle=channel_shuffle)
         if scaling is not None:
-            parsed = replace(parsed, scaling=parse_scaling(scaling))
+            parsed = _scaled(parsed, scaling)
         network = parsed.network
 
         def build_block(spec: BlockSpec, norm: NormFactory) -> nn.Module:

@@ -6,7 +6,7 @@ Tan, Pang, Le: "EfficientDet: Scalable and Efficient Object Detection", CVPR 202
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from mmcv.cnn import build_activation_layer, build_norm_layer
@@ -18,9 +18,9 @@ from torch.nn import functional as F
 from detnas.errors import UserError, user_input
 from detnas.models.base import check_one_of
 from detnas.models.separable_conv import SeparableConv
-from search_space.feature_graphs import FeatureGraph, parse_graph
+from search_space.feature_graphs import FeatureGraph, Fusion, parse_graph
 
-FUSIONS = ("fast", "softmax", "unbounded", "sum")
+FUSIONS = get_args(Fusion)
 EPSILON = 1e-4
 """Of the fast normalised fusion."""
 
@@ -49,7 +49,8 @@ class BiFPN(BaseModule):
         norm_cfg, act_cfg: of mmcv.
 
     Raises:
-        UserError: a graph that is not one, an unknown fusion, fewer outputs than inputs, no cells.
+        UserError: a graph that is not one, an unknown fusion, fewer outputs than inputs, no cells
+            or channels; in `forward` another number of maps than `in_channels`.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class BiFPN(BaseModule):
                 f"BiFPN has {len(in_channels)} inputs and num_outs={num_outs}: it needs at least "
                 "one input, and as many outputs or more"
             )
-        if num_cells < 1:
-            raise UserError(f"BiFPN has num_cells={num_cells}: it needs at least 1")
+        for name, value in (("num_cells", num_cells), ("out_channels", out_channels)):
+            if type(value) is not int or value < 1:
+                raise UserError(f"BiFPN has {name}={value!r}: it must be an integer of at least 1")
         with user_input("BiFPN"):
             parsed = parse_graph(graph, num_outs)
         norm = dict(norm_cfg or {"type": "BN", "momentum": 0.01, "eps": 1e-3})
         activation = dict(act_cfg or {"type": "SiLU"})
+        self.num_ins = len(in_channels)
         self.extra = nn.ModuleList()
         channels = list(in_channels)
         for _ in range(num_outs - len(in_channels)):
@@ -104,6 +107,8 @@ class BiFPN(BaseModule):
         Args:
             inputs: maps of the backbone, each half as high and wide as the one before.
         """
+        if len(inputs) != self.num_ins:
+            raise UserError(f"BiFPN has {self.num_ins} inputs, and got {len(inputs)} maps")
         maps = list(inputs)
         for matched in self.extra:
             height, width = maps[-1].shape[-2:]

@@ -198,9 +198,12 @@ def _check_identity(identity: _Identity, own: Mapping[str, Any], source: Path | 
         if pair[0] != pair[1]:
             theirs, ours = (v.get("name") if key == "space" else v for v in pair)
             name = key.replace("_", " ")
+            mend = f"set the backbone's `{key}` to '{theirs}'"
+            if key == "space" and identity.kind == own["kind"] == "subnet":
+                mend = f"set the backbone's `space` or `scaling` so that it is of '{theirs}'"
             raise UserError(
                 f"checkpoint {source} is of {name} '{theirs}', but the backbone of {name} "
-                f"'{ours}': set the backbone's `{key}` to '{theirs}', or name another checkpoint"
+                f"'{ours}': {mend}, or name another checkpoint"
             )
     if identity.kind == "supernet":
         return

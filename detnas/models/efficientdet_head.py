@@ -36,10 +36,11 @@ class EfficientDetHead(AnchorHead):
         num_ins: levels.
         stacked_convs: layers of a tower before the one that predicts.
         norm_cfg, act_cfg: of mmcv.
-        **options: of mmdet's `AnchorHead`.
+        **options: of mmdet's `AnchorHead`. Anchors and losses must be given, for its defaults are
+            other ones than EfficientDet's: configs/_base_/models/efficientdet.py has those.
 
     Raises:
-        UserError: `num_ins` or `stacked_convs` below 1.
+        UserError: `num_ins` or `stacked_convs` below 1, no anchors or losses.
     """
 
     def __init__(
@@ -53,8 +54,16 @@ class EfficientDetHead(AnchorHead):
         **options: Any,
     ) -> None:
         for name, value in (("num_ins", num_ins), ("stacked_convs", stacked_convs)):
-            if value < 1:
-                raise UserError(f"EfficientDetHead has {name}={value}: it needs at least 1")
+            if type(value) is not int or value < 1:
+                raise UserError(
+                    f"EfficientDetHead has {name}={value!r}: it must be an integer of at least 1"
+                )
+        for name in ("anchor_generator", "loss_cls", "loss_bbox"):
+            if name not in options:
+                raise UserError(
+                    f"EfficientDetHead has no {name}: configs/_base_/models/efficientdet.py has "
+                    "EfficientDet's"
+                )
         self.num_ins = num_ins
         self.stacked_convs = stacked_convs
         self.norm_cfg = dict(norm_cfg or {"type": "BN", "momentum": 0.01, "eps": 1e-3})

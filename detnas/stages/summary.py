@@ -20,6 +20,7 @@ from detnas.stages.base import Stage
 from detnas.stages.test import METRICS_FILE
 from detnas.training.hooks import FINAL_WEIGHTS
 from search_space.architecture import Architecture, macs, params
+from search_space.cost import DEFAULT_INPUT_SIZE
 
 Tested = tuple[Any, Any]
 """A detector and the data set that it was tested on, as `load_tested` returns them."""
@@ -66,12 +67,15 @@ def _search_summary(history: SearchHistory) -> dict[str, Any]:
         else {"trained_score": trained.best.score, "trained_candidates": trained.count}
     )
     random = random_scores(history)
+    budget = next((each for each in history.budgets if each.cost == "macs"), None)
+    size = DEFAULT_INPUT_SIZE if budget is None else budget.input_size
     return {
         "space": architecture.space.name,
         "best_choices": list(architecture.choices),
-        "best_macs": macs(architecture),
+        "best_macs": macs(architecture, size),
+        "macs_input_size": list(size[1:]),
         "best_params": params(architecture),
-        "budget_macs": next((b.upper for b in history.budgets if b.cost == "macs"), None),
+        "budget_macs": None if budget is None else budget.upper,
         "score": history.score_name,
         "search_score": chosen[0].score if chosen else None,
         **({} if found is None else {"finalist_score": found.best.mean}),

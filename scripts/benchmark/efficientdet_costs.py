@@ -7,6 +7,7 @@ reached when every activation counts one more, as several counters do: 134.1 G f
 such a counter gives for the public PyTorch port (the paper says 130).
 """
 
+import argparse
 from pathlib import Path
 
 import detnas.models  # noqa: F401 - registers them
@@ -31,6 +32,7 @@ PUBLISHED = {
 
 def main() -> None:
     """Count and print."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     print("| | parameters | paper | multiply-adds | by torch | with activations | paper | |")
     print("|---|---|---|---|---|---|---|---|")
     for name in MODELS:

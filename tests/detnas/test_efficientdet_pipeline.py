@@ -73,6 +73,29 @@ def test_a_detector_as_published_trains_without_weights(experiment: Path, tmp_pa
     assert (tmp_path / "final.pth").is_file()
 
 
+def test_the_training_of_the_published_models(experiment: Path, tmp_path: Path) -> None:
+    """Scale jitter, crop, padding, average of the weights, at a small size on other data."""
+    config = tmp_path / "d0.py"
+    base = ON_COCO.parent / "efficientdet/efficientdet_d0_coco.py"
+    lines = [
+        f'_base_ = ["{base}"]',
+        'metainfo = dict(_delete_=True, classes=tuple("0123456789"))',
+        'train_folder = search_folder = test_folder = "images/"',
+        'test_ann_file = "annotations/instances_val.json"',
+        f'data_root = "{experiment}/data/detection"',
+        "num_classes, image_side, max_iters, warmup_iters = 10, 128, 2, 1",
+        "batch_size, num_workers = 2, 0",
+    ]
+    config.write_text("\n".join(lines))
+    train = ["train", str(config), "--work-dir", str(tmp_path / "w")]
+    assert main(train) == 0
+    test = ["test", str(config), str(tmp_path / "w/final.pth"), "--work-dir", str(tmp_path / "w")]
+    assert main(test) == 0
+    pipeline = load_config(config).test_dataloader.dataset.pipeline
+    pad = next(step for step in pipeline if step["type"] == "Pad")
+    assert pad["pad_val"] == {"img": (103.53, 116.28, 123.675)}
+
+
 def test_a_scaled_network_is_not_for_a_supernet(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

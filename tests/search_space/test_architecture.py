@@ -129,6 +129,16 @@ def test_scalings_that_are_refused(scaling: Any, message: str) -> None:
         parse_architecture({"space": "small", "choices": [0] * 20, "scaling": scaling})
 
 
+def test_a_network_of_a_deeper_space_is_scaled_stage_by_stage() -> None:
+    space = get_space("tiny@1x0.5")
+    assert [stage.blocks for stage in space.stages] == [1, 1, 2, 1]
+    found = Architecture(space, (0, 1, 2, 3, 0), scaling=BackboneScaling(width=1.0, depth=2.0))
+    assert found.network.space == SPACES["tiny"]
+    assert found.network.choices == (0, 0, 1, 1, 2, 3, 3, 3, 0, 0)
+    further = {"space": "small@1.2x1.4", "choices": [0] * 30, "scaling": "d3"}
+    assert parse_architecture(further).network.space == get_space("small@1.44x1.96")
+
+
 def test_a_scaling_by_one_is_none() -> None:
     compact = {"space": "small", "choices": [0] * 20}
     assert parse_architecture(compact | {"scaling": "d0"}) == parse_architecture(compact)

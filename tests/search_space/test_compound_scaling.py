@@ -1,8 +1,10 @@
 """Compound scaling: the published models, the formula, and where they differ."""
 
+from typing import Any
+
 import pytest
 
-from search_space.compound_scaling import MODELS, departures, formula, scaling_of
+from search_space.compound_scaling import MODELS, departures, formula, overridden, scaling_of
 from search_space.errors import SpaceError
 
 
@@ -40,8 +42,35 @@ def test_the_channels_of_the_backbones() -> None:
         (7.5, "phi is 7.5"),
         (float("nan"), "phi is nan"),
         (True, "phi is True"),
+        ([1], r"phi is \[1\]"),
+        (None, "phi is None"),
     ],
 )
 def test_other_models_are_refused(what: str | float, message: str) -> None:
     with pytest.raises(SpaceError, match=message):
         scaling_of(what)
+
+
+def test_what_depends_on_an_overridden_setting_follows_it() -> None:
+    found = overridden("d0", {"pyramid_levels": 3, "efficientnet": "b3", "mean": 5})
+    assert found["pyramid_strides"] == [8, 16, 32]
+    assert found["efficientnet_channels"] == [32, 48, 136, 384]
+    assert "mean" not in found
+    strides = overridden("d0", {"pyramid_strides": [4, 8, 16, 32, 64]})
+    assert strides["pyramid_strides"] == [4, 8, 16, 32, 64]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"pyramid_levels": 4, "pyramid_strides": [8, 16]}, r"\[8, 16\], it must be 4"),
+        ({"pyramid_strides": [8, 16, 0, 64, 128]}, "must have integers of at least 1"),
+        ({"anchor_scale": 0}, "anchor_scale must be a number > 0, not 0"),
+        ({"bifpn_cells": 1.5}, "bifpn_cells must be an integer, not 1.5"),
+        ({"bifpn_fusion": "fastest"}, "bifpn_fusion"),
+        ({"efficientnet": "b9"}, "unknown efficientnet 'b9'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpaceError, match=message):
+        overridden("d0", settings)

@@ -171,7 +171,8 @@ def test_depths() -> None:
     assert space == parse_space(space.to_dict())
     assert get_space("small@0.5x1") == get_space("small@0.5")
     assert [stage.blocks for stage in get_space("large@1x1.1").stages] == [9, 9, 18, 9]
-    assert sources(SPACES["tiny"], 2) == (
+    tiny, deeper = SPACES["tiny"].stages, get_space("tiny@1x2").stages
+    assert sources(tiny, deeper) == (
         0,
         1,
         1,

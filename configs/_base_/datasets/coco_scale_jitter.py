@@ -2,7 +2,9 @@
 # to a square of `image_side`, which compound scaling sets.
 _base_ = ["./coco.py"]
 image_scale = ("{image_side}", "{image_side}")
-padding = dict(type="Pad", size="{image_scale}", pad_val=dict(img="{mean}"))
+# The mean colour, in the order of a loaded image, blue first (`mean` has red first, or is 0).
+mean_colour = ("{mean[2]}", "{mean[1]}", "{mean[0]}")
+padding = dict(type="Pad", size="{image_scale}", pad_val=dict(img="{mean_colour}"))
 train_pipeline = [
     dict(type="LoadImageFromFile"),
     "{annotations}",

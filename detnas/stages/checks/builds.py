@@ -13,7 +13,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from traceback import extract_tb
 from typing import Any
 
 import numpy as np
@@ -40,7 +39,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from detnas.config import unwrap_dataset
 from detnas.data.checks import Split
-from detnas.errors import UserError
+from detnas.errors import UserError, explained
 from detnas.evaluation.evaluator import quiet_stdout
 from detnas.stages.checks.backbone import awaits_architecture
 from detnas.stages.checks.splits import check_splits
@@ -342,16 +341,8 @@ def _check_metrics(config: Config, keys: Sequence[str]) -> None:
 def _explained(part: str, config: Config) -> Iterator[None]:
     """Turn what OpenMMLab raises into one line about a part of the config."""
     init_default_scope(config.get("default_scope", "mmdet"))
-    try:
+    with explained(part):
         yield
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:  # parts raise errors of any type
-        where = extract_tb(error.__traceback__)[-1]
-        what = f"{type(error).__name__}: {error}".removesuffix(": ")
-        if isinstance(error, AssertionError):
-            what += f" in `{where.line}`"
-        raise UserError(f"{part}: {what} ({Path(where.filename).name}:{where.lineno})") from error
 
 
 @contextmanager

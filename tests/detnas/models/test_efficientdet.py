@@ -128,6 +128,8 @@ def test_levels_share_convolutions_but_not_batch_norms() -> None:
         8,
         num_ins=2,
         stacked_convs=2,
+        loss_cls={"type": "FocalLoss", "use_sigmoid": True},
+        loss_bbox={"type": "SmoothL1Loss"},
         anchor_generator={
             "type": "AspectAnchorGenerator",
             "aspects": [(1.0, 1.0)],

@@ -3,16 +3,17 @@
 import re
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from detnas.config import load_config
 from detnas.models import BiFPN
 from detnas.report.graph import draw_graphs, positions
 from search_space.feature_graphs import bifpn, fpn, panet, parse_graph
 
-PAGE = Path(__file__).parents[3] / "docs/efficientdet.md"
+ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs/efficientdet.md"
 
 
 def test_outputs_share_the_last_column_and_no_maps_a_place() -> None:
@@ -27,11 +28,13 @@ def test_outputs_share_the_last_column_and_no_maps_a_place() -> None:
 def test_the_graph_of_the_docs_is_one_and_is_drawn(tmp_path: Path) -> None:
     code = re.search(r"^    graph = dict\(.*?^    \)$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     assert code is not None
-    shown: dict[str, Any] = {}
-    exec(dedent(code[0]), shown)
-    graph = parse_graph(shown["graph"], 5)
+    base = ROOT / "configs/efficientdet/efficientdet_d0_coco.py"
+    config = tmp_path / "another.py"
+    config.write_text(f'_base_ = ["{base}"]\n{dedent(code[0])}\n')
+    shown = load_config(config).model.neck.graph
+    graph = parse_graph(shown, 5)
     assert graph.outputs == (10, 11, 12, 13, 9)
-    BiFPN([8, 8, 8], 8, graph=shown["graph"])
+    BiFPN([8, 8, 8], 8, graph=shown)
     path = tmp_path / "graphs.png"
     draw_graphs({"BiFPN": bifpn(5), "another": graph}, path)
     with Image.open(path) as image:

@@ -11,7 +11,6 @@ bifpn_channels = 32
 bifpn_cells = 2
 head_convs = 1
 pyramid_levels = 3
-pyramid_strides = [8, 16, 32]
 anchor_scale = 3.0
 max_iters = 3
 warmup_iters = 1
