@@ -129,6 +129,21 @@ def test_one_option_scales_a_found_backbone_with_its_detector(model: str | float
     assert classifier.model.neck.in_channels == channels[-1]
 
 
+def test_two_scalings_that_differ_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "d3.json"
+    replace(parse_architecture(FOUND), scaling=parse_scaling("d3")).save(file)
+    config = str(ON_COCO / "retrain.py")
+    cost = ["cost", "--config", config, "--cfg-options", f"architecture={file}"]
+    assert main(cost) == 2
+    assert "is scaled already, by width 1.2 and depth 1.4, but `scaling` is 'd0'" in (
+        capsys.readouterr().err
+    )
+    assert main([*cost, "compound=d3"]) == 0
+    assert main([*cost, "scaling={'width': 1.2, 'depth': 1.4}"]) == 0
+
+
 def test_the_supernet_is_not_scaled() -> None:
     config = load_config(ON_COCO / "finetune.py", {"compound": "d3", "pretrained": None})
     assert config.model.neck.in_channels == [160, 320, 640]

@@ -56,6 +56,10 @@ def test_a_graph_of_ones_own() -> None:
         ({"nodes": [(0, [0]), (1, [0, 2])], "outputs": [2, 3]}, "map 1 of the graph is not used"),
         ({"nodes": [(0, [0, 1])], "output": [2]}, "unknown key|output"),
         ({"nodes": [3], "outputs": [2]}, "graph"),
+        ({"nodes": None, "outputs": []}, "graph.nodes must be a list"),
+        ({"nodes": [(0, [0, 1], "more"), (1, [1, 2])], "outputs": [2, 3]}, "graph.nodes"),
+        (None, "graph is None; it must be a name"),
+        (5, "graph is 5; it must be a name"),
         ({"levels": 3, "nodes": [], "outputs": []}, "3 levels has 0 outputs"),
     ],
 )

@@ -79,3 +79,49 @@ def test_the_command_prints_a_table_or_json(
     ):
         assert main(["cost", *arguments]) == 2
         assert message in capsys.readouterr().err
+
+
+def test_transposed_convolutions_count() -> None:
+    config = load_config(ROOT / "tests/miniature/mask_rcnn/finetune.py")
+    for found in complexity(config, (64, 96)):
+        assert sum(found.macs.values()) == found.torch_macs
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "message"),
+    [
+        ("configs/demo/retrain.py", [], "no such architecture file"),
+        ("configs/demo/retrain.py", ["architecture=5"], "architecture is 5: give a file"),
+        ("configs/demo_efficientdet/finetune.py", ["graph=5"], "graph is 5; it must be a name"),
+        (
+            "configs/demo_efficientdet/finetune.py",
+            ["model.neck.start_level=1"],
+            "unexpected keyword argument 'start_level'",
+        ),
+        (
+            "configs/demo_efficientdet/finetune.py",
+            ["model.neck.in_channels=[32,64,128,256]", "pyramid_levels=4"],
+            "BiFPN has 4 inputs, and got 3 maps",
+        ),
+    ],
+)
+def test_what_cannot_be_counted_is_told_in_one_line(
+    config: str, options: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["cost", "--config", str(ROOT / config)]
+    assert main(command + (["--cfg-options", *options] if options else [])) == 2
+    error = capsys.readouterr().err.strip()
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_padding_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    config = str(ROOT / "tests/miniature/efficientdet/finetune.py")
+    command = ["cost", "--config", config, "--input-size"]
+    assert main([*command, "63", "96"]) == 0
+    assert "at 64x96, padded from 63x96" in capsys.readouterr().out
+    assert main([*command, "64", "96", "--json"]) == 0
+    first, _ = json.loads(capsys.readouterr().out)
+    assert first["all"]["macs"] == sum(first["macs"].values())
+    assert main([*command, "2000000", "64"]) == 2
+    assert "at most 1,000,000 pixels a side" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """BiFPN and EfficientDet's head: graphs, fusion, resampling, and the public port's outputs."""
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -218,3 +219,26 @@ def test_efficientnet_begins_from_a_checkpoint(tmp_path: Path) -> None:
     net.init_weights()
     for name, value in source.state_dict().items():
         assert torch.equal(net.state_dict()[name], value), name
+
+
+def test_the_importer_can_be_imported_first() -> None:
+    code = "import detnas.export.efficientdet"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"class_net.predict.conv_pw.bias": torch.zeros(())},
+        {"class_net.predict.conv_pw.bias": torch.zeros(9), "backbone.blocks.4.0.bn1.weight": 1.0},
+        {"class_net.predict.conv_pw.bias": torch.zeros(9), "box_net.predict.conv_pw.bias": 0.0},
+        {"class_net.predict.conv_pw.bias": torch.zeros(9).to_sparse()},
+    ],
+)
+def test_a_strange_checkpoint_is_refused(content: dict[str, Any], tmp_path: Path) -> None:
+    tensors = {name: torch.as_tensor(value) for name, value in content.items()}
+    torch.save({"model": tensors}, tmp_path / "theirs.pth")
+    files = [str(tmp_path / "theirs.pth"), "-o", str(tmp_path / "ours.pth")]
+    assert main(["import-weights", *files, "--efficientdet", "d0"]) == 2
+    assert not (tmp_path / "ours.pth").exists()
