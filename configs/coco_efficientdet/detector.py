@@ -8,3 +8,4 @@ _base_ = [
     "../_base_/schedules/efficientdet_300e.py",
     "../_base_/runtime.py",
 ]
+batch_size = 16  # on each of 8 GPUs

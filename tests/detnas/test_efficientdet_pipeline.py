@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import torch
@@ -24,6 +26,7 @@ from search_space.compound_scaling import scaling_of
 
 FOUND = "detnasnet-300m-coco-retinanet"
 ON_COCO = Path(__file__).parents[2] / "configs/coco_efficientdet"
+PAGE = Path(__file__).parents[2] / "docs/efficientdet.md"
 D0 = Path(__file__).parents[2] / "configs/d0_and_retinanet"
 CONFIGS = Path(__file__).parents[1] / "miniature/efficientdet"
 
@@ -94,6 +97,34 @@ def test_the_training_of_the_published_models(experiment: Path, tmp_path: Path) 
     pipeline = load_config(config).test_dataloader.dataset.pipeline
     pad = next(step for step in pipeline if step["type"] == "Pad")
     assert pad["pad_val"] == {"img": (103.53, 116.28, 123.675)}
+
+
+def _of_the_page(start: str) -> str:
+    """The indented lines of the page from one that begins so, up to the next text."""
+    lines = PAGE.read_text(encoding="utf-8").split(f"    {start}", 1)[1].splitlines()
+    code = takewhile(lambda line: not line or line.startswith("    "), lines[1:])
+    return dedent("\n".join((f"    {start}{lines[0]}", *code)))
+
+
+def test_the_page_s_config_for_ones_own_data_trains(experiment: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "configs/mine"
+    folder.mkdir(parents=True)
+    (tmp_path / "configs/_base_").symlink_to(ON_COCO.parent / "_base_")
+    code, commands = _of_the_page("# configs/mine/d0.py").split("\n\n")[:2]
+    (folder / "d0.py").write_text(code)
+    assert commands.startswith("detnas train configs/mine/d0.py\ndetnas test")
+    options = [f"data_root={experiment}/data/detection", f"classes={tuple('0123456789')}"]
+    options += ["num_classes=10", "max_iters=2", "warmup_iters=1", "batch_size=2", "num_workers=0"]
+    train = ["train", str(folder / "d0.py"), "--work-dir", str(tmp_path / "w"), "--cfg-options"]
+    assert main([*train, *options]) == 0
+
+
+def test_bifpn_is_a_neck_of_mmdets_own_detectors(tmp_path: Path) -> None:
+    config = tmp_path / "retinanet.py"
+    code = _of_the_page('_base_ = ["mmdet::retinanet/retinanet_r18_fpn_1x_coco.py"]')
+    config.write_text(code)
+    (counted,) = complexity(load_config(config), (64, 64))
+    assert counted.macs["neck"] > 0
 
 
 def test_a_scaled_network_is_not_for_a_supernet(
