@@ -68,7 +68,7 @@ def test_the_page_has_the_agreement_of_three_supernets() -> None:
         ("finetune4", 3),
         ("pretrain2", 3),
         ("pretrain4", 3),
-        ("band-paths", 2),
+        ("band-paths", 3),
         ("no-warmup", 3),
         ("fair", 3),
         ("strictly-fair", 3),
