@@ -8,5 +8,6 @@ _base_ = [
     "../_base_/runtime.py",
 ]
 compound = "d0"
+max_iters = 600
 last_channels = 256
 drop_path_rate = 0.0
