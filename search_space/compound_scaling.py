@@ -57,7 +57,7 @@ class DetectorScaling(Struct, frozen=True, kw_only=True):
         efficientnet: backbone of that family, such as "b0".
         bifpn_channels: of the BiFPN and the heads.
         bifpn_cells: repetitions of the BiFPN.
-        bifpn_fusion: as `detnas.models.bifpn.BiFPN` takes it.
+        bifpn_fusion: as `detnas.models.efficientdet.bifpn.BiFPN` takes it.
         head_convs: separable convolutions of a head before the one that predicts.
         pyramid_levels: from stride 8 on.
         anchor_scale: side of the smallest anchor, in strides.

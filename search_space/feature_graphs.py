@@ -1,7 +1,7 @@
 """Cross-scale graphs of a feature pyramid as data: which maps each node combines, at what level.
 
-A graph is one cell; `detnas.models.bifpn` builds it, `detnas.report` draws it. Maps are numbered:
-the cell's inputs from 0, the finest level first, then its nodes in their order.
+A graph is one cell; `detnas.models.efficientdet.bifpn` builds it, `detnas.report` draws it. Maps
+are numbered: the cell's inputs from 0, the finest level first, then its nodes in their order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from search_space.errors import SpaceError
 from search_space.validation import convert, did_you_mean
 
 Fusion = Literal["fast", "softmax", "unbounded", "sum"]
-"""How a node weighs what it combines; see `detnas.models.bifpn.BiFPN`."""
+"""How a node weighs what it combines; see `detnas.models.efficientdet.bifpn.BiFPN`."""
 
 
 class Node(Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,13 +21,13 @@ with redirect_stdout(io.StringIO()):  # they print a notice on a missing optiona
     import mmpretrain.datasets  # noqa: F401
 
 from detnas.models.backbones import DetNASNet, DetNASSupernet  # noqa: E402
-from detnas.models.bifpn import BiFPN  # noqa: E402
 from detnas.models.checkpoints import load_openmmlab_safely  # noqa: E402
-from detnas.models.efficientdet_head import (  # noqa: E402
+from detnas.models.efficientdet.bifpn import BiFPN  # noqa: E402
+from detnas.models.efficientdet.efficientnet import VarianceScaledEfficientNet  # noqa: E402
+from detnas.models.efficientdet.head import (  # noqa: E402
     AspectAnchorGenerator,
     EfficientDetHead,
 )
-from detnas.models.efficientnet import VarianceScaledEfficientNet  # noqa: E402
 from detnas.models.necks import LastConvPool  # noqa: E402
 
 load_openmmlab_safely()

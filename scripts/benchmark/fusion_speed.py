@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from detnas.evaluation.latency import Clock, device_name, require_device
-from detnas.models.bifpn import FUSIONS, BiFPN
+from detnas.models.efficientdet.bifpn import FUSIONS, BiFPN
 from search_space.compound_scaling import MODELS
 
 

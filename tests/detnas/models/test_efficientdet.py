@@ -18,8 +18,8 @@ from detnas.models import (
     EfficientDetHead,
     VarianceScaledEfficientNet,
 )
-from detnas.models.bifpn import FUSIONS, fusion_factors, resize
 from detnas.models.checkpoints import read_checkpoint
+from detnas.models.efficientdet.bifpn import FUSIONS, fusion_factors, resize
 from search_space.feature_graphs import GRAPHS
 
 ROOT = Path(__file__).parents[3]

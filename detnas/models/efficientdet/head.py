@@ -17,7 +17,7 @@ from mmengine.registry import MODELS, TASK_UTILS
 from torch import Tensor, nn
 
 from detnas.errors import UserError
-from detnas.models.separable_conv import SeparableConv
+from detnas.models.efficientdet.separable_conv import SeparableConv
 
 PRIOR = 0.01
 """Probability of every class with which training starts."""

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from detnas.errors import UserError, user_input
 from detnas.models.base import check_one_of
-from detnas.models.separable_conv import SeparableConv
+from detnas.models.efficientdet.separable_conv import SeparableConv
 from search_space.feature_graphs import FeatureGraph, Fusion, parse_graph
 
 FUSIONS = get_args(Fusion)

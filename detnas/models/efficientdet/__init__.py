@@ -1,0 +1,1 @@
+"""EfficientDet's parts for mmdet: BiFPN, its head, EfficientNet as its authors initialise it."""
