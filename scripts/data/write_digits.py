@@ -2,6 +2,9 @@
 
 python scripts/data/write_digits.py work_dirs/benchmark/data
 python scripts/data/write_digits.py DIR --train 600 --search 120 --val 150 --heights 16 64
+
+The folder gets `detection/` (COCO files and images) and `classification/` (8,000 crops for
+pretraining). An experiment of `configs/` looks for it at `work_dirs/EXPERIMENT/data`.
 """
 
 import argparse
