@@ -61,8 +61,8 @@ def test_running_again_does_nothing_and_another_config_is_refused(
     assert {f"coco/{digit}_precision" for digit in DIGITS} >= {
         name for name in metrics if name.endswith("_precision")
     }
-    assert f"{summary['best_macs']:,} of a budget of 40,000,000" in printed.out
-    assert f"{summary['detector_macs']:,} for an image of 160x160" in printed.out
+    assert f"{summary['best_macs']:,} of a budget of 40,000,000, for 224x224" in printed.out
+    assert f"{summary['detector_macs']:,} for 160x160" in printed.out
     assert f"of {summary['random_evaluations']} (scores of the supernet, too)" in printed.out
     assert f"report  {experiment / 'report.html'}" in re.sub(" +", "  ", printed.out)
     options = ["num_workers=1", "checkpoint_interval=9", f"data_root={experiment}/./data/detection"]
