@@ -267,10 +267,9 @@ def _derive_channels(config: Config, path: Path) -> None:
         space = parse_space(resolve(value))
     with user_input(f"config {path}: scaling"):
         scaling = parse_scaling(resolve(config.get("scaling")))
-    if scaling is None:
-        scaling = _own_scaling(resolve(config.get("architecture")))
-    if scaling is not None:
-        with user_input(f"config {path}: scaling"):
+        if scaling is None:
+            scaling = _own_scaling(resolve(config.get("architecture")))
+        if scaling is not None:
             space = scaled(space, scaling.width, scaling.depth)
     config.setdefault("stage_channels", [stage.channels for stage in space.stages])
     config.setdefault("last_channels", space.last_channels)

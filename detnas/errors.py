@@ -61,9 +61,9 @@ def explained(part: str) -> Iterator[None]:
         yield
     except (UserError, MemoryError):
         raise
+    except SpaceError as error:
+        raise UserError(f"{part}: {error}") from error
     except Exception as error:  # parts raise errors of any type
-        if isinstance(error, SpaceError):
-            raise UserError(f"{part}: {error}") from error
         where = extract_tb(error.__traceback__)[-1]
         what = f"{type(error).__name__}: {error}".removesuffix(": ")
         if isinstance(error, AssertionError):

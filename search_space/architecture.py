@@ -23,6 +23,8 @@ from search_space.cost import (
     DEFAULT_INPUT_SIZE,
     InputSize,
     computed_tables,
+    macs_table,
+    params_table,
 )
 from search_space.documents import read_document, require_format, write_text
 from search_space.errors import SpaceError
@@ -99,17 +101,21 @@ class Architecture:
             )
         if self.scaling == BackboneScaling(width=1.0, depth=1.0):
             object.__setattr__(self, "scaling", None)
-        self.network  # noqa: B018 - raises SpaceError
+        if self.scaling is not None:
+            self._scaled  # noqa: B018 - raises SpaceError
 
-    @cached_property
+    @property
     def network(self) -> Architecture:
         """What is built: the architecture itself, or the wider and deeper one of its `scaling`.
 
         That one is of a scaled space, such as "small@1.2x1.4". Its further blocks repeat those
         before them (`search_space.spaces.sources`).
         """
-        if self.scaling is None:
-            return self
+        return self if self.scaling is None else self._scaled
+
+    @cached_property
+    def _scaled(self) -> Architecture:
+        assert self.scaling is not None
         space = scaled(self.space, self.scaling.width, self.scaling.depth)
         repeated = sources(self.space.stages, space.stages)
         choices = tuple(self.choices[block] for block in repeated)
@@ -320,12 +326,14 @@ def _check_costs(architecture: Architecture, stated: Mapping[str, Any]) -> None:
 
 def macs(architecture: Architecture, input_size: InputSize = DEFAULT_INPUT_SIZE) -> int:
     """Multiply-adds of the backbone, exactly."""
-    return int(costs(architecture, input_size)["macs"])
+    network = architecture.network
+    return int(macs_table(network.space, input_size).of(network.choices))
 
 
 def params(architecture: Architecture) -> int:
     """Parameters of the backbone, exactly."""
-    return int(costs(architecture)["params"])
+    network = architecture.network
+    return int(params_table(network.space).of(network.choices))
 
 
 def costs(architecture: Architecture, input_size: InputSize = DEFAULT_INPUT_SIZE) -> dict[str, Any]:

@@ -35,8 +35,8 @@ _EFFICIENTNETS = {
 }
 _B0_CHANNELS = (24, 40, 112, 320)
 
-
 _DEPENDENT = ("pyramid_strides", "efficientnet_channels")
+"""Settings that follow from others."""
 
 
 class BackboneScaling(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -164,9 +164,9 @@ def overridden(what: str | float, settings: Mapping[str, Any]) -> dict[str, Any]
         SpaceError: as `scaling_of`; a value that a setting cannot have; strides that are not as
             many as the levels.
     """
-    scaling = scaling_of(what)
-    own = {name: value for name, value in settings.items() if name in asdict(scaling)}
-    found = convert(asdict(scaling) | own, DetectorScaling).settings()
+    fields = asdict(scaling_of(what))
+    own = {name: value for name, value in settings.items() if name in fields}
+    found = convert(fields | own, DetectorScaling).settings()
     found |= {name: settings[name] for name in _DEPENDENT if name in settings}
     strides, levels = found["pyramid_strides"], found["pyramid_levels"]
     if not isinstance(strides, list | tuple) or len(strides) != levels:

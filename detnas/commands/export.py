@@ -64,11 +64,11 @@ def run(options: shared.Options) -> None:
             sha256 = history.recorded("supernet_sha256")
             export_weights(supernet, architecture, options.weights, sha256)
             print(f"weights: {options.weights}")
+        exported = replace(architecture, scaling=scaling)
         if options.architecture:
-            replace(architecture, scaling=scaling).save(output)
+            exported.save(output)
         else:
             write_best(history, output, scaling)
-    exported = Architecture.load(output)
     print(f"architecture: {output}, {macs(exported):,} MACs, {params(exported):,} parameters")
 
 

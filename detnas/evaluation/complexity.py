@@ -86,22 +86,19 @@ def complexity(config: Config, size: Size | None = None) -> list[Complexity]:
     height, width = (-(-side // divisor) * divisor for side in size or image_size(config))
     if max(height, width) > LARGEST_SIDE:
         raise UserError(f"the image is {height}x{width}: at most {LARGEST_SIDE:,} pixels a side")
-    where = f"config {config.filename}: model"
-    with explained(where):
+    with explained(f"config {config.filename}: model"):
         model = build_random_model(config).eval()
-    if not hasattr(model, "rpn_head"):
-        model = model.to("meta")  # shapes are enough where no box is computed
-    backbone = model.backbone
-    if not isinstance(backbone, DetNASSupernet):
-        with explained(where):
+        if not hasattr(model, "rpn_head"):
+            model = model.to("meta")  # shapes are enough where no box is computed
+        backbone = model.backbone
+        if not isinstance(backbone, DetNASSupernet):
             return [_count(model, (height, width))]
-    table = macs_table(backbone.space, (3, height, width))
-    found = []
-    for what, pick in ((SMALLEST, min), (LARGEST, max)):
-        backbone.set_path([pick(row, key=row.__getitem__) for row in table.entries])
-        with explained(where):
+        table = macs_table(backbone.space, (3, height, width))
+        found = []
+        for what, pick in ((SMALLEST, min), (LARGEST, max)):
+            backbone.set_path([pick(row, key=row.__getitem__) for row in table.entries])
             found.append(_count(model, (height, width), what))
-    return found
+        return found
 
 
 def image_size(config: Config) -> Size:

@@ -116,7 +116,8 @@ def _environment() -> Environment:
 
 def _pictures(search: SearchHistory, best: Evaluation, fidelity: Table | None) -> dict[str, Any]:
     """The page's pictures, each as the data URLs of its light and its dark version."""
-    size = next((b.input_size for b in search.budgets if b.cost == "macs"), DEFAULT_INPUT_SIZE)
+    budget = search.macs_budget
+    size = DEFAULT_INPUT_SIZE if budget is None else budget.input_size
     architecture = search.architecture(best)
     costs = dict.fromkeys((next(iter(best.costs)), *search.objectives))
     return {

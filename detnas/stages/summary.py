@@ -67,7 +67,7 @@ def _search_summary(history: SearchHistory) -> dict[str, Any]:
         else {"trained_score": trained.best.score, "trained_candidates": trained.count}
     )
     random = random_scores(history)
-    budget = next((each for each in history.budgets if each.cost == "macs"), None)
+    budget = history.macs_budget
     size = DEFAULT_INPUT_SIZE if budget is None else budget.input_size
     return {
         "space": architecture.space.name,

@@ -95,6 +95,11 @@ class SearchHistory:
             return convert(self.recorded("budgets"), tuple[Budget, ...])
 
     @property
+    def macs_budget(self) -> Budget | None:
+        """The budget on multiply-adds; None if there is none."""
+        return next((budget for budget in self.budgets if budget.cost == "macs"), None)
+
+    @property
     def seed(self) -> int | None:
         """The seed of the search; None if it is not recorded."""
         return self.fingerprint.get("seed")
