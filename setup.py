@@ -19,17 +19,19 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["detnas*", "search_space*"]),
     package_data={
-        "detnas": ["py.typed"],
+        "detnas": ["py.typed", ".mim/configs/**/*.py"],
         "detnas.report": ["templates/*"],
         "search_space": ["py.typed"],
     },
     entry_points={"console_scripts": ["detnas=detnas.cli:main"]},
     install_requires=[
+        "imagehash>=4.3",
         "msgspec>=0.19",
         "numpy>=1.26",
         "opencv-python-headless>=4.9",
         "pillow>=10",
         "pycocotools>=2.0.8",
+        "pyyaml>=6",
         "scipy>=1.11",
         "torch>=2.6,<2.14",
         "torchvision>=0.21",
@@ -46,6 +48,7 @@ setup(
         "pareto": ["moocore>=0.3"],  # the strategy of that name
         "ray": ["ray>=2.40"],  # the executor of that name
         "report": ["jinja2>=3.1", "matplotlib>=3.8"],  # pictures and the HTML page
+        "tensorboard": ["tensorboard>=2.16"],  # curves of all stages
         "demo": ["scikit-learn>=1.5"],  # its handwritten digits
         "dev": [
             "hypothesis>=6.100",

@@ -22,10 +22,14 @@ DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of writing; those of an open file do not name it."""
 
 COMMANDS = {
+    "init": "make an experiment's folder from your annotations and images",
     "train": "train one stage (pretrain, fine-tune, retrain)",
     "search": "search the best path of a fine-tuned supernet",
     "test": "score a checkpoint on the test split",
-    "export": "export the best architecture of a search",
+    "predict": "detect on image files with a trained detector",
+    "export": "export an architecture or networks of a search",
+    "pick": "pick the best candidate of a search within other budgets",
+    "check": "check an experiment, and measure what its stages take",
     "run": "run the stages of an experiment's folder in order",
     "fidelity": "compare a supernet's scores with networks trained on their own",
     "demo": "run the whole method on embedded data in a few minutes",

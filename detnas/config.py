@@ -6,6 +6,9 @@ else, such as "{max_iters}", becomes the value itself, with its type. "{stage_ch
 item of a list and "{stage_channels[1:]}" a part of it. References are resolved after
 `--cfg-options`, so an option changes every place that refers to it.
 
+A base "detnas::_base_/models/retinanet.py" is that of the installed package, as "mmdet::..." is one
+of mmdet's.
+
 A config with a `space` gets `stage_channels` and `last_channels` from it, and from the `scaling` of
 the network if there is one, unless it sets them.
 """
@@ -25,7 +28,7 @@ from mmengine.config import utils as config_utils
 from mmengine.runner import Runner
 
 import detnas.models  # noqa: F401 - says what to install where OpenMMLab is missing
-from detnas.config_keys import misspelt_keys
+from detnas.config_keys import OWN_CONFIGS, misspelt_keys, own_config
 from detnas.errors import MissingFileError, UserError, user_input
 from detnas.files import replacing
 from search_space.architecture import parse_architecture, parse_scaling
@@ -36,11 +39,21 @@ from search_space.spaces import parse_space, scaled
 # mmengine reads a package's index, a hundred YAML files, for each base config of that package.
 config_utils.load = functools.cache(config_utils.load)
 
+
+def _base_path(find: Callable[[str, str], tuple[str, str | None]], base: str, filename: str) -> Any:
+    """Find a base config as mmengine does; ours belong to no scope."""
+    if base.startswith(OWN_CONFIGS):
+        return str(own_config(base)), None
+    return find(base, filename)
+
+
+Config._get_cfg_path = staticmethod(functools.partial(_base_path, Config._get_cfg_path))
+
 _REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
 _DERIVED_KEYS = ("stage_channels", "last_channels")
 _OWN_KEYS = (
-    *("amp", "console_level", "find_unused_parameters", "images_outside_data_root"),
-    *("path_validation", "sync_bn", "unusable_boxes"),
+    *("amp", "compare", "console_level", "find_unused_parameters", "images_outside_data_root"),
+    *("path_validation", "scoring", "sync_bn", "unusable_boxes"),
 )
 _SPLITS = ("train", "val", "test", "search")
 _DICTS = (

@@ -13,6 +13,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+CONFIGS = (Path(__file__).parent / ".mim" / "configs").resolve()
+"""The configs of the installed package, where OpenMMLab's packages have theirs."""
+OWN_CONFIGS = "detnas::"
+"""How the name of one of them begins, among the bases of a config."""
+
 SIMILARITY = 0.8
 """From which two keys are taken for one (1 is equality)."""
 
@@ -25,6 +30,11 @@ class _File:
     sets: frozenset[str]
     uses: frozenset[str]
     bases: tuple[Path, ...]
+
+
+def own_config(name: str) -> Path:
+    """The file of a base config such as "detnas::_base_/runtime.py"."""
+    return CONFIGS / name.removeprefix(OWN_CONFIGS)
 
 
 def misspelt_keys(path: Path, config: Mapping[str, Any], known: Set[str]) -> Iterator[str]:
@@ -78,7 +88,11 @@ def _read(path: Path) -> _File:
             uses.add(part.id)
         elif isinstance(part, ast.Attribute):  # of `_base_`
             uses.add(part.attr)
-    files = [path.parent / base for base in bases if "::" not in base]
+    files = [
+        own_config(base) if base.startswith(OWN_CONFIGS) else path.parent / base
+        for base in bases
+        if base.startswith(OWN_CONFIGS) or "::" not in base
+    ]
     return _File(path, frozenset(sets), frozenset(uses), tuple(f for f in files if f.is_file()))
 
 

@@ -13,6 +13,9 @@ from detnas.errors import printable
 from detnas.fidelity.comparison import rows_of
 from detnas.fidelity.statistics import Fidelity
 from detnas.search.against_random import random_scores
+from detnas.search.compared import Comparison
+from detnas.search.compared_text import conditions, verdict
+from detnas.search.compared_text import rows_of as rows_of_networks
 from detnas.search.finalists import Finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import FAILED, RANDOM
@@ -221,6 +224,18 @@ def fidelity_table(compared: Mapping[str, Fidelity]) -> str:
         f"  {name:<30}" + "".join(f"  {row[number]:<22}" for row in rows).rstrip()
         for number, name in enumerate(head)
     )
+
+
+def comparison_table(compared: Comparison) -> str:
+    """The found network beside others, a column for each, and whether it is better."""
+    rows = rows_of_networks(compared, SHOWN_CLASSES)
+    widths = [max(map(len, row)) for row in rows]
+    lines = [
+        "  " + "  ".join(f"{value:<{width}}" for value, width in zip(each, widths, strict=True))
+        for each in zip(*rows, strict=True)
+    ]
+    texts = (conditions(compared), *compared.notes, *verdict(compared))
+    return "\n".join([line.rstrip() for line in lines] + [f"  {printable(text)}" for text in texts])
 
 
 def finalists_table(found: Finalists) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
+from typing import Any
 
 from search_space.errors import SpaceError
 
@@ -22,6 +23,49 @@ class SeveralErrors(UserError):
     def __init__(self, messages: Iterable[str]) -> None:
         self.messages = tuple(messages)
         super().__init__("; ".join(self.messages))
+
+
+class Problems:
+    """Collects the errors of checks that do not depend on each other, to raise them together.
+
+    Each check is a block: `with problems: check()`. A message that repeats another is left out.
+
+    Args:
+        names: texts in messages, such as file names, that do not tell them apart.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self._found: dict[str, UserError] = {}
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> bool:
+        if isinstance(error, SeveralErrors):
+            for message in error.messages:
+                self.add(UserError(message))
+        elif isinstance(error, UserError):
+            self.add(error)
+        return isinstance(error, UserError)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, error: UserError) -> None:
+        """Keep an error, unless it says what another one says."""
+        text = str(error)
+        for name in self._names:
+            text = text.replace(name, "")
+        if not any(text in other or other in text for other in self._found):
+            self._found[text] = error
+
+    def raise_found(self) -> None:
+        """Raise what was found: the error itself, or `SeveralErrors`."""
+        if len(self._found) == 1:
+            raise next(iter(self._found.values()))
+        if self._found:
+            raise SeveralErrors(map(str, self._found.values()))
 
 
 class MissingFileError(UserError, FileNotFoundError):

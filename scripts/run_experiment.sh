@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the stages of an experiment's folder in order (pretrain, finetune, search, pretrain_subnet,
-# retrain, test), skipping finished stages and resuming an interrupted one.
+# retrain, test, compare), skipping finished stages and resuming an interrupted one.
 #
 #   scripts/run_experiment.sh FOLDER [GPUS] [options of 'detnas run': --work-dir, --stages, ...]
 #

@@ -1,22 +1,20 @@
-"""`detnas export WORK_DIR`: an architecture of a search as JSON, and its weights."""
+"""`detnas export WORK_DIR`: architectures of a search as JSON, its weights, whole networks."""
 
 import argparse
 import ast
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from detnas.commands import options as shared
 from detnas.errors import UserError, user_input
+from detnas.files import make_writable
 from detnas.search.history.reading import SearchHistory
-from detnas.search.results import (
-    BEST_FILE,
-    CONFIG_FILE,
-    best_candidate,
-    named_choices,
-    write_best,
-)
-from search_space.architecture import Architecture, macs, params, parse_scaling
+from detnas.search.pick import find_candidate
+from detnas.search.portfolio import AT_MOST, networks_table, select_networks
+from detnas.search.results import BEST_FILE, CONFIG_FILE, best_candidate, write_best
+from search_space.architecture import macs, params, parse_scaling
 from search_space.compound_scaling import BackboneScaling
 
 
@@ -24,9 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument("work_dir", type=Path, help="work directory of `detnas search`")
     parser.add_argument(
-        "-o", "--output", type=Path, help="JSON file (default: WORK_DIR/best_architecture.json)"
+        "-o",
+        "--output",
+        type=Path,
+        help="JSON file (default: WORK_DIR/best_architecture.json); with --calibrated or --front a "
+        "folder (default: WORK_DIR/calibrated or WORK_DIR/front)",
     )
-    parser.add_argument("--architecture", help="instead of the best one (see `cost`)")
+    parser.add_argument(
+        "--architecture",
+        help="instead of the best one (see `cost`), or GENERATION.POSITION of `history`",
+    )
     parser.add_argument(
         "--scale",
         metavar="MODEL",
@@ -38,10 +43,113 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--supernet", type=Path, help="checkpoint to slice (default: the one that was searched)"
     )
+    parser.add_argument(
+        "--calibrated",
+        action="store_true",
+        help="write the whole network with recalibrated batch norm, ready to use; the search's "
+        "saved config is executed",
+    )
+    parser.add_argument(
+        "--front",
+        nargs="*",
+        metavar="COST",
+        help="write so every network of the Pareto front of score and these costs (default: macs)",
+    )
+    parser.add_argument(
+        "--at-most", type=int, metavar="N", help=f"networks of --front (default: {AT_MOST})"
+    )
 
 
 def run(options: shared.Options) -> None:
-    """Write the architecture, and its weights if asked for."""
+    """Write the architecture, and its weights if asked for; or whole networks."""
+    is_front = options.front is not None
+    if options.at_most is not None and not is_front:
+        raise UserError("--at-most is for --front: add it, or leave --at-most out")
+    if is_front or options.calibrated:
+        _refuse_mixtures(options)
+        with user_input():
+            (_export_front if is_front else _export_network)(options)
+    else:
+        _export_architecture(options)
+
+
+def _refuse_mixtures(options: shared.Options) -> None:
+    name = "--calibrated" if options.front is None else "--front"
+    if options.weights:
+        raise UserError(f"--weights: {name} writes the weights to its folder; leave one out")
+    if options.scale:
+        raise UserError(f"--scale: no weights of the supernet fit a scaled network; omit {name}")
+    if options.front is not None and options.architecture:
+        raise UserError("--architecture names one network, and --front exports many; leave one out")
+    if options.at_most is not None and options.at_most < 1:
+        raise UserError(f"--at-most is {options.at_most}; write an integer >= 1")
+
+
+def _export_network(options: shared.Options) -> None:
+    """Write the best network, or the named one, with recalibrated batch norm."""
+    history = SearchHistory.read(options.work_dir)
+    if options.architecture:
+        choices, row = find_candidate(options.architecture, history)
+    else:
+        row = best_candidate(history)
+        choices = row.choices
+    from detnas.stages.deployable import NetworkExporter, require_free
+
+    folder = options.output or history.path.parent / "calibrated"
+    require_free(folder)
+    exporter = NetworkExporter(history, options.supernet)
+    make_writable(folder)
+    network = exporter.export(choices, row, folder)
+    print(f"network: {folder}, {history.architecture_of(choices).key}")
+    if network.recorded is None:
+        print(f"{history.score_name}: {network.exported}; the search has not scored it")
+    elif network.is_exact:
+        print(f"{history.score_name}: {network.exported}, exactly as the search has recorded")
+    else:
+        print(
+            f"{history.score_name}: {network.exported}, but the search has recorded "
+            f"{network.recorded}{_why(exporter.changed_inputs)}"
+        )
+
+
+def _export_front(options: shared.Options) -> None:
+    """Write the networks of the front, and their lists."""
+    history = SearchHistory.read(options.work_dir)
+    costs = options.front or ["macs"]
+    at_most = options.at_most if options.at_most is not None else AT_MOST
+    selected = select_networks(history, costs, at_most)
+    from detnas.stages.deployable import NetworkExporter
+    from detnas.stages.front_export import CSV_FILE, JSON_FILE, export_networks
+
+    folder = options.output or history.path.parent / "front"
+    exporter = NetworkExporter(history, options.supernet)
+    make_writable(folder)
+    records = export_networks(exporter, history, selected, costs, folder, say=_say)
+    print(networks_table(records))
+    on_front = sum(record["on_front"] for record in records)
+    print(
+        f"{len(records)} networks, {on_front} of them on the front of score and {', '.join(costs)}"
+    )
+    others = [r for r in records if r["exported_score"] != r["search_score"]]
+    if others:
+        why = _why(exporter.changed_inputs)
+        print(f"{len(others)} score otherwise than the search has recorded{why}")
+    print(f"written: {folder / CSV_FILE}, {folder / JSON_FILE}")
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # a closed terminal does not end an export
+        print(line, file=sys.stderr, flush=True)
+
+
+def _why(changed: list[str]) -> str:
+    """What makes a score differ from the recorded one."""
+    if changed:
+        return f": since then, these have changed: {', '.join(changed)}"
+    return ": another machine or another version of torch has other last digits"
+
+
+def _export_architecture(options: shared.Options) -> None:
     with user_input():
         history = SearchHistory.read(options.work_dir)
         output = options.output or history.path.parent / BEST_FILE
@@ -53,8 +161,8 @@ def run(options: shared.Options) -> None:
             raise UserError("--weights: no weights of the supernet fit a scaled network; train it")
         scaling = _scaling(options.scale)
         if options.architecture:
-            choices = named_choices(options.architecture, history.space, "--architecture")
-            architecture = Architecture(history.space, choices, history.channel_shuffle)
+            choices, _ = find_candidate(options.architecture, history)
+            architecture = history.architecture_of(choices)
         else:
             architecture = history.architecture(best_candidate(history))
         if options.weights:

@@ -10,6 +10,7 @@ from detnas.errors import UserError, user_input
 if TYPE_CHECKING:
     from mmengine.config import Config
 
+    from detnas.stages.experiment import Experiment
     from search_space.cost import CostTable
     from search_space.sampling import BudgetSampler
 
@@ -38,6 +39,30 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         help="override config values by dotted key, such as data_root=my/data",
     )
     parser.add_argument("--seed", type=int, help="default: the config's, or 0")
+
+
+def add_experiment(parser: argparse.ArgumentParser) -> None:
+    """An experiment's folder, and which of its stages; `experiment` reads it."""
+    parser.add_argument("folder", type=Path, help="an experiment, such as configs/bccd_retinanet")
+    parser.add_argument("--work-dir", type=Path, help="default: work_dirs/<name of the folder>")
+    add_overrides(parser)
+    parser.add_argument("--stages", nargs="+", help="only these stages", metavar="STAGE")
+    parser.add_argument(
+        "--retrain-top",
+        type=int,
+        default=0,
+        metavar="K",
+        help="train the K best candidates without the search split, which then chooses among them",
+    )
+    add_auto_scale_lr(parser)
+
+
+def experiment(options: Options) -> "Experiment":
+    """The experiment that the arguments name."""
+    from detnas.stages.experiment import Experiment
+
+    work_dir = options.work_dir or Path("work_dirs") / options.folder.resolve().name
+    return Experiment(options.folder, work_dir, overrides(options), options.seed)
 
 
 def add_auto_scale_lr(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,7 @@ def run(options: shared.Options) -> None:
         choices = parse_architecture(named).unscaled_choices(named) if named else None
     config = shared.load(options)
     from detnas.distributed import on_rank_0, process_group
+    from detnas.stages.scalars import show_test
     from detnas.stages.test import score_checkpoint, write_metrics
 
     with process_group(options.launcher) as is_first, user_input():
@@ -38,3 +39,4 @@ def run(options: shared.Options) -> None:
             lines = "\n".join(f"{key:<24} {value:.4f}" for key, value in metrics.items())
             print(text if options.json else lines, flush=True)
         write_metrics(metrics, Path(config.work_dir))
+        show_test(config, metrics)

@@ -8,6 +8,12 @@ from pathlib import Path
 from detnas.errors import UserError
 
 
+def refuse_existing(path: Path) -> None:
+    """Raise UserError if a path exists and is not an empty folder."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{path} exists and is not an empty folder; remove it or name another")
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`, and rename it to `path` when the block succeeds.
@@ -17,8 +23,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         UserError: before the block, if `path` exists and is not an empty folder.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path} exists and is not an empty folder; remove it or name another")
+    refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as temporary:
         # Only the owner can read a temporary folder; a folder inside it has the usual permissions.

@@ -6,8 +6,8 @@ The candidate evaluator sets the path, recalibrates batch norm, and returns the 
 import io
 import multiprocessing
 import numbers
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, redirect_stdout
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import DATASETS, MODELS, init_default_scope
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from detnas.config import unwrap_dataset
@@ -37,8 +38,8 @@ from detnas.evaluation.batches import (
 from detnas.evaluation.bootstrap import recorded_coco_evaluations, resampled_scores
 from detnas.evaluation.devices import use_device
 from detnas.evaluation.settings import EvaluatorSettings
-from detnas.models.checkpoints import load_weights
-from detnas.models.memory_format import MEMORY_FORMATS, memory_format_explained
+from detnas.models.checkpoints import load_weights, slice_subnet
+from detnas.models.memory_format import memory_format_explained, use_memory_format
 from detnas.models.precision import keep_boxes_in_fp32
 
 Batches = Iterable[Mapping[str, Any]]
@@ -120,9 +121,7 @@ class CandidateEvaluator:
                 "candidates are scored on a supernet, but the config's backbone is "
                 f"{type(self._model.backbone).__name__}: set it to DetNASSupernet"
             )
-        memory_format = MEMORY_FORMATS[settings.memory_format]
-        self._model.to(memory_format=memory_format)
-        self._model.backbone.memory_format = memory_format
+        use_memory_format(self._model, settings.memory_format)
         self._calibration: Batches = ()
         self.calibration_images = 0
         with quiet_stdout():
@@ -148,17 +147,31 @@ class CandidateEvaluator:
 
     def __call__(self, choices: Sequence[int]) -> dict[str, float]:
         """The metrics of one architecture, by full names such as "coco/bbox_mAP"."""
+        with self._calibrated(choices):
+            return self._score()
+
+    def calibrated_weights(self, choices: Sequence[int]) -> dict[str, Tensor]:
+        """The state dict of one architecture with its recalibrated statistics, on the CPU.
+
+        The backbone's keys are those of a `DetNASNet`; neck and head are whole.
+        """
+        with self._calibrated(choices):
+            weights = slice_subnet(self._model.state_dict(), choices, "backbone.")
+            contiguous = torch.contiguous_format
+            return {k: v.cpu().clone(memory_format=contiguous) for k, v in weights.items()}
+
+    @contextmanager
+    def _calibrated(self, choices: Sequence[int]) -> Iterator[None]:
+        """Set a path, recalibrate it, and compute as the settings say within the block."""
         if self._settings.threads is not None:
             torch.set_num_threads(self._settings.threads)
         self._model.backbone.set_path(choices)
-        device = next(self._model.parameters()).device.type
-        dtype = getattr(torch, self._settings.dtype)
-        autocast = torch.autocast(device, dtype, enabled=dtype != torch.float32)
-        with autocast, memory_format_explained("search.evaluator.memory_format"):
+        explained = memory_format_explained("search.evaluator.memory_format")
+        with autocast_of(self._model, self._settings), explained:
             try:
                 if self._settings.calibration_images:
                     recalibrate(self._model, self._calibration)
-                return self._score()
+                yield
             except torch.OutOfMemoryError:
                 torch.cuda.empty_cache()  # for the next try
                 raise
@@ -169,6 +182,13 @@ class CandidateEvaluator:
         with recorded_coco_evaluations() as evaluations:
             metrics = score(self._model, self._scored, self._metrics, self._size)
         return metrics | resampled_scores(evaluations, metrics, self._resampled)
+
+
+def autocast_of(model: Any, settings: EvaluatorSettings) -> torch.autocast:
+    """The context in which a model computes in the settings' precision."""
+    dtype = getattr(torch, settings.dtype)
+    device = next(model.parameters()).device.type
+    return torch.autocast(device, dtype, enabled=dtype != torch.float32)
 
 
 def make_batches(loader: DataLoader, model: Any, settings: EvaluatorSettings) -> Batches:

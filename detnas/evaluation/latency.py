@@ -188,7 +188,7 @@ def _times_of_parts(net: DetNASSupernet, images: Tensor) -> list[float]:
 @contextmanager
 def _images(settings: LatencySettings, device: torch.device) -> Iterator[Tensor]:
     """Yield a batch of images on the device, in inference mode with the number of threads set."""
-    _keep_freed_memory()
+    keep_freed_memory()
     threads = torch.get_num_threads()
     torch.set_num_threads(settings.threads)
     on_device = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
@@ -208,7 +208,7 @@ def _options(space: SearchSpace, settings: LatencySettings) -> dict[str, Any]:
     }
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Set glibc neither to map large blocks separately nor to shrink the heap."""
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -1,5 +1,8 @@
 """Scores a few random paths of a supernet while it trains; its loss alone shows no overfitting."""
 
+import logging
+import sys
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Annotated, Any
 
@@ -21,7 +24,12 @@ from detnas.evaluation.evaluator import (
 )
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.models.checkpoints import unwrapped
+from search_space.architecture import Choices
+from search_space.choices import CHOICES
 from search_space.sampling import BudgetSampler
+from search_space.spaces import SearchSpace
+
+_TIMES = "\N{MULTIPLICATION SIGN}"
 
 Count = Annotated[int, Meta(ge=1)]
 _STREAM = 7  # number of this random use; see detnas.training.seeding
@@ -34,11 +42,14 @@ class PathValidation(Struct, frozen=True, forbid_unknown_fields=True):
         interval: iterations between two validations.
         paths: how many paths are scored; the same ones each time.
         calibration_images: of the training split, for the batch norm of each path.
+        per_choice: score also, for each choice, the path that has it in every block that may have
+            it; other blocks have their first choice.
     """
 
     interval: Count
     paths: Count = 4
     calibration_images: Count = 500
+    per_choice: bool = False
 
 
 @HOOKS.register_module()
@@ -48,7 +59,8 @@ class PathValidationHook(Hook):
     The paths are drawn uniformly, once. They are scored as a search scores candidates, with batch
     norm recalibrated, on a copy of the model, so the training is the same with and without it.
     The mean of the config's `score` is logged with its range, and given to the visualizer as
-    "paths/<score>". The first process does it, and the others wait.
+    "paths/<score>"; the scores per choice as "paths/<score>/<choice>". A quiet console gets one
+    short line. The first process does it, and the others wait.
 
     Args:
         settings: those of the section `path_validation`.
@@ -56,7 +68,7 @@ class PathValidationHook(Hook):
 
     priority = "LOW"
 
-    def __init__(self, **settings: int) -> None:
+    def __init__(self, **settings: Any) -> None:
         self._settings = PathValidation(**settings)
         self._data: tuple[Any, ...] | None = None
 
@@ -76,16 +88,18 @@ class PathValidationHook(Hook):
                 quiet_logger()
                 self._data = self._load(runner.cfg, model)
             calibration, scored, metrics, size = self._data
-            found = []
-            for path in self._paths(model, runner.seed):
+
+            def score_of(path: Sequence[int]) -> float:
                 model.backbone.set_path(path)
                 recalibrate(model, calibration)
-                found.append(score(model, scored, metrics, size)[runner.cfg.score])
-        name, mean = runner.cfg.score, float(np.mean(found))
-        runner.logger.info(
-            f"{len(found)} random paths: {name} {mean:.4f} ({min(found):.4f} to {max(found):.4f})"
-        )
-        runner.visualizer.add_scalars({f"paths/{name}": mean}, step=runner.iter + 1)
+                return score(model, scored, metrics, size)[runner.cfg.score]
+
+            found = [score_of(path) for path in self._paths(model, runner.seed)]
+            per_choice = {}
+            if self._settings.per_choice:
+                uniform = uniform_paths(model.backbone.space)
+                per_choice = {name: score_of(path) for name, path in uniform.items()}
+        _show(runner, found, per_choice)
 
     def _paths(self, model: Any, seed: int) -> list[list[int]]:
         sampler = BudgetSampler(model.backbone.space)
@@ -109,3 +123,47 @@ class PathValidationHook(Hook):
             build_metrics(config.search_evaluator, scored.dataset),
             len(scored.dataset),
         )
+
+
+def uniform_paths(space: SearchSpace) -> dict[str, Choices]:
+    """For each choice of a space, by its name, the path that has it wherever a block may have it.
+
+    Blocks that may not have it, such as "skip" where the resolution is halved, have their first
+    choice.
+    """
+    return {
+        name: tuple(number if number in numbers else numbers[0] for numbers in space.numbers)
+        for number, name in enumerate(space.choices)
+    }
+
+
+def _show(runner: Any, found: Sequence[float], per_choice: Mapping[str, float]) -> None:
+    """Log the scores, give them to the visualizer, and print a line where the console is quiet."""
+    name, mean = runner.cfg.score, float(np.mean(found))
+    runner.logger.info(
+        f"{len(found)} random paths: {name} {mean:.4f} ({min(found):.4f} to {max(found):.4f})"
+    )
+    scalars = {f"paths/{name}": mean}
+    if per_choice:
+        each = (f"{_label(choice)} {value:.4f}" for choice, value in per_choice.items())
+        runner.logger.info(f"paths of one choice: {name} {', '.join(each)}")
+        scalars |= {f"paths/{name}/{choice}": value for choice, value in per_choice.items()}
+    runner.visualizer.add_scalars(scalars, step=runner.iter + 1)
+    if logging.getLevelNamesMapping().get(runner.cfg.get("console_level") or "", 0) > logging.INFO:
+        print(_short_line(name, found, per_choice), file=sys.stderr, flush=True)
+
+
+def _short_line(name: str, found: Sequence[float], per_choice: Mapping[str, float]) -> str:
+    metric = name.rpartition("/")[2].removeprefix("bbox_")
+    mean = float(np.mean(found))
+    line = f"paths: {metric} {mean:.3f} ({min(found):.3f} to {max(found):.3f})"
+    if not per_choice:
+        return line
+    each = (f"{_label(choice)} {value:.3f}" for choice, value in per_choice.items())
+    return f"{line}; {', '.join(each)}"
+
+
+def _label(choice: str) -> str:
+    """Such as "3x3", "Xception 3x3", "skip"."""
+    known = CHOICES[choice]
+    return f"{known.note} {known.caption}".strip().replace(_TIMES, "x")

@@ -1,6 +1,10 @@
 """The weights of one architecture, sliced from a supernet's checkpoint."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from detnas.errors import UserError
 from detnas.files import file_sha256
@@ -36,7 +40,24 @@ def export_weights(
         )
     backbone = DetNASNet(architecture)
     state_dict = fit_backbone(backbone, checkpoint, supernet, "backbone.")
-    meta = {"detnas": backbone.identity(), "sliced_from": str(supernet)}
-    if "dataset_meta" in checkpoint["meta"]:
-        meta["dataset_meta"] = checkpoint["meta"]["dataset_meta"]  # class names for mmdet
-    write_checkpoint({"meta": meta, "state_dict": state_dict}, output)
+    origin = {"sliced_from": str(supernet)}
+    write_network(state_dict, architecture, output, checkpoint["meta"].get("dataset_meta"), origin)
+
+
+def write_network(
+    state_dict: Mapping[str, Tensor],
+    architecture: Architecture,
+    output: Path | str,
+    dataset_meta: Mapping[str, Any] | None,
+    origin: Mapping[str, Any],
+) -> None:
+    """Write the weights of one architecture, with neck and head, as a checkpoint of DetNAS.
+
+    Args:
+        dataset_meta: class names and palette, which mmdet reads; None leaves them out.
+        origin: what else its `meta` says, such as the supernet.
+    """
+    meta: dict[str, Any] = {"detnas": DetNASNet(architecture).identity(), **origin}
+    if dataset_meta is not None:
+        meta["dataset_meta"] = dataset_meta
+    write_checkpoint({"meta": meta, "state_dict": dict(state_dict)}, output)

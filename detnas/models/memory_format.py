@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from traceback import extract_tb
+from typing import Any
 
 import torch
 
@@ -13,6 +14,13 @@ MEMORY_FORMATS = {
     "channels_last": torch.channels_last,
     "contiguous": torch.contiguous_format,
 }
+
+
+def use_memory_format(model: Any, name: str) -> None:
+    """Give a model's weights, and the feature maps of a backbone of DetNAS, one of the layouts."""
+    memory_format = MEMORY_FORMATS[name]
+    model.to(memory_format=memory_format)
+    model.backbone.memory_format = memory_format
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Draws a grid of images with predicted boxes and, dashed, the ground truth."""
+"""Draws predicted boxes and, dashed, the ground truth: a grid of images, or one image."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from PIL import Image, ImageOps
 
 from detnas.errors import UserError
-from detnas.report.style import LIGHT, save_figure, themed
+from detnas.report.style import DPI, LIGHT, save_figure, themed
 
 # Twelve colours that are easy to distinguish on photographs; further classes reuse them.
 CLASS_COLOURS = (
@@ -25,6 +25,7 @@ _CELL = 2.9  # inches
 _GAP = 0.12
 _FOOT = 0.42
 _INK = "#101418"
+_SMALLEST = 0.7  # of the text in a cell of the grid; smaller text cannot be read
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +119,37 @@ def draw_detections(
         save_figure(figure, path)
 
 
+def draw_image(
+    sample: DetectionSample, path: Path, classes: Sequence[str], score_threshold: float = 0.3
+) -> None:
+    """Draw one image with its boxes, in the image's own pixels and nothing around it.
+
+    Lines and text grow with the image.
+
+    Args:
+        sample: the image and its boxes.
+        path: the PNG or SVG to write.
+        classes: their names.
+        score_threshold: boxes with a lower score are left out.
+    Raises:
+        UserError: an image that cannot be read, or a label without a class.
+    """
+    _check_labels(sample, classes)
+    picture = _read_image(sample.image)
+    height, width = picture.shape[:2]
+    with themed(LIGHT):
+        figure = Figure(figsize=(_inches(width), _inches(height)))
+        axes = figure.add_axes((0, 0, 1, 1))
+        scale = max(_SMALLEST, max(height, width) / (2 * _CELL * DPI))
+        _draw_sample(axes, sample, picture, classes, score_threshold, scale)
+        save_figure(figure, path)
+
+
+def _inches(pixels: int) -> float:
+    """So that the saved picture has exactly so many pixels; matplotlib rounds down."""
+    return (pixels + 0.01) / DPI
+
+
 def _caption(samples: Sequence[DetectionSample], score_threshold: float) -> str:
     caption = f"solid: predicted, with a score of at least {score_threshold:g}"
     if any(sample.truth_boxes is not None for sample in samples):
@@ -151,40 +183,46 @@ def _draw_sample(
     picture: np.ndarray,
     classes: Sequence[str],
     score_threshold: float,
+    scale: float = 1.0,
 ) -> None:
     axes.imshow(picture, interpolation="bicubic", aspect="equal")
     axes.set_axis_off()
-    halo = withStroke(linewidth=2.6, foreground=_INK, alpha=0.6)
+    halo = withStroke(linewidth=2.6 * scale, foreground=_INK, alpha=0.6)
     if sample.truth_boxes is not None:
         labels = sample.truth_labels
         for place, box in enumerate(sample.truth_boxes):
             colour = "white" if labels is None else _colour(labels[place])
-            _outline(axes, box, colour, linewidth=1.1, linestyle=(0, (3, 2)), path_effects=[halo])
+            _outline(
+                axes, box, colour, linewidth=1.1 * scale, linestyle=(0, (3, 2)), path_effects=[halo]
+            )
     for place in np.argsort(sample.scores, kind="stable"):
         score, box = float(sample.scores[place]), sample.boxes[place]
         if score < score_threshold:
             continue
         colour = _colour(sample.labels[place])
-        _outline(axes, box, colour, linewidth=1.8)
+        _outline(axes, box, colour, linewidth=1.8 * scale)
         label = f"{classes[int(sample.labels[place])]} {score:.2f}"
-        _label_box(axes, box, label, colour, picture.shape[1], picture.shape[0])
+        _label_box(axes, box, label, colour, picture.shape[:2], scale)
 
 
 def _label_box(
-    axes: Axes, box: np.ndarray, label: str, colour: str, width: int, height: int
+    axes: Axes, box: np.ndarray, label: str, colour: str, size: tuple[int, ...], scale: float
 ) -> None:
     """Label a box above its left corner; inside it at the top, right-aligned at the right."""
     left, top, right, _ = (float(side) for side in box)
+    height, width = size
     inside, flush = top < 0.07 * height, left > 0.7 * width
+    across, up = (-1.5 if flush else 1.5), (-2.5 if inside else 1.5)
     axes.annotate(
         label,
         (min(right, width) if flush else max(left, 0.0), max(top, 0.0)),
         textcoords="offset points",
-        xytext=(-1.5 if flush else 1.5, -2.5 if inside else 1.5),
+        xytext=(across * scale, up * scale),
         ha="right" if flush else "left",
         va="top" if inside else "bottom",
-        size=7,
+        size=7 * scale,
         color=_INK,
+        parse_math=False,
         bbox={"boxstyle": "square,pad=0.18", "facecolor": colour, "edgecolor": "none"},
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 from detnas.errors import UserError, user_input
 from detnas.fidelity import table_file
 from detnas.fidelity.table import Table
+from detnas.search.compared import Comparison, read_comparison
 from detnas.search.finalists import Finalists, read_finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.results import BEST_FILE
@@ -33,6 +34,7 @@ class ReportFolder:
         fidelity: the scores of `detnas fidelity`; None where it has not finished.
         finalists: of the search; None where none were scored.
         trained: candidates that were trained on their own; None where none were.
+        comparison: with other networks; None where there is none.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ReportFolder:
     fidelity: Table | None
     finalists: Finalists | None
     trained: TrainedCandidates | None
+    comparison: Comparison | None
 
 
 def read_folder(folder: Path) -> ReportFolder:
@@ -67,7 +70,10 @@ def read_folder(folder: Path) -> ReportFolder:
     finalists = read_finalists(history.path.parent)
     name = folder.resolve().name
     trained = read_trained(history)
-    return ReportFolder(name, history, stated, values, image, fidelity, finalists, trained)
+    compared = read_comparison(folder / "compare")
+    return ReportFolder(
+        name, history, stated, values, image, fidelity, finalists, trained, compared
+    )
 
 
 def _json_object(content: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from detnas.console import tested_metric
+from detnas.console import SHOWN_CLASSES, tested_metric
 from detnas.fidelity.comparison import against_drawn, compare, notes_on, rows_of
 from detnas.fidelity.table import Table
 from detnas.files import write_text
@@ -25,6 +25,8 @@ from detnas.report.fidelity import draw_fidelity
 from detnas.report.folder import REPORT_FILE, read_folder
 from detnas.report.style import DARK, LIGHT, cost_name, ink_on, readable_cost, readable_score
 from detnas.search.against_random import against_random
+from detnas.search.compared_text import conditions, verdict
+from detnas.search.compared_text import rows_of as rows_of_networks
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import Evaluation
 from detnas.search.results import BEST_FILE, best_candidate
@@ -61,6 +63,8 @@ def write_report(folder: Path | str) -> Path:
     search = read.history
     best = best_candidate(search) if search.best() else None
     compared = compare(read.fidelity) if read.fidelity else {}
+    others = read.comparison
+    shown = {key: value for key, value in read.summary.items() if key != "comparison"}
     page = (
         _environment()
         .get_template("report.html")
@@ -79,7 +83,10 @@ def write_report(folder: Path | str) -> Path:
             pictures=_pictures(search, best, read.fidelity if compared else None) if best else {},
             generations=content.generations(search),
             comparison=content.comparison(search),
-            summary=content.flattened(read.summary),
+            networks=[] if others is None else rows_of_networks(others, SHOWN_CLASSES),
+            verdict=[] if others is None else [*verdict(others), *others.notes],
+            conditions="" if others is None else conditions(others),
+            summary=content.flattened(shown),
             errors=Counter(row.error or "" for row in search.failed).most_common(MAX_ERRORS),
             choices=CHOICES,
             light=LIGHT,

@@ -17,6 +17,8 @@ from detnas.files import replacing
 from search_space.cost import COSTS
 
 FORMATS = (".png", ".svg")
+DPI = 160
+"""Pixels per inch of a saved PNG."""
 BLACK, WHITE = "#14202b", "#ffffff"
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -100,7 +102,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     # Without the date, equal pictures are equal files.
     metadata = {"Date": None} if suffix == ".svg" else {}
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=160, metadata=metadata, format=suffix[1:])
+        figure.savefig(temporary, dpi=DPI, metadata=metadata, format=suffix[1:])
 
 
 def cost_name(name: str) -> str:

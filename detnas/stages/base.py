@@ -5,13 +5,13 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from mmengine.config import Config
 
-from detnas.errors import MissingFileError, user_input
+from detnas.errors import MissingFileError, UserError, user_input
 from detnas.files import file_sha256
 from search_space.architecture import Architecture
 
@@ -36,15 +36,22 @@ class Stage(ABC):
     Attributes:
         name: such as "finetune".
         config: the resolved config; its `work_dir` is the stage's own folder.
+        overrides: of the config, for stages that read other configs, too.
     """
 
     name: str
     config: Config
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def work_dir(self) -> Path:
         """Where the stage writes."""
         return Path(self.config.work_dir)
+
+    @property
+    def experiment_dir(self) -> Path:
+        """The work directory of the experiment."""
+        return self.work_dir.parent
 
     @property
     def is_classifier(self) -> bool:
@@ -132,3 +139,19 @@ class Stage(ABC):
     def has_grown(self) -> bool:
         """Whether the config asks for more than the finished stage has done."""
         return False
+
+
+def require_shared_weights(retrain: Stage) -> None:
+    """Refuse a recipe for many networks that starts from weights of one architecture.
+
+    Raises:
+        UserError: it starts from the experiment's stage `pretrain_subnet`.
+    """
+    own = retrain.experiment_dir / "pretrain_subnet"
+    for name, file in retrain.inputs().items():
+        if file.is_relative_to(own):
+            raise UserError(
+                f"retraining starts from {file} ({name}), weights of one architecture, which do "
+                "not fit others: name weights of a supernet, or none, such as "
+                "--cfg-options pretrained=SUPERNET.pth"
+            )

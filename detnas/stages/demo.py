@@ -4,25 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from detnas.config_keys import own_config
 from detnas.console import result_table
 from detnas.data.digits import BENCHMARK_HEIGHTS, write_digits
-from detnas.errors import MissingFileError
 from detnas.report.folder import REPORT_FILE
 from detnas.stages.experiment import Experiment, run_experiment
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "demo"
+DEMO = own_config("demo")
 
 
 def run_demo(work_dir: Path, overrides: Mapping[str, Any], seed: int | None = None) -> None:
-    """Write the data, run the five stages, print the table; the pictures are the experiment's.
-
-    Raises:
-        MissingFileError: DetNAS was installed without its repository's configs.
-    """
-    if not CONFIGS.is_dir():
-        raise MissingFileError(f"{CONFIGS} does not exist: run the demo from a checkout of DetNAS")
+    """Write the data, run the five stages, print the table; the pictures are the experiment's."""
     write_digits(work_dir / "data", heights=BENCHMARK_HEIGHTS)
-    summary = run_experiment(Experiment(CONFIGS, work_dir, overrides, seed), quiet=True)
+    summary = run_experiment(Experiment(DEMO, work_dir, overrides, seed), quiet=True)
     assert summary is not None, "without a choice of stages all of them are finished"
     print(result_table(summary, work_dir / REPORT_FILE))
     for path in sorted([*work_dir.glob("*.png"), *work_dir.glob("*.json")]):

@@ -1,15 +1,14 @@
 """An experiment: the stages of a folder of configs, run in order, finished ones skipped.
 
 A folder holds `pretrain.py`, `finetune.py`, `search.py`, `pretrain_subnet.py` (one network on
-classification) and `retrain.py` (one network under a detector), or some of them; the retrained
-network is tested. Each stage works in its own folder under the experiment's; configs name the
-results of earlier stages as "{experiment}/pretrain/final.pth", and those of another experiment as
-"{experiment}/../other/pretrain/final.pth".
+classification), `retrain.py` (one network under a detector) and `compare.py` (networks to compare
+it with), or some of them; the retrained network is tested. Each stage works in its own folder under
+the experiment's; configs name the results of earlier stages as "{experiment}/pretrain/final.pth",
+and those of another experiment as "{experiment}/../other/pretrain/final.pth".
 """
 
 import json
 import os
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,27 +16,27 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import barrier, get_world_size, is_main_process
+from mmengine.dist import get_world_size, is_main_process
 
 from detnas.config import load_config, unknown_options
-from detnas.console import duration, print_trainings
+from detnas.console import print_trainings
 from detnas.distributed import on_rank_0, one_writer
-from detnas.errors import MissingFileError, SeveralErrors, UserError
+from detnas.errors import MissingFileError, Problems, UserError
 from detnas.files import write_text
 from detnas.report.folder import SUMMARY_FILE
 from detnas.search.history.reading import SearchHistory
 from detnas.search.results import BEST_FILE
-from detnas.stages import identity, retrain_top
-from detnas.stages.base import ARCHITECTURE, Stage
+from detnas.stages import retrain_top
+from detnas.stages.base import ARCHITECTURE, Stage, require_shared_weights
+from detnas.stages.compare import CompareStage
 from detnas.stages.outlook import CheckedStage, relative_time_after
 from detnas.stages.plan import plan_search
+from detnas.stages.running import print_line, run_stage
 from detnas.stages.search import SearchStage
 from detnas.stages.state import (
     STAGE_FILE,
     check_config,
-    check_inputs,
     read_state,
-    spent_before,
     write_state,
 )
 from detnas.stages.summary import illustrate, summarise, tested_detector
@@ -52,6 +51,7 @@ STAGES: dict[str, type[Stage]] = {
     "pretrain_subnet": TrainingStage,
     "retrain": TrainingStage,
     "test": TestStage,
+    "compare": CompareStage,
 }
 """In the order in which they run. The config of "test" is that of "retrain"."""
 
@@ -69,7 +69,7 @@ class Experiment:
         """A stage with its resolved config."""
         work_dir = Path(os.path.normpath(self.work_dir)) / name
         config = load_config(self.file(name), self.overrides, work_dir, self.seed, strict=False)
-        return STAGES[name](name, config)
+        return STAGES[name](name, config, self.overrides)
 
     def file(self, name: str) -> Path:
         """The config file of a stage."""
@@ -110,26 +110,28 @@ def check_experiment(
         The stages by name, in order.
     Raises:
         UserError: something invalid or a stage begun under another config, in one line;
-            `SeveralErrors` where several stages have any.
+            `SeveralErrors` of all of them where there are several.
     """
     names = experiment.stages(stages)
     _check_overrides(experiment)
     checked = {}
-    found: dict[str, UserError] = {}  # two stages often have the same mistake
+    # Two stages often have the same mistake, and say it with the name of their file.
+    problems = Problems(*(str(experiment.file(name)) for name in names))
     for name in names:
-        try:
+        with problems:
+            macs = 0.0
             stage = experiment.stage(name)
-            _check_foreign_inputs(experiment, stage)
-            macs = stage.check()
-            check_config(stage)
+            own = Problems()
+            with own:
+                _check_foreign_inputs(experiment, stage)
+            with own:
+                macs = stage.check()
+            with own:
+                check_config(stage)
+            own.raise_found()
             is_unfinished = experiment.seconds(name) is None or stage.has_grown()
             checked[name] = CheckedStage(is_unfinished, macs, stage.is_classifier)
-        except UserError as error:
-            found.setdefault(str(error).replace(str(experiment.file(name)), ""), error)
-    if len(found) == 1:
-        raise next(iter(found.values()))
-    if found:
-        raise SeveralErrors(map(str, found.values()))
+    problems.raise_found()
     if retrained:
         _check_choice(experiment, names, retrained)
     return checked
@@ -170,18 +172,19 @@ def _run_checked(
         )
     for number, name in enumerate(checked, 1):
         later = relative_time_after(checked, name, retrained)
-        _run_stage(experiment.stage(name), f"[{number}/{len(checked)}] {name}", quiet, later)
+        run_stage(experiment.stage(name), f"[{number}/{len(checked)}] {name}", quiet, later)
         if name == "search":
             if retrained:
                 _choose_by_training(experiment, retrained)
             best = experiment.work_dir / "search" / BEST_FILE
-            _print(f"    best architecture: {Architecture.load(best).key}, in {best}")
+            print_line(f"    best architecture: {Architecture.load(best).key}, in {best}")
     seconds = {name: experiment.seconds(name) for name in experiment.stages()}
     chosen_in = experiment.seconds(retrain_top.FOLDER)
     if chosen_in is not None:
         seconds[retrain_top.FOLDER] = chosen_in
     finished = {name: taken for name, taken in seconds.items() if taken is not None}
-    if not is_main_process() or len(finished) < len(seconds):
+    missing = {*seconds} - {*finished, "compare"}  # the found network's results do not wait for it
+    if not is_main_process() or missing:
         return None
     test = experiment.stage("test") if "test" in seconds else None
     detector = tested_detector(experiment.work_dir, test)
@@ -229,22 +232,6 @@ def _begun_from_best(experiment: Experiment) -> list[Path]:
     return begun
 
 
-def require_shared_weights(retrain: Stage) -> None:
-    """Refuse a recipe for many networks that starts from weights of one architecture.
-
-    Raises:
-        UserError: it starts from the experiment's stage `pretrain_subnet`.
-    """
-    own = retrain.work_dir.parent / "pretrain_subnet"
-    for name, file in retrain.inputs().items():
-        if file.is_relative_to(own):
-            raise UserError(
-                f"retraining starts from {file} ({name}), weights of one architecture, which do "
-                "not fit others: name weights of a supernet, or none, such as "
-                "--cfg-options pretrained=SUPERNET.pth"
-            )
-
-
 def _recipe_for_choosing(experiment: Experiment) -> Config:
     alone = replace(experiment, overrides={**experiment.overrides, "train_split": "train"})
     return retrain_top.recipe_for_choosing(
@@ -267,46 +254,12 @@ def _choose_by_training(experiment: Experiment, retrained: int) -> None:
     folder = experiment.work_dir / retrain_top.FOLDER
     write_state(folder, {"config_sha256": "", "inputs_sha256": {}, "seconds": seconds})
     chosen = Architecture.load(stage.work_dir / BEST_FILE).key
-    _print(
+    print_line(
         f"chosen by {found.metric} on the search split, of {found.count} networks trained without "
         f"it: {chosen}"
     )
     for failed in found.candidates[found.count :]:
-        _print(f"    failed  {choices_to_text(failed.choices)}  {failed.error}")
-
-
-def _run_stage(stage: Stage, title: str, quiet: bool, later: float | None) -> None:
-    config = stage.identity()
-    state: dict[str, Any] = {
-        "config_sha256": identity.digest(config, stage.work_dir.parent),
-        "inputs_sha256": stage.input_hashes(),
-        "seconds": None,
-        "config": identity.plain(config, stage.work_dir.parent),
-        "folder": str(Path.cwd()),
-    }
-    before = read_state(stage.work_dir)
-    if before is not None and stage.has_nothing():
-        before = None
-    if before is not None:
-        check_inputs(stage, before["inputs_sha256"], state["inputs_sha256"])
-        if before["seconds"] is not None and not stage.has_grown():
-            _print(f"{title}: finished before, in {duration(before['seconds'])}")
-            return
-    _print(title)
-    state["spent"] = 0.0 if before is None else spent_before(stage.work_dir, before)
-    state["began"] = time.time()
-    write_state(stage.work_dir, state)
-    began = time.monotonic()
-    stage.run(quiet, later)
-    barrier()  # the next stage's inputs are written
-    state["seconds"] = state["spent"] + time.monotonic() - began
-    write_state(stage.work_dir, state)
-    _print(f"{title}: {duration(state['seconds'])}")
-
-
-def _print(line: str) -> None:
-    if is_main_process():
-        print(line, file=sys.stderr, flush=True)
+        print_line(f"    failed  {choices_to_text(failed.choices)}  {failed.error}")
 
 
 def _check_overrides(experiment: Experiment) -> None:

@@ -41,10 +41,10 @@ from detnas.search.history.file import FILE_NAME
 from detnas.search.history.reading import SearchHistory
 from detnas.search.progress import ProgressCallback, in_phase
 from detnas.search.results import best_candidate, named_choices
-from detnas.stages.base import ARCHITECTURE
+from detnas.stages.base import ARCHITECTURE, require_shared_weights
 from detnas.stages.candidate_worker import MakeCandidateEvaluator
 from detnas.stages.checks import check_weights
-from detnas.stages.experiment import Experiment, require_shared_weights
+from detnas.stages.experiment import Experiment
 from detnas.stages.fidelity_plan import FidelityPlan, draw_architectures
 from detnas.stages.listed import evaluate_into
 from detnas.stages.plan import SearchPlan, plan_search

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from detnas.console import say_once
 from detnas.data.checks import sizes_digest
-from detnas.errors import UserError, user_input
+from detnas.errors import Problems, UserError, user_input
 from detnas.evaluation.devices import is_tf32_allowed, scoring_device
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.search.costs import CandidateCosts, read_latency_tables, size_latency_budgets
@@ -107,7 +107,8 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
     settings = SearchSettings.from_section(config.to_dict()["search"])
     evaluator = _decided(settings.evaluator, recorded)
     settings = structs.replace(settings, evaluator=evaluator)
-    with user_input():
+    problems = Problems()
+    with problems, user_input():
         space = parse_space(config.model.backbone.get("space", "small"))
         measured = read_latency_tables(settings.cost_tables, space)
         budgets = size_latency_budgets(settings.budgets, measured)
@@ -118,7 +119,9 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
         strategy = settings.strategy.build(
             sampler, costs, config.randomness["seed"], list(map(choices_from_text, start))
         )
-    parts = check_parts(config, {**SPLITS, "test_dataloader": "test"}, "val_evaluator")
+    with problems:
+        parts = check_parts(config, {**SPLITS, "test_dataloader": "test"}, "val_evaluator")
+    problems.raise_found()
     images = {split.name: sizes_digest(split) for split in parts.splits if split.name != "test"}
     scored = {"train_dataloader": evaluator.calibration_images}
     scored["val_dataloader"] = parts.images(SPLITS["val_dataloader"])

@@ -32,6 +32,7 @@ from detnas.stages.candidate_worker import MakeCandidateEvaluator, executor_of
 from detnas.stages.checks import check_weights
 from detnas.stages.finalists import are_finalists_missing, refuse_leftovers, score_finalists
 from detnas.stages.plan import SearchPlan, plan_search
+from detnas.stages.scalars import shown_search
 from detnas.stages.settings import SearchSettings, remove_what_may_change
 
 LOG_FILE = "search.log"
@@ -106,6 +107,8 @@ def _evaluate(
         save_config(plan.config, file.parent / CONFIG_FILE)
         # What it says need not hold for a search that has grown; its scores stay recorded.
         (file.parent / FINALISTS_FILE).unlink(missing_ok=True)
+        recorded = () if earlier is None else earlier.rows
+        progress = stack.enter_context(shown_search(plan.config, recorded, progress))
         run_search(
             plan.strategy,
             executor,

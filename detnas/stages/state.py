@@ -72,7 +72,7 @@ def check_config(stage: Stage) -> None:
     before = read_state(stage.work_dir)
     if before is None or stage.has_nothing():
         return
-    config, experiment = stage.identity(), stage.work_dir.parent
+    config, experiment = stage.identity(), stage.experiment_dir
     if before["config_sha256"] != identity.digest(config, experiment):
         if before["config"] is None:
             raise UserError(

@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from detnas.evaluation.complexity import detector_macs
 from detnas.evaluation.evaluator import load_tested, predict
 from detnas.files import replacing
 from detnas.report.folder import DETECTIONS_FILE
 from detnas.search.against_random import random_scores
+from detnas.search.compared import read_comparison
+from detnas.search.compared_text import verdict
 from detnas.search.finalists import read_finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.results import BEST_FILE
@@ -51,6 +55,11 @@ def summarise(
         summary["test_metrics"] = metrics
         if "coco/bbox_mAP" in metrics:
             summary["retrained_bbox_mAP"] = metrics["coco/bbox_mAP"]
+    if "compare" in seconds and (compared := read_comparison(work_dir / "compare")) is not None:
+        plain = msgspec.to_builtins(compared)
+        left_out = ("format", "version")
+        summary["comparison"] = {key: plain[key] for key in plain if key not in left_out}
+        summary["comparison"]["verdict"] = list(verdict(compared))
     if detector is not None:
         count, size = detector_macs(*detector)
         summary |= {"detector_macs": count, "detector_input_size": size}

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from detnas.distributed import on_rank_0
-from detnas.errors import UserError
+from detnas.errors import UserError, user_input
 from detnas.evaluation.batch_norm import recalibrate
 from detnas.evaluation.batches import calibration_loader, scored_loader
+from detnas.evaluation.devices import use_device
 from detnas.evaluation.evaluator import (
+    autocast_of,
     build_metrics,
     build_model,
     make_batches,
@@ -24,7 +27,7 @@ from detnas.evaluation.evaluator import (
 )
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.files import write_text
-from detnas.models.memory_format import memory_format_explained
+from detnas.models.memory_format import memory_format_explained, use_memory_format
 from detnas.stages.base import OF_THE_MODEL, Stage
 from detnas.stages.checks import (
     backbone_kind,
@@ -32,15 +35,20 @@ from detnas.stages.checks import (
     check_values,
     check_weights,
 )
+from detnas.stages.scalars import show_test
 from detnas.training.hooks import FINAL_WEIGHTS
+from search_space.validation import convert
 
 METRICS_FILE = "test_metrics.json"
+SCORING = "scoring"
+"""Section of a config: how its network is scored, with the keys of `EvaluatorSettings`."""
 
 
 def score_checkpoint(
     config: Config,
     checkpoint: Path | str,
     choices: Sequence[int] | None = None,
+    checked: bool = False,
 ) -> dict[str, float]:
     """Score a checkpoint on `test_dataloader` with `test_evaluator`.
 
@@ -51,6 +59,7 @@ def score_checkpoint(
         checkpoint: the weights of the config's model.
         choices: the path, if the backbone is a supernet. Its batch norm is first recalibrated on
             images of `train_dataloader`, as many as a search takes by default.
+        checked: whether data and checkpoint have been checked.
     Raises:
         UserError: data or checkpoint are missing or do not fit, or a supernet has no path.
     """
@@ -62,10 +71,21 @@ def score_checkpoint(
         raise UserError("the backbone is a supernet: name the path to test with --architecture")
     if choices is not None and not is_supernet:
         raise UserError("--architecture is for supernets, and the backbone is not one: omit it")
-    on_rank_0(lambda: _check(config, checkpoint, is_supernet))
+    settings = _settings(config)
+    if not checked:
+        on_rank_0(lambda: _check(config, checkpoint, is_supernet))
     quiet_logger()
-    with quiet_stdout(), memory_format_explained():
-        return _score(config, checkpoint, choices)
+    threads = torch.get_num_threads()
+    try:
+        with quiet_stdout(), memory_format_explained():
+            return _score(config, checkpoint, choices, settings)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _settings(config: Config) -> EvaluatorSettings:
+    with user_input():
+        return convert(config.to_dict().get(SCORING) or {}, EvaluatorSettings, SCORING)
 
 
 def _check(config: Config, checkpoint: Path | str, is_supernet: bool) -> None:
@@ -78,10 +98,24 @@ def _check(config: Config, checkpoint: Path | str, is_supernet: bool) -> None:
 
 
 def _score(
-    config: Config, checkpoint: Path | str, choices: Sequence[int] | None
+    config: Config,
+    checkpoint: Path | str,
+    choices: Sequence[int] | None,
+    settings: EvaluatorSettings,
 ) -> dict[str, float]:
+    use_device(settings.device, settings.tf32)
     model = build_model(config, checkpoint)
-    settings = EvaluatorSettings()
+    if config.get(SCORING):  # otherwise the layout is that of the backbone's own setting
+        use_memory_format(model, settings.memory_format)
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    with autocast_of(model, settings):
+        return _score_model(model, config, choices, settings)
+
+
+def _score_model(
+    model: Any, config: Config, choices: Sequence[int] | None, settings: EvaluatorSettings
+) -> dict[str, float]:
     if choices is not None:
         model.backbone.set_path(choices)
         loader, _ = calibration_loader(
@@ -110,7 +144,7 @@ class TestStage(Stage):
 
     __test__ = False  # pytest would collect it
 
-    reads = (*OF_THE_MODEL, "test_dataloader", "test_cfg", "test_evaluator", "env_cfg")
+    reads = (*OF_THE_MODEL, "test_dataloader", "test_cfg", "test_evaluator", "env_cfg", SCORING)
 
     @property
     def weights(self) -> Path:
@@ -125,7 +159,9 @@ class TestStage(Stage):
         return {"weights": str(self.weights)}
 
     def run(self, quiet: bool, later: float | None = None) -> None:
-        write_metrics(score_checkpoint(self.config, self.weights), self.work_dir)
+        metrics = score_checkpoint(self.config, self.weights)
+        write_metrics(metrics, self.work_dir)
+        show_test(self.config, metrics)
 
 
 def write_metrics(metrics: Mapping[str, float], work_dir: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmengine.config import Config
@@ -19,7 +19,7 @@ import detnas.evaluation.mended_annotations
 import detnas.models
 import detnas.training  # noqa: F401 - registers hooks and samplers
 from detnas.distributed import on_rank_0, one_writer
-from detnas.errors import UserError, user_input
+from detnas.errors import Problems, UserError, user_input
 from detnas.evaluation.evaluator import quiet_stdout
 from detnas.evaluation.path_validation import PathValidation, PathValidationHook
 from detnas.models.backbones import DetNASSupernet
@@ -97,17 +97,23 @@ def check_training(config: Config) -> float:
         raise UserError(
             "this is the config of a search: run it with `detnas search`, or name another config"
         )
-    with_precision(config.optim_wrapper, config.get("amp"))
     check_values(config)
-    _check_schedule(config)
-    check_backbone(config)
-    _path_validation(config)
+    problems = Problems()
+    with problems:
+        with_precision(config.optim_wrapper, config.get("amp"))
+    with problems:
+        _check_schedule(config)
     paths = 1
-    for hook in config.get("custom_hooks") or []:
-        if hook.get("type") == PathSamplingHook.__name__:
-            paths = _check_paths(config, hook)
+    with problems:
+        check_backbone(config)
+        _path_validation(config)
+        for hook in config.get("custom_hooks") or []:
+            if hook.get("type") == PathSamplingHook.__name__:
+                paths = _check_paths(config, hook)
     names = {k: v for k, v in SPLITS.items() if not _repeats_val(config, k)}
-    parts = check_parts(config, names, "val_evaluator", "test_evaluator")
+    with problems:
+        parts = check_parts(config, names, "val_evaluator", "test_evaluator")
+    problems.raise_found()
     loop = config.train_cfg
     if loop.get("max_iters") is not None:
         images = loop.max_iters * (config.train_dataloader.get("batch_size") or 0)
@@ -236,7 +242,7 @@ def _repeats_val(config: Config, key: str) -> bool:
 class TrainingStage(Stage):
     """Pretraining, fine-tuning or retraining."""
 
-    reads = (
+    reads: ClassVar[tuple[str, ...]] = (
         *OF_THE_MODEL,
         *("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "auto_scale_lr"),
         *("val_dataloader", "val_cfg", "val_evaluator", "default_hooks", "custom_hooks"),

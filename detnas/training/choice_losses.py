@@ -29,8 +29,9 @@ class ChoiceLossHook(Hook):
 
     The loss of an iteration is known anyway, so this costs nothing. After training it logs the mean
     loss of each choice in each stage, warns of a choice that seems untrained, and writes
-    `choice_losses.json`. Not counted are iterations of a warm-up, which have one path, and those
-    before a resume. Networks of one architecture are left alone.
+    `choice_losses.json`. The visualizer gets the means as "choice_losses/stage1/<choice>". Not
+    counted are iterations of a warm-up, which have one path, and those before a resume. Networks of
+    one architecture are left alone.
     """
 
     priority = "LOW"
@@ -73,6 +74,12 @@ class ChoiceLossHook(Hook):
         mean = sum(losses) / len(losses)
         content = {"paths": len(losses), "mean": mean, "effects": [asdict(e) for e in effects]}
         write_text(Path(runner.work_dir) / FILE_NAME, json.dumps(content, indent=2) + "\n")
+        means = {
+            f"choice_losses/stage{effect.stage + 1}/{effect.choice}": effect.mean
+            for effect in effects
+            if effect.mean is not None
+        }
+        runner.visualizer.add_scalars(means, step=runner.iter)
         runner.logger.info(f"mean loss of the last {len(losses)} paths: {mean:.4f}")
         for effect in effects:
             if effect.difference is not None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from mmengine.model import (
 )
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
+from mmengine.visualization import Visualizer
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -134,9 +136,23 @@ class DetNASRunner(Runner):
         self._interruption = InterruptionHook()
         self.register_hook(self._interruption)
 
+    def build_visualizer(self, visualizer: Any = None) -> Visualizer:
+        """Build a visualizer of this run's own.
+
+        mmengine keeps one for each name, so a name in the config, such as mmdet's "visualizer",
+        would give the next stage of this process the visualizer of the one before it.
+        """
+        if isinstance(visualizer, dict):
+            visualizer = {**visualizer, "name": f"{self._log_dir} {time.time_ns()}"}
+        return super().build_visualizer(visualizer)
+
     def build_logger(self, log_level: int | str = "INFO", **kwargs: Any) -> MMLogger:
-        """Build a logger with the console at the config's `console_level`."""
-        logger = super().build_logger(log_level=log_level, **kwargs)
+        """Build a logger of this run's own, with the console at the config's `console_level`.
+
+        mmengine keeps one for each name, which it makes of the config's name and the second.
+        """
+        name = f"{self._experiment_name} {time.time_ns()}"
+        logger = super().build_logger(log_level=log_level, name=name, **kwargs)
         level = self.cfg.get("console_level")
         for handler in logger.handlers if level is not None else ():
             if not isinstance(handler, logging.FileHandler):

@@ -26,7 +26,7 @@ from search_space.architecture import parse_architecture
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 COMMANDS = (
     *("config", "cost", "export", "history", "import-weights", "report"),
-    *("run", "sample", "space", "split"),
+    *("pick", "run", "sample", "space", "split"),
 )
 HOSTILE = (
     *("", " ", "-1", "0", "1e400", "nan", "inf", "-inf", "9" * 400, "9" * 5000, "0x10", "1_0"),
@@ -60,7 +60,8 @@ HOSTILE = (
 PATH = "tiny:0,1,2,3,0,1,2,3,0,1"
 VALID: dict[str, Sequence[str]] = {
     "annotations": ("boxes.json",),
-    "architecture": (PATH, "tiny.json"),
+    "architecture": ("1.0", PATH, "tiny.json"),
+    "at_most": ("3",),
     "budget": ("macs=..60e6", "params=..9e6"),
     "cfg_options": ("max_iters=3", "search.generations=2"),
     "config": [str(CONFIGS / "demo" / name) for name in ("search.py", "finetune.py")],
@@ -74,10 +75,12 @@ VALID: dict[str, Sequence[str]] = {
     "latency_table": ("deep.json",),
     "launcher": ("none",),
     "n": ("1", "20"),
+    "new_work_dir": ("new/search",),
     "output": ("new/out.json",),
     "prefix": ("images",),
     "retrain_top": ("2",),
     "scale": ("d3", "2.5"),
+    "search_on": ("2",),
     "seed": ("0", "7"),
     "space": ("tiny", "small@0.5", "small@1.2x1.4", "tiny-skip"),
     "stages": ("search",),

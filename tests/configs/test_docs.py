@@ -1,6 +1,5 @@
 """The configs that docs/configs.md shows resolve and build."""
 
-import re
 import shutil
 import textwrap
 from itertools import takewhile
@@ -52,20 +51,6 @@ def _build(path: Path) -> tuple[Any, Any]:
     init_default_scope("mmdet")
     with torch.device("meta"):
         return config, MODELS.build(ConfigDict(model))
-
-
-def test_a_detector_of_mmdets(folder: Path) -> None:
-    names = re.findall(r"^    # configs/mine/(\w+\.py)$", PAGE, flags=re.MULTILINE)
-    assert names == ["gfl.py", "finetune.py"]
-    for name in names:
-        code = _code_after(f"# configs/mine/{name}\n").split("# configs/")[0]
-        (folder / name).write_text(code, encoding="utf-8")
-    config, model = _build(folder / "finetune.py")
-    assert type(model).__name__ == "GFL"
-    assert type(model.backbone).__name__ == "DetNASSupernet"
-    assert type(model.bbox_head.loss_bbox).__name__ == "CIoULoss"
-    assert model.bbox_head.num_classes == 10
-    assert config.train_dataloader.batch_size == 16  # nothing is left of mmdet's data
 
 
 def test_a_space_of_ones_own(folder: Path) -> None:

@@ -23,6 +23,8 @@ OPENMMLAB = {"mmengine", "mmcv", "mmdet", "mmpretrain"}
         ["history", "WORK_DIR"],
         ["report", "--help"],
         ["export", "--help"],
+        ["pick", "WORK_DIR", "--budget", "macs=..1"],
+        ["predict", "--help"],
         ["space", "small", "--budget", "macs=..260e6", "--json"],
         ["sample", "small", "--budget", "macs=..250e6", "-n", "10", "--json"],
         ["measure-latency", "--help"],

@@ -64,7 +64,7 @@ def split(
     roots = voc_roots(annotations) if suffix == ".txt" else {}
     groups = [root.name for root in roots] or [GROUP]
     files = [output / f"{group}_{part}{suffix}" for group in groups for part in PARTS]
-    _check_outputs(annotations, output, files)
+    check_outputs(annotations, output, files)
     data: CocoSet | VocSet
     if roots:
         data = read_voc_set(roots)
@@ -79,7 +79,7 @@ def split(
     else:
         search = draw(images, take, seed)
     parts = dict(zip(files, _parts(data.sizes, search), strict=True))
-    _write(data, parts)
+    write_parts(data, parts)
     empty = [file.name for file, (_, chosen) in parts.items() if not chosen.any()]
     warnings = [f"warning: {name} is empty; leave it out of the config" for name in empty]
     *classes, total = count_classes(data.classes, data.boxes, search)
@@ -180,7 +180,8 @@ def _check_options(
         )
 
 
-def _check_outputs(annotations: Sequence[Path], output: Path, outputs: Iterable[Path]) -> None:
+def check_outputs(annotations: Sequence[Path], output: Path, outputs: Iterable[Path]) -> None:
+    """Raise UserError if a file that is to be written exists, or its folder is none."""
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is not a folder; name another with -o")
     for file in outputs:
@@ -198,7 +199,7 @@ def _parts(sizes: Mapping[str, int], search: Mask) -> Iterator[tuple[str, Mask]]
         yield from ((group, masks[part]) for part in PARTS)
 
 
-def _write(data: CocoSet | VocSet, parts: Mapping[Path, tuple[str, Mask]]) -> None:
+def write_parts(data: CocoSet | VocSet, parts: Mapping[Path, tuple[str, Mask]]) -> None:
     """Write all files under temporary names, then rename them; after an error no file remains."""
     try:
         with ExitStack() as stack:

@@ -20,7 +20,7 @@ from detnas.search.history.records import (
     read_rows,
     recorded_fingerprint,
 )
-from search_space.architecture import Architecture
+from search_space.architecture import Architecture, Choices
 from search_space.budget import Budget
 from search_space.spaces import SearchSpace, parse_space
 from search_space.validation import convert
@@ -156,7 +156,11 @@ class SearchHistory:
     def architecture(self, row: Evaluation) -> Architecture:
         """The architecture of a row, in the space and with the channel shuffle of the search."""
         with user_input(f"{self.path}: row {row.id}"):
-            return Architecture(self.space, row.choices, self.channel_shuffle)
+            return self.architecture_of(row.choices)
+
+    def architecture_of(self, choices: Choices) -> Architecture:
+        """The architecture of choices, in the space and with the channel shuffle of the search."""
+        return Architecture(self.space, choices, self.channel_shuffle)
 
     def recorded(self, key: str) -> Any:
         """A setting that every search records, by its key in `fingerprint`.

@@ -4,6 +4,7 @@ Each check raises a UserError whose one line has the key or file, its value and 
 """
 
 from detnas.stages.checks.backbone import (
+    awaits_architecture,
     backbone_kind,
     build_backbone,
     check_backbone,
@@ -14,6 +15,7 @@ from detnas.stages.checks.builds import check_parts, check_values
 from detnas.stages.checks.splits import check_splits
 
 __all__ = [
+    "awaits_architecture",
     "backbone_kind",
     "build_backbone",
     "check_backbone",

@@ -39,10 +39,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from detnas.config import unwrap_dataset
 from detnas.data.checks import Split
-from detnas.errors import UserError, explained
+from detnas.errors import Problems, UserError, explained
 from detnas.evaluation.evaluator import quiet_stdout
 from detnas.stages.checks.backbone import awaits_architecture
 from detnas.stages.checks.splits import check_splits
+from detnas.stages.checks.visualizer import check_visualizer
 from detnas.training.optimisers import with_precision
 from search_space.architecture import Architecture
 from search_space.spaces import parse_space
@@ -83,10 +84,11 @@ class CheckedParts:
 
 
 def check_values(config: Config) -> None:
-    """Check the numbers of dataloaders and of the training loop.
+    """Check the numbers of dataloaders and of the training loop, and the visualizer.
 
     Raises:
-        UserError: a batch size, a number of workers or of iterations that is none.
+        UserError: a batch size, a number of workers or of iterations that is none; or as
+            `check_visualizer`.
     """
     for key in ("train_dataloader", "val_dataloader", "test_dataloader"):
         loader = config.get(key)
@@ -103,6 +105,7 @@ def check_values(config: Config) -> None:
                         "comma in it into quotes: --cfg-options 'data_root=\"a,b\"'"
                     )
     _check_types(config)
+    check_visualizer(config)
     hook = (config.get("default_hooks") or {}).get("checkpoint") or {}
     if hook.get("interval") is not None:
         _require_integer("default_hooks.checkpoint.interval", hook["interval"], -1)
@@ -194,10 +197,19 @@ def check_parts(config: Config, names: Mapping[str, str], *evaluators: str) -> C
     Raises:
         UserError: as `check_splits`, or a part cannot be built, or fails on what it is given.
     """
-    splits = check_splits(config, names)
-    pixels = _check_pipelines(config, names, splits)
-    _check_metrics(config, evaluators)
-    macs = _check_model(config)
+    problems = Problems()
+    splits: list[Split] = []
+    pixels: dict[str, int] = {}
+    macs = 0.0
+    with problems:
+        splits = check_splits(config, names)
+    with problems:
+        pixels = _check_pipelines(config, names, splits)
+    with problems:
+        _check_metrics(config, evaluators)
+    with problems:
+        macs = _check_model(config)
+    problems.raise_found()
     return CheckedParts(splits, {key: macs * count for key, count in pixels.items() if macs})
 
 

@@ -14,7 +14,7 @@ from detnas.data.checks import Split, check_disjoint, folder_split, quoted, refu
 from detnas.data.coco import check_categories, coco_split, read_coco
 from detnas.data.coco_mends import UNUSABLE_BOXES, Mends
 from detnas.data.voc import check_voc_classes, read_voc, voc_split
-from detnas.errors import UserError
+from detnas.errors import Problems, UserError
 
 DROP, REFUSE = "drop", "refuse"
 """Values of the config's `unusable_boxes`."""
@@ -32,28 +32,36 @@ def check_splits(config: Config, names: Mapping[str, str]) -> list[Split]:
     """
     splits = []
     detection = True
+    problems = Problems()
     for key, name in names.items():
         dataloader = config.get(key)
         if dataloader is None:
             continue
         images: list[Path] = []
         for dataset in unwrap_dataset(dataloader["dataset"].to_dict()):
-            if str(dataset.get("ann_file", "")).lower().endswith(".json"):
-                images += _check_coco(config, dataset, name).images
-            elif _kind(dataset) in ("VOCDataset", "XMLDataset"):
-                images += _check_voc(config, dataset, name).images
-            elif _is_folder(dataset):
-                detection = False
-                images += _check_folder(config, dataset, name)
-            else:
-                say_once(
-                    f"the {name} split is a {_kind(dataset)}, which is not checked: see "
-                    "for yourself that its annotations are sound, that its classes are those "
-                    "of the model, and that it shares no image with another split"
-                )
+            detection = detection and not _is_folder(dataset)
+            with problems:
+                images += _check_dataset(config, dataset, name)
         splits.append(Split(name, tuple(images)))
+    problems.raise_found()
     check_disjoint(splits, by_content=detection)
     return splits
+
+
+def _check_dataset(config: Config, dataset: dict[str, Any], name: str) -> tuple[Path, ...]:
+    """Check one data set of a split; return its images."""
+    if str(dataset.get("ann_file", "")).lower().endswith(".json"):
+        return _check_coco(config, dataset, name).images
+    if _kind(dataset) in ("VOCDataset", "XMLDataset"):
+        return _check_voc(config, dataset, name).images
+    if _is_folder(dataset):
+        return _check_folder(config, dataset, name)
+    say_once(
+        f"the {name} split is a {_kind(dataset)}, which is not checked: see for yourself that its "
+        "annotations are sound, that its classes are those of the model, and that it shares no "
+        "image with another split"
+    )
+    return ()
 
 
 def _check_coco(config: Config, dataset: dict[str, Any], name: str) -> Split:

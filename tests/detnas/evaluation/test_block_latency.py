@@ -127,8 +127,8 @@ def test_freed_memory_is_kept() -> None:
     """In a process of its own: glibc treats memory of threads differently."""
     code = """
 import resource, statistics, torch
-from detnas.evaluation.latency import _keep_freed_memory
-_keep_freed_memory()
+from detnas.evaluation.latency import keep_freed_memory
+keep_freed_memory()
 faults = []
 for _ in range(7):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

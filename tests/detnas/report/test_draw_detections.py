@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detnas.report.detections import CLASS_COLOURS, DetectionSample, draw_detections
+from detnas.report.detections import CLASS_COLOURS, DetectionSample, draw_detections, draw_image
 
 CLASSES = [f"class {i}" for i in range(20)]
 BOXES = np.array([[10.0, 20.0, 50.0, 60.0], [60.0, 0.0, 99.0, 30.0]])
@@ -38,6 +38,18 @@ def test_predictions_below_the_threshold_are_omitted(image: Path, tmp_path: Path
     first, second = CLASS_COLOURS[0], CLASS_COLOURS[1]  # 13 shares the colour of 1
     assert [has_colour(path, first) for path in (both, one, none)] == [True, True, False]
     assert [has_colour(path, second) for path in (both, one, none)] == [True, False, False]
+
+
+@pytest.mark.parametrize("size", [(100, 80), (333, 77), (1001, 999)])
+def test_one_image_is_drawn_in_its_own_pixels(size: tuple[int, int], tmp_path: Path) -> None:
+    path, drawn = tmp_path / "image.png", tmp_path / "drawn.png"
+    Image.new("RGB", size, (90, 90, 90)).save(path)
+    draw_image(sample(path), drawn, CLASSES, 0.5)
+    assert Image.open(drawn).size == size
+    assert has_colour(drawn, CLASS_COLOURS[0])
+    assert not has_colour(drawn, CLASS_COLOURS[1])
+    edge = np.asarray(Image.open(drawn).convert("RGB"))[[0, -1]][:, [0, -1]]
+    assert (edge == 90).all()
 
 
 def test_truth_is_drawn_beneath_predictions(image: Path, tmp_path: Path) -> None:

@@ -1,16 +1,21 @@
 """Training runs: resuming is exact, loader workers change nothing, settings are checked."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from detnas.config import load_config
 from detnas.errors import UserError
+from detnas.evaluation.path_validation import uniform_paths
 from detnas.models.checkpoints import read_checkpoint
 from detnas.stages.train import train
+from search_space.architecture import Architecture
+from search_space.spaces import parse_space
 
 CONFIG = Path(__file__).parents[2] / "miniature" / "retinanet" / "pretrain.py"
 
@@ -21,7 +26,8 @@ def _losses(work_dir: Path) -> dict[int, float]:
     for file in sorted(work_dir.glob("*/vis_data/scalars.json")):
         for line in file.read_text().splitlines():
             row = json.loads(line)
-            losses[row["step"]] = row["loss"]
+            if "loss" in row:
+                losses[row["step"]] = row["loss"]
     return losses
 
 
@@ -69,17 +75,46 @@ def test_a_loss_that_is_not_finite_stops_training(data: Path, tmp_path: Path) ->
     assert not (tmp_path / "iter_8.pth").exists()
 
 
-def test_paths_are_validated_without_a_change_of_the_training(data: Path, tmp_path: Path) -> None:
-    section = {"interval": 2, "paths": 3, "calibration_images": 16}
-    validated = _train(data, tmp_path / "validated", path_validation=section)
+def test_paths_are_validated_without_a_change_of_the_training(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = {"interval": 2, "paths": 3, "calibration_images": 16, "per_choice": True}
+    backends = [{"type": "LocalVisBackend"}, {"type": "TensorboardVisBackend"}]
+    visualizer = {"type": "Visualizer", "name": "visualizer", "vis_backends": backends}
+    other = {"path_validation": section, "visualizer": visualizer}
+    validated = _train(data, tmp_path / "validated", **other)
     (log,) = (tmp_path / "validated").glob("*/*.log")
     assert log.read_text().count("3 random paths: accuracy/top1 ") == 2
+    assert log.read_text().count("paths of one choice: accuracy/top1 3x3 ") == 2
+    number = r"\d+\.\d{3}"
+    short = rf"paths: top1 {number} \({number} to {number}\); 3x3 {number}, 5x5 {number}, "
+    assert len(re.findall(short, capsys.readouterr().err)) == 2
     (scalars,) = (tmp_path / "validated").glob("*/vis_data/scalars.json")
     rows = [json.loads(line) for line in scalars.read_text().splitlines()]
     means = {row["step"]: row["paths/accuracy/top1"] for row in rows if "loss" not in row}
     assert means.keys() == {2, 4}
     assert all(0 <= mean <= 100 for mean in means.values())
+    (vis_data,) = (tmp_path / "validated").glob("*/vis_data")
+    events = EventAccumulator(str(vis_data)).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [1, 2, 3, 4]
+    for row in (row for row in rows if "loss" not in row):
+        for choice in ("shufflenet_3x3", "xception_3x3"):
+            name = f"paths/accuracy/top1/{choice}"
+            found = {event.step: event.value for event in events.Scalars(name)}
+            assert found[row["step"]] == pytest.approx(row[name])
     _assert_equal(validated, _train(data, tmp_path / "plain"))
+
+
+def test_a_path_of_one_choice_has_it_wherever_a_block_may() -> None:
+    space = parse_space("tiny-skip")
+    paths = uniform_paths(space)
+    assert list(paths) == list(space.choices)
+    for path in paths.values():
+        Architecture(space, path)
+    skipping = [space.choices[number] for number in paths["skip"]]
+    assert skipping.count("skip") == sum(len(numbers) == 5 for numbers in space.numbers)
+    assert set(skipping) == {"shufflenet_3x3", "skip"}
+    assert set(paths["xception_3x3"]) == {3}
 
 
 def test_strictly_fair_steps_depend_on_seed_and_step_alone(data: Path, tmp_path: Path) -> None:
@@ -121,6 +156,14 @@ def test_resuming_with_another_seed_or_batch_size_is_refused(
         ({"path_validation": {"every": 2}}, "unknown key 'every' under path_validation"),
         ({"path_validation": {"interval": 2}, "score": None}, "by `score`, which the config lacks"),
         ({"search": {"supernet": "x"}}, "no such key"),
+        (
+            {"visualizer": {"type": "Visualizer", "vis_backends": [{"type": "AimVisBackend"}]}},
+            "pip install aim",
+        ),
+        (
+            {"visualizer": {"type": "Visualizer", "vis_backends": [{"type": "Tensorboard"}]}},
+            "type is 'Tensorboard', which is not registered",
+        ),
     ],
 )
 def test_invalid_settings_are_refused_before_any_work(
@@ -156,3 +199,8 @@ def test_losses_of_the_last_paths_are_compared_by_choice(data: Path, tmp_path: P
     assert found["mean"] == pytest.approx(sum(last) / 20, abs=1e-4)
     blocks = sum(effect["blocks"] for effect in found["effects"])
     assert blocks == 20 * 10
+    (scalars,) = (tmp_path / "run").glob("*/vis_data/scalars.json")
+    shown = json.loads(scalars.read_text().splitlines()[-1])
+    for effect in found["effects"]:
+        name = f"choice_losses/stage{effect['stage'] + 1}/{effect['choice']}"
+        assert shown.get(name) == effect["mean"]

@@ -1,0 +1,28 @@
+"""`detnas check FOLDER`: all problems of an experiment at once, and what it will cost."""
+
+import argparse
+import sys
+
+from detnas.commands import options as shared
+from detnas.errors import user_input
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    shared.add_experiment(parser)
+
+
+def run(options: shared.Options) -> None:
+    """Check, and print the forecast; `detnas run --check` does the same."""
+    from detnas.stages.experiment import check_experiment
+    from detnas.stages.forecast import Forecaster
+    from detnas.stages.forecast_text import forecast_table
+
+    experiment = shared.experiment(options)
+    with user_input():
+        checked = check_experiment(experiment, options.stages, options.retrain_top)
+        print("all checks passed; measuring a few steps of each stage", file=sys.stderr)
+        unfinished = [name for name, found in checked.items() if found.is_unfinished]
+        stages = {name: experiment.stage(name) for name in unfinished}
+        forecast = Forecaster(stages, experiment.work_dir).forecast()
+    print(forecast_table(forecast, list(checked)))

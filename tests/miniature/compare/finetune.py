@@ -1,0 +1,2 @@
+# Path-wise fine-tuning.
+_base_ = ["../retinanet/finetune.py"]

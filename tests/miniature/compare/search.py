@@ -1,0 +1,2 @@
+# Four candidates and two random ones.
+_base_ = ["../retinanet/search.py"]
