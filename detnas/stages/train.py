@@ -104,15 +104,19 @@ def check_training(config: Config) -> float:
     with problems:
         _check_schedule(config)
     paths = 1
-    with problems:
+    of_backbone = Problems()
+    with of_backbone:
         check_backbone(config)
         _path_validation(config)
         for hook in config.get("custom_hooks") or []:
             if hook.get("type") == PathSamplingHook.__name__:
                 paths = _check_paths(config, hook)
-    names = {k: v for k, v in SPLITS.items() if not _repeats_val(config, k)}
     with problems:
-        parts = check_parts(config, names, "val_evaluator", "test_evaluator")
+        of_backbone.raise_found()
+    names = {k: v for k, v in SPLITS.items() if not _repeats_val(config, k)}
+    metrics = ("val_evaluator", "test_evaluator")
+    with problems:
+        parts = check_parts(config, names, *metrics, with_model=not of_backbone)
     problems.raise_found()
     loop = config.train_cfg
     if loop.get("max_iters") is not None:

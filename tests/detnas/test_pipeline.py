@@ -448,7 +448,7 @@ def test_an_experiment_takes_a_space_from_the_command_line(
     command += [f"data_root={experiment}/data/detection"]
     command += [f"pretrain_root={experiment}/data/classification"]
     assert main(command) == 0
-    assert capsys.readouterr().out.count("unfinished") == 5
+    assert capsys.readouterr().out.count("about ") == 5 + 1  # each stage, and all of them
     assert main([*command[:-3], space.replace("xception_3x3", "xcepton")]) == 2
     _assert_one_line(capsys.readouterr().err, "xcepton")
 

@@ -187,13 +187,16 @@ def _check_keys(where: str, section: Mapping[str, Any], known: Iterable[str]) ->
             raise UserError(f"{where} has no key {key!r}: {did_you_mean(key, known)}")
 
 
-def check_parts(config: Config, names: Mapping[str, str], *evaluators: str) -> CheckedParts:
+def check_parts(
+    config: Config, names: Mapping[str, str], *evaluators: str, with_model: bool = True
+) -> CheckedParts:
     """Check the data of a config, and build its pipelines, metrics, model and optimiser.
 
     Args:
         config: an OpenMMLab config.
         names: as `check_splits` takes them.
         evaluators: the keys of metrics, such as "val_evaluator"; absent ones are skipped.
+        with_model: whether the model is checked, too.
     Raises:
         UserError: as `check_splits`, or a part cannot be built, or fails on what it is given.
     """
@@ -208,7 +211,7 @@ def check_parts(config: Config, names: Mapping[str, str], *evaluators: str) -> C
     with problems:
         _check_metrics(config, evaluators)
     with problems:
-        macs = _check_model(config)
+        macs = _check_model(config) if with_model else 0.0
     problems.raise_found()
     return CheckedParts(splits, {key: macs * count for key, count in pixels.items() if macs})
 

@@ -32,7 +32,7 @@ def check_splits(config: Config, names: Mapping[str, str]) -> list[Split]:
     """
     splits = []
     detection = True
-    problems = Problems()
+    problems = Problems(*(f"the {name} split" for name in names.values()))
     for key, name in names.items():
         dataloader = config.get(key)
         if dataloader is None:
