@@ -30,6 +30,7 @@ setup(
         "numpy>=1.26",
         "opencv-python-headless>=4.9",
         "pillow>=10",
+        "psutil>=5.9",
         "pycocotools>=2.0.8",
         "pyyaml>=6",
         "scipy>=1.11",

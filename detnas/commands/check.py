@@ -17,6 +17,7 @@ def run(options: shared.Options) -> None:
     from detnas.stages.experiment import check_experiment
     from detnas.stages.forecast import Forecaster
     from detnas.stages.forecast_text import forecast_table
+    from detnas.stages.outlook import FORECAST_FILE, write_forecast
 
     experiment = shared.experiment(options)
     with user_input():
@@ -25,4 +26,6 @@ def run(options: shared.Options) -> None:
         unfinished = [name for name, found in checked.items() if found.is_unfinished]
         stages = {name: experiment.stage(name) for name in unfinished}
         forecast = Forecaster(stages, experiment.work_dir).forecast()
+    if (experiment.folder / FORECAST_FILE).is_file() and set(unfinished) == set(checked):
+        write_forecast(experiment.folder, forecast.seconds)  # what `run` tells the time left by
     print(forecast_table(forecast, list(checked)))

@@ -26,6 +26,7 @@ from detnas.init.folder import CROPS, LATENCY_FILE, NARROW, NONE, RESNETS, Chose
 from detnas.init.measure import measure_pace
 from detnas.init.schedule import Counts, Schedule, choose_schedule, wanted_side
 from detnas.init.space import LATENCY, SpaceChoice, choose_space
+from detnas.stages.outlook import write_forecast
 from search_space.latency import LatencySettings
 from search_space.sampling import BudgetSampler
 from search_space.spaces import parse_space
@@ -99,6 +100,7 @@ def create(request: Request, say: Callable[[str], None] = lambda _: None) -> str
         write_configs(folder, chosen)
         text = explanation(request, chosen, data, space)
         write_text(folder / README, text)
+        write_forecast(folder, chosen.schedule.seconds)
     return text
 
 

@@ -29,7 +29,7 @@ from detnas.search.results import BEST_FILE
 from detnas.stages import retrain_top
 from detnas.stages.base import ARCHITECTURE, Stage, require_shared_weights
 from detnas.stages.compare import CompareStage
-from detnas.stages.outlook import CheckedStage, relative_time_after
+from detnas.stages.outlook import CheckedStage, read_forecast, relative_time_after
 from detnas.stages.plan import plan_search
 from detnas.stages.running import print_line, run_stage
 from detnas.stages.search import SearchStage
@@ -117,6 +117,7 @@ def check_experiment(
     checked = {}
     # Two stages often have the same mistake, and say it with the name of their file.
     problems = Problems(*(str(experiment.file(name)) for name in names))
+    seconds = read_forecast(experiment.folder)
     for name in names:
         with problems:
             macs = 0.0
@@ -130,7 +131,9 @@ def check_experiment(
                 check_config(stage)
             own.raise_found()
             is_unfinished = experiment.seconds(name) is None or stage.has_grown()
-            checked[name] = CheckedStage(is_unfinished, macs, stage.is_classifier)
+            checked[name] = CheckedStage(
+                is_unfinished, macs, stage.is_classifier, seconds.get(name)
+            )
     problems.raise_found()
     if retrained:
         _check_choice(experiment, names, retrained)

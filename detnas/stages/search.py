@@ -187,6 +187,8 @@ class SearchStage(Stage):
         file = self.work_dir / FILE_NAME
         earlier = SearchHistory.read(file) if file.is_file() else None
         plan = plan_search(self.config, earlier.fingerprint if earlier else None)
+        if Path(plan.settings.supernet).is_file():
+            check_weights(self.config, plan.settings.supernet)
         if earlier is not None and not earlier.has_only_failed:
             length = {"generations": plan.settings.strategy.generations}
             recorded = {"generations": earlier.strategy["generations"]}

@@ -26,6 +26,7 @@ from detnas.models.backbones import DetNASSupernet
 from detnas.models.checkpoints import read_checkpoint
 from detnas.stages.base import OF_THE_MODEL, Stage
 from detnas.stages.checks import (
+    awaits_architecture,
     backbone_kind,
     build_backbone,
     check_backbone,
@@ -254,7 +255,15 @@ class TrainingStage(Stage):
     )
 
     def check(self) -> float:
-        return check_training(self.config)
+        problems = Problems()
+        macs = 0.0
+        with problems:
+            macs = check_training(self.config)
+        if not awaits_architecture(self.config):
+            with problems:
+                check_pretrained(self.config, absent=True)
+        problems.raise_found()
+        return macs
 
     def named_inputs(self) -> Mapping[str, Any]:
         init_cfg = self.config.model.backbone.get("init_cfg") or {}

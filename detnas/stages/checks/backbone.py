@@ -28,15 +28,22 @@ def check_weights(config: Config, checkpoint: Path | str, prefix: str = "backbon
         fit_backbone(backbone, read, checkpoint, prefix)
 
 
-def check_pretrained(config: Config) -> None:
-    """Check `load_from` and the backbone's `init_cfg`, as `check_weights` does."""
+def check_pretrained(config: Config, absent: bool = False) -> None:
+    """Check `load_from` and the backbone's `init_cfg`, as `check_weights` does.
+
+    Args:
+        absent: whether files may not exist yet, as those of stages that are to run.
+    """
     build_backbone(config)
     init_cfg = config.model.backbone.get("init_cfg") or {}
-    checkpoint = init_cfg.get("checkpoint") if isinstance(init_cfg, Mapping) else None
-    if checkpoint is not None and "://" not in str(checkpoint):  # what mmengine downloads
-        check_weights(config, checkpoint, init_cfg.get("prefix", "backbone."))
-    if config.get("load_from") is not None:
-        check_weights(config, config.load_from)
+    named = [(config.get("load_from"), "backbone.")]
+    if isinstance(init_cfg, Mapping):
+        named.insert(0, (init_cfg.get("checkpoint"), init_cfg.get("prefix", "backbone.")))
+    for checkpoint, prefix in named:
+        if checkpoint is None or "://" in str(checkpoint):  # what mmengine downloads
+            continue
+        if not absent or Path(checkpoint).is_file():
+            check_weights(config, checkpoint, prefix)
 
 
 def check_backbone(config: Config) -> None:
