@@ -14,7 +14,7 @@ UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
-    add("folder", type=Path, help="to be made, such as cells")
+    add("new_folder", metavar="folder", type=Path, help="to be made, such as cells")
     add(
         "--train",
         type=Path,
@@ -70,7 +70,7 @@ def run(options: shared.Options) -> None:
     from detnas.init.create import Request, create
 
     request = Request(
-        folder=options.folder,
+        folder=options.new_folder,
         train=options.train,
         images=options.images,
         val=options.val,
