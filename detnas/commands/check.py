@@ -16,7 +16,7 @@ def run(options: shared.Options) -> None:
     """Check, and print the forecast; `detnas run --check` does the same."""
     from detnas.stages.experiment import check_experiment
     from detnas.stages.forecast import Forecaster
-    from detnas.stages.forecast_text import forecast_table
+    from detnas.stages.forecast.text import forecast_table
     from detnas.stages.outlook import FORECAST_FILE, write_forecast
 
     experiment = shared.experiment(options)

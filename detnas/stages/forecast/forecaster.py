@@ -1,6 +1,6 @@
 """What an experiment will take here: time of each stage, memory, disk, and what its networks cost.
 
-Every stage that is not finished runs for a few steps, as `detnas.stages.pace` measures them.
+Every stage that is not finished runs for a few steps; `pace.py` measures them.
 """
 
 import shutil
@@ -27,7 +27,7 @@ from detnas.search.history.file import FILE_NAME
 from detnas.search.history.reading import SearchHistory
 from detnas.stages.base import Stage
 from detnas.stages.compare import CompareStage
-from detnas.stages.pace import (
+from detnas.stages.forecast.pace import (
     GB,
     ScoringPace,
     TrainingPace,

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path as File
 from typing import Any
 
-from detnas.init.detector_model import Changes
-from detnas.init.detector_neck import STRIDES, Path
+from detnas.init.detectors.model import Changes
+from detnas.init.detectors.neck import STRIDES, Path
 
 WIDTH = 100
 TITLES = {

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from detnas.console import duration, table
 from detnas.stages.forecast import Forecast
-from detnas.stages.pace import GB
+from detnas.stages.forecast.pace import GB
 
 
 def forecast_table(forecast: Forecast, stages: Sequence[str]) -> str:

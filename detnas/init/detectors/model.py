@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from detnas.errors import UserError
-from detnas.init.detector_neck import Path, neck_changes
+from detnas.init.detectors.neck import Path, neck_changes
 
 DIVISOR = 32
 """Where a config does not say: necks that join levels need sizes that halve without remainder."""

@@ -16,9 +16,9 @@ from mmengine.hub import get_config
 import detnas.config  # noqa: F401 - makes the prefix "detnas::" known
 from detnas.config_keys import CONFIGS, OWN_CONFIGS, own_config
 from detnas.errors import MissingFileError, UserError
-from detnas.init.detector_model import adapted, annotation_kinds
-from detnas.init.detector_text import inheriting_text, own_text
-from detnas.init.detector_trial import try_training
+from detnas.init.detectors.model import adapted, annotation_kinds
+from detnas.init.detectors.text import inheriting_text, own_text
+from detnas.init.detectors.trial import try_training
 from search_space.validation import did_you_mean
 
 OF_MMDET = "mmdet::"

@@ -21,7 +21,7 @@ from detnas.evaluation.evaluator import load_tested
 from detnas.evaluation.latency import device_name
 from detnas.search.compared import FOUND, ComparedNetwork, Comparison, Measured, Scored
 from detnas.search.finalists import RESAMPLE_KEY
-from detnas.stages.compare_plan import ComparePlan, PlannedNetwork
+from detnas.stages.compare.plan import ComparePlan, PlannedNetwork
 from detnas.stages.test import score_checkpoint
 from search_space.cost import DEFAULT_INPUT_SIZE
 

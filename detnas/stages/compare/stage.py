@@ -19,8 +19,8 @@ from detnas.stages import identity
 from detnas.stages.base import require_shared_weights
 from detnas.stages.checks import check_pretrained
 from detnas.stages.checks.stock import check_stock
-from detnas.stages.compare_plan import ComparePlan, PlannedNetwork, read_plan
-from detnas.stages.compare_scores import compare_networks, score_network
+from detnas.stages.compare.plan import ComparePlan, PlannedNetwork, read_plan
+from detnas.stages.compare.scores import compare_networks, score_network
 from detnas.stages.running import print_line, run_stage
 from detnas.stages.state import check_config
 from detnas.stages.test import TestStage
