@@ -19,10 +19,11 @@ from detnas.data.yolo import yolo_splits
 from detnas.errors import UserError, user_input
 from detnas.evaluation.latency import measure_latency
 from detnas.files import write_text
+from detnas.init.chosen import CROPS, LATENCY_FILE, NARROW, NONE, RESNETS, Chosen
 from detnas.init.data import PreparedData, prepare_data
 from detnas.init.detectors import DetectorFile, detector_lines
 from detnas.init.explanation import README, explanation
-from detnas.init.folder import CROPS, LATENCY_FILE, NARROW, NONE, RESNETS, Chosen, write_configs
+from detnas.init.folder import write_configs
 from detnas.init.measure import measure_pace
 from detnas.init.schedule import Counts, Schedule, choose_schedule, wanted_side
 from detnas.init.space import LATENCY, SpaceChoice, choose_space

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from detnas.console import duration
 from detnas.data.statistics import class_lines
+from detnas.init.chosen import CROPS, NONE, Chosen
 from detnas.init.data import PreparedData
-from detnas.init.folder import CROPS, NONE, Chosen
 from detnas.init.schedule import SEEN, wanted_side
 from detnas.init.space import SpaceChoice
 

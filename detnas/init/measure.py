@@ -7,7 +7,8 @@ from pathlib import Path
 from detnas.config import load_config
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.init.schedule import Pace
-from detnas.stages.forecast.pace import measure_scoring, measure_training
+from detnas.stages.forecast.pace import measure_training
+from detnas.stages.forecast.scoring import measure_scoring
 
 CALIBRATION_BATCH = 8
 

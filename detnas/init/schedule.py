@@ -10,11 +10,10 @@ from typing import Any
 
 from detnas.console import duration
 from detnas.errors import UserError
+from detnas.stages.forecast.pace import START
 
 USED = 0.85
 """The share of the time allowed that is planned; machines are not always idle."""
-START = 20.0
-"""Seconds that a stage takes to start."""
 EPOCHS = {"pretrain": 60, "finetune": 32, "retrain": 25}
 """Passes over the data of a full schedule; longer ones overfit small data (docs/results.md)."""
 FULL = {"pretrain": (1500, 30_000), "finetune": (600, 90_000), "retrain": (600, 90_000)}

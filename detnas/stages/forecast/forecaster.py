@@ -4,14 +4,13 @@ Every stage that is not finished runs for a few steps; `pace.py` measures them.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -19,56 +18,24 @@ from mmengine.registry import DATASETS
 
 from detnas.config import unwrap_dataset
 from detnas.errors import Problems, UserError
-from detnas.evaluation.complexity import detector_macs
-from detnas.evaluation.detector_costs import detector_latencies, parameters
-from detnas.evaluation.evaluator import build_random_model, quiet_logger, quiet_stdout
+from detnas.evaluation.detector_costs import parameters
+from detnas.evaluation.evaluator import build_random_model, quiet_stdout
 from detnas.evaluation.latency import device_name
 from detnas.search.history.file import FILE_NAME
 from detnas.search.history.reading import SearchHistory
 from detnas.stages.base import Stage
 from detnas.stages.compare import CompareStage
-from detnas.stages.forecast.pace import (
-    GB,
-    ScoringPace,
-    TrainingPace,
-    available_memory,
-    give_architecture,
-    measure_scoring,
-    measure_training,
-)
+from detnas.stages.forecast.memory import GB, available_memory
+from detnas.stages.forecast.networks import NetworkCosts, network_costs
+from detnas.stages.forecast.pace import START, give_architecture, measure_training
+from detnas.stages.forecast.scoring import ScoringPace, measure_scoring
 from detnas.stages.plan import SearchPlan, plan_search
 from detnas.stages.search import SearchStage
 from detnas.stages.test import TestStage
 from detnas.stages.train import TrainingStage, latest_checkpoint
-from search_space.architecture import Choices
-from search_space.cost import DEFAULT_INPUT_SIZE, macs_table, params_table
 
-START = 20.0
-"""Seconds that a stage takes to start, and to write its results, about."""
-DRAWS = 1000
 CHECKPOINTS = 3
 """Files that a training keeps at most at a time: two with the optimiser's state, and one more."""
-LATENCY_ROUNDS = 5
-
-
-@dataclass(frozen=True)
-class NetworkCosts:
-    """Of one network of the space, under the detector.
-
-    Attributes:
-        what: such as "smallest".
-        macs: multiply-adds of the backbone at the budget's input size.
-        detector_macs: of the whole detector at `size`, (height, width) in pixels.
-        params: parameters of backbone, and of the detector.
-        latency_ms: from the scaled image to its detections, on the device here.
-    """
-
-    what: str
-    macs: int
-    detector_macs: int
-    size: tuple[int, int]
-    params: tuple[int, int]
-    latency_ms: float
 
 
 @dataclass(frozen=True)
@@ -109,7 +76,6 @@ class Forecaster:
         self._measured = measured
         self._memory = 0
         self._disk = 0
-        self._paces: dict[int, TrainingPace] = {}
 
     def forecast(self) -> Forecast:
         """Measure all of it.
@@ -124,7 +90,8 @@ class Forecaster:
                 seconds[name] = self._seconds(stage)
         networks: list[NetworkCosts] = []
         with problems:
-            networks = list(self._networks())
+            if self._plan is not None and "head" not in self._plan.config.model:  # a classifier
+                networks = list(network_costs(self._plan))
         memory, disk = (self._memory, available_memory()), (self._disk, self._free)
         with problems:
             _require(memory, disk, self._work_dir)
@@ -192,45 +159,6 @@ class Forecaster:
         done = len(SearchHistory.read(file).rows) if file.is_file() else 0
         left = plan.strategy.planned + plan.settings.random_baseline - done
         return START + max(0, left) * candidate / (plan.settings.executor.workers or 1)
-
-    def _networks(self) -> Iterator[NetworkCosts]:
-        plan = self._plan
-        if plan is None or "head" in plan.config.model:  # a classifier
-            return
-        sampler = plan.costs.sampler
-        budgets = [budget for budget in sampler.budgets if budget.cost == "macs"]
-        size = budgets[0].input_size if budgets else DEFAULT_INPUT_SIZE
-        table = macs_table(sampler.space, size)
-        drawn = sampler.sample(np.random.default_rng(plan.seed), DRAWS).tolist()
-        ordered = sorted(map(tuple, drawn), key=table.of)
-        picked = {"smallest": ordered[0], "median": ordered[len(ordered) // 2]}
-        picked["largest"] = ordered[-1]
-        with quiet_stdout():
-            quiet_logger()
-            dataset = DATASETS.build(unwrap_dataset(plan.config.val_dataloader["dataset"])[0])
-            detectors = [(_detector(plan, path), dataset) for path in picked.values()]
-            latencies = detector_latencies(detectors, LATENCY_ROUNDS, 1)
-        params = params_table(sampler.space)
-        for (what, path), detector, latency in zip(
-            picked.items(), detectors, latencies, strict=True
-        ):
-            count, of_images = detector_macs(*detector)
-            whole = parameters(detector[0])
-            yield NetworkCosts(
-                what, int(table.of(path)), count, of_images, (int(params.of(path)), whole), latency
-            )
-
-
-def _detector(plan: SearchPlan, path: Choices) -> Any:
-    """The detector of one path, with random weights."""
-    config = deepcopy(plan.config)
-    backbone = config.model.backbone
-    space = plan.costs.sampler.space.to_dict()
-    shuffle = plan.config.model.backbone.get("channel_shuffle", "even_odd")
-    backbone.type = "DetNASNet"
-    backbone.architecture = {"space": space, "choices": list(path), "channel_shuffle": shuffle}
-    backbone.pop("space", None)
-    return build_random_model(config).eval().to(get_device())
 
 
 def _recorded(work_dir: Path) -> Mapping[str, Any] | None:

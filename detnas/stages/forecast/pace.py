@@ -1,13 +1,12 @@
-"""Measures on this machine what a stage's unit of work takes: a training step, an image to score.
+"""Measures what a training step takes on this machine.
 
 The stage's own config runs for a few steps on its own data, with random weights, in a temporary
 folder. Nothing of it stays.
 """
 
-import resource
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,38 +14,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.hooks import Hook
 
 from detnas.errors import explained
-from detnas.evaluation.batch_norm import recalibrate
-from detnas.evaluation.batches import calibration_loader, scored_loader
-from detnas.evaluation.evaluator import (
-    build_random_model,
-    make_batches,
-    quiet_logger,
-    quiet_stdout,
-)
-from detnas.evaluation.settings import EvaluatorSettings
+from detnas.evaluation.evaluator import quiet_stdout
 from detnas.models.backbones import DetNASSupernet
 from detnas.models.checkpoints import unwrapped
-from detnas.models.memory_format import MEMORY_FORMATS
 from detnas.stages.checks import awaits_architecture, backbone_kind
+from detnas.stages.forecast.memory import used_memory
 from detnas.training.runner import DetNASRunner
 from search_space.architecture import Choices
 from search_space.cost import macs_table
 from search_space.sampling import BudgetSampler
 from search_space.spaces import SearchSpace, parse_space
 
+START = 20.0
+"""Seconds that a stage takes to start, and to write its results, about."""
 WARM = 2
 """Steps that are not timed: the first one has the largest path, and all memory is new."""
 MOST_STEPS, LEAST_STEPS = 30, 3
-SCORED_IMAGES = 16
 PATHS = "PathSamplingHook"
-GB = 2**30
 
 
 @dataclass(frozen=True)
@@ -60,23 +50,6 @@ class TrainingPace:
 
     step: float
     memory: int
-
-
-@dataclass(frozen=True)
-class ScoringPace:
-    """Seconds for one image: to recalibrate batch norm with it, and to detect on it."""
-
-    calibration: float
-    scoring: float
-
-    def candidate(self, settings: EvaluatorSettings, training: int, scored: int) -> float:
-        """Seconds for a candidate, without the matching of its boxes.
-
-        Args:
-            training, scored: images of the training split, and of the one that is scored.
-        """
-        images = min(settings.calibration_images, training)
-        return images * self.calibration + scored * self.scoring
 
 
 class _Clock(Hook):
@@ -111,21 +84,6 @@ class _Clock(Hook):
             runner.train_loop.stop_training = True
 
 
-def used_memory() -> int:
-    """Bytes that this process, or its GPU, has held at most."""
-    if get_device() == "cuda":
-        return int(torch.cuda.max_memory_reserved())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def available_memory() -> int:
-    """Bytes that the machine, or the GPU, can give to this process, with what it has."""
-    if get_device() == "cuda":
-        free, _ = torch.cuda.mem_get_info()
-        return int(free + torch.cuda.memory_reserved())
-    return int(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
-
-
 def largest_path(space: SearchSpace) -> Choices:
     """The path of the most multiply-adds."""
     rows = macs_table(space).entries
@@ -142,7 +100,7 @@ def measure_training(config: Config, seconds: float = 4.0) -> TrainingPace:
         UserError: a step fails, as for a lack of memory.
     """
     clock = _Clock(seconds)
-    with tempfile.TemporaryDirectory() as folder, quiet_stdout(), _undisturbed():
+    with tempfile.TemporaryDirectory() as folder, quiet_stdout(), undisturbed():
         config = _short(config, Path(folder))
         with explained("a first step of the training"), _out_of_memory_explained(config):
             runner = DetNASRunner.from_cfg(config)
@@ -193,68 +151,8 @@ def random_path(space: SearchSpace) -> list[int]:
     return drawn
 
 
-@torch.no_grad()
-def measure_scoring(config: Config, settings: EvaluatorSettings) -> ScoringPace:
-    """Recalibrate and score a random path of a search's supernet on a few images.
-
-    Args:
-        config: of a search, checked.
-        settings: of its evaluator.
-    """
-    config = deepcopy(config)
-    for key in ("train_dataloader", "val_dataloader"):
-        for dataset in _datasets(config[key].dataset):
-            dataset["indices"] = SCORED_IMAGES
-    seed = config.randomness["seed"]
-    threads = torch.get_num_threads()
-    with quiet_stdout(), _undisturbed():
-        quiet_logger()
-        model = build_random_model(config).eval().to(get_device())
-        model.to(memory_format=MEMORY_FORMATS[settings.memory_format])
-        model.backbone.memory_format = MEMORY_FORMATS[settings.memory_format]
-        model.backbone.set_path(random_path(model.backbone.space))
-        loaders = (
-            calibration_loader(
-                *(config.train_dataloader, config.val_dataloader, SCORED_IMAGES),
-                *(settings.calibration_batch_size, seed),
-            )[0],
-            scored_loader(config.val_dataloader, seed),
-        )
-        calibration, scored = (make_batches(loader, model, settings) for loader in loaders)
-        if settings.threads is not None:
-            torch.set_num_threads(settings.threads)
-        try:
-            per_image = [
-                _per_image(lambda: recalibrate(model, calibration), loaders[0]),
-                _per_image(lambda: [model.val_step(batch) for batch in scored], loaders[1]),
-            ]
-        finally:
-            torch.set_num_threads(threads)
-    return ScoringPace(*per_image)
-
-
-def _datasets(dataset: Any) -> Iterator[Any]:
-    """The plain data sets, as the config holds them, to be changed."""
-    if "datasets" in dataset:
-        for part in dataset["datasets"]:
-            yield from _datasets(part)
-    elif isinstance(dataset.get("dataset"), Mapping):
-        yield from _datasets(dataset["dataset"])
-    else:
-        yield dataset
-
-
-def _per_image(work: Any, loader: Any) -> float:
-    work()  # loads the images, which a search keeps
-    began = time.perf_counter()
-    work()
-    if get_device() == "cuda":
-        torch.cuda.synchronize()
-    return (time.perf_counter() - began) / max(1, len(loader.dataset))
-
-
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """Restore torch's random state and number of threads."""
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from detnas.console import duration, table
-from detnas.stages.forecast import Forecast
-from detnas.stages.forecast.pace import GB
+from detnas.stages.forecast.forecaster import Forecast
+from detnas.stages.forecast.memory import GB
 
 
 def forecast_table(forecast: Forecast, stages: Sequence[str]) -> str:
