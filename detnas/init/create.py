@@ -27,6 +27,7 @@ from detnas.init.folder import write_configs
 from detnas.init.measure import measure_pace
 from detnas.init.schedule import Counts, Schedule, choose_schedule, wanted_side
 from detnas.init.space import LATENCY, SpaceChoice, choose_space
+from detnas.search.costs import size_latency_budgets
 from detnas.stages.outlook import write_forecast
 from search_space.latency import LatencySettings
 from search_space.sampling import BudgetSampler
@@ -97,7 +98,7 @@ def create(request: Request, say: Callable[[str], None] = lambda _: None) -> str
         chosen = _choose(request, folder, data, detector, space, counts, classes)
         if any(each.cost == LATENCY for each in chosen.budgets):
             say("measuring the latency of every block of the space")
-            _measure_latency(folder, chosen)
+            space = replace(space, why=_measure_latency(folder, chosen))
         write_configs(folder, chosen)
         text = explanation(request, chosen, data, space)
         write_text(folder / README, text)
@@ -210,12 +211,18 @@ def image_size(side: int, sides: tuple[int, int]) -> tuple[int, int]:
     return width, height
 
 
-def _measure_latency(folder: Path, chosen: Chosen) -> None:
+def _measure_latency(folder: Path, chosen: Chosen) -> str:
+    """Write the latency table of the space; return what the budget means there."""
     width, height = chosen.size
-    settings = LatencySettings(
-        input_size=(3, height, width), threads=torch.get_num_threads(), rounds=LATENCY_ROUNDS
-    )
+    threads = torch.get_num_threads()
+    size = (3, height, width)
+    settings = LatencySettings(input_size=size, threads=threads, rounds=LATENCY_ROUNDS)
     table = measure_latency(parse_space(chosen.space), settings, get_device())
     with user_input():
-        BudgetSampler(parse_space(chosen.space), list(chosen.budgets), [table.costs])
+        budgets = size_latency_budgets(chosen.budgets, [table])
+        BudgetSampler(parse_space(chosen.space), budgets, [table.costs])
     write_text(folder / LATENCY_FILE, json.dumps(table.to_dict(), indent=2) + "\n")
+    return (
+        f"the space's backbones take {table.costs.min:.3g} to {table.costs.max:.3g} ms for one image "
+        f"of {width}x{height} on this machine, {threads} threads"
+    )

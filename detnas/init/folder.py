@@ -11,6 +11,7 @@ from detnas.init.chosen import CROPS, LATENCY_FILE, NONE, RESNETS, Chosen
 from detnas.init.detectors import DetectorFile
 from detnas.init.schedule import Schedule, as_values
 from search_space.budget import Budget
+from search_space.latency import NAME as LATENCY
 
 
 def write_configs(folder: Path, chosen: Chosen) -> None:
@@ -172,11 +173,11 @@ def _budgets(budgets: Sequence[Budget], macs: float | None) -> str:
     rows = []
     for each in budgets:
         bounds = {"cost": each.cost, "lower": each.lower, "upper": each.upper}
-        if each.cost != "params":
+        if each.cost == "macs":
             bounds["input_size"] = tuple(each.input_size)  # type: ignore[assignment]
         rows.append(_dict({key: value for key, value in bounds.items() if value is not None}))
     text = f"    budgets=[{', '.join(rows)}],\n"
-    if any(each.cost == "latency_ms" for each in budgets):
+    if any(each.cost == LATENCY for each in budgets):
         text += f'    cost_tables=["{{{{ fileDirname }}}}/{LATENCY_FILE}"],\n'
     return text
 
