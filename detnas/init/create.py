@@ -223,6 +223,6 @@ def _measure_latency(folder: Path, chosen: Chosen) -> str:
         BudgetSampler(parse_space(chosen.space), budgets, [table.costs])
     write_text(folder / LATENCY_FILE, json.dumps(table.to_dict(), indent=2) + "\n")
     return (
-        f"the space's backbones take {table.costs.min:.3g} to {table.costs.max:.3g} ms for one image "
-        f"of {width}x{height} on this machine, {threads} threads"
+        f"the space's backbones take {table.costs.min:.3g} to {table.costs.max:.3g} ms for one "
+        f"image of {width}x{height} on this machine, {threads} threads"
     )

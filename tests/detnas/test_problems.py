@@ -10,7 +10,7 @@ def test_one_problem_is_raised_as_it_is() -> None:
     with problems:
         raise MissingFileError("a.json does not exist")
     assert problems
-    with pytest.raises(MissingFileError, match="a.json does not exist"):
+    with pytest.raises(MissingFileError, match=r"a\.json does not exist"):
         problems.raise_found()
 
 
