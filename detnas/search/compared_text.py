@@ -26,9 +26,9 @@ def _verdict_on(other: ComparedNetwork, comparison: Comparison) -> str:
     if interval is None:
         text = "has no interval of its difference to"
     elif min(sign * interval[0], sign * interval[1]) > 0:
-        text = "is better than"
+        text = "scores better than"
     elif max(sign * interval[0], sign * interval[1]) < 0:
-        text = "is worse than"
+        text = "scores worse than"
     else:
         text = "is not shown to be better than"
     within = "" if interval is None else f" ({interval[0]:+.3f} to {interval[1]:+.3f})"

@@ -58,12 +58,12 @@ def test_sets_without_objects_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("found", "shift", "greater", "expected"),
     [
-        (0.42, (0.01, 0.03), True, "is better than 3x3: 0.420 against 0.400"),
-        (0.38, (-0.03, -0.01), True, "is worse than 3x3: 0.380 against 0.400"),
+        (0.42, (0.01, 0.03), True, "scores better than 3x3: 0.420 against 0.400"),
+        (0.38, (-0.03, -0.01), True, "scores worse than 3x3: 0.380 against 0.400"),
         (0.392, (-0.03, 0.02), True, "is not shown to be better than 3x3: 0.392 against 0.400"),
         (0.41, (-0.01, 0.03), True, "is not shown to be better than 3x3: 0.410 against 0.400"),
-        (0.42, (0.01, 0.03), False, "is worse than 3x3"),
-        (0.38, (-0.03, -0.01), False, "is better than 3x3"),
+        (0.42, (0.01, 0.03), False, "scores worse than 3x3"),
+        (0.38, (-0.03, -0.01), False, "scores better than 3x3"),
         (0.4, (0.0, 0.0), True, "is not shown to be better than 3x3"),
     ],
 )
