@@ -343,6 +343,11 @@ def _resolver(config: Config, path: Path) -> Callable[[Any], Any]:
     return walk
 
 
+def is_reference(text: str) -> bool:
+    """Whether a config would put another value in the place of a part of the text."""
+    return "{{" in text or _REFERENCE.search(text) is not None
+
+
 def _part(value: Any, match: re.Match[str], path: Path) -> Any:
     """The item or part of the value that a reference asks for, or all of it."""
     index, start, stop = match[2], match[3], match[4]

@@ -73,8 +73,8 @@ def write_crops(
     kept = np.unique(crops.category).tolist()
     if len(kept) < 2:
         raise UserError(
-            f"{ann_file} has boxes of fewer than two classes in several images; pretrain on other "
-            "images"
+            f"{ann_file} has boxes of fewer than two classes in several images, which is too "
+            "little to pretrain on: use other images, or none (--pretrained none)"
         )
     folders = dict(zip(kept, _folder_names([names[place] for place in kept]), strict=True))
     with new_folder(output) as folder:

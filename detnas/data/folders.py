@@ -30,6 +30,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         folder = Path(temporary) / path.name
         folder.mkdir()
         yield folder
+        refuse_existing(path)  # another process may have made it meanwhile
         if path.exists():
             path.rmdir()
         folder.rename(path)

@@ -24,6 +24,9 @@ _READ_BY_OPENCV = frozenset({"JPEG", "PNG", "BMP", "WEBP", "TIFF", "PPM"})
 _NOT_NOW = "cannot be read"
 """Begins a fault of the system, which is not cached: permissions, too many open files."""
 
+MOST_ELONGATED = 100
+"""How many times as long as the other a side may be: scaled down, it would have no pixel left."""
+
 TURNED = frozenset({5, 6, 7, 8})
 """EXIF orientations that swap width and height."""
 
@@ -121,7 +124,14 @@ def read_images(paths: Sequence[Path], cache: Path | None = None) -> list[ImageF
     except (sqlite3.Error, OSError):
         found, new = {}, _read(states)
     found |= new
-    return [found[path] for path in paths]
+    return [_if_usable(found[path]) for path in paths]
+
+
+def _if_usable(image: ImageFile) -> ImageFile:
+    if max(image.width, image.height) <= MOST_ELONGATED * min(image.width, image.height):
+        return image
+    shape = f"{image.width}x{image.height}"
+    return _unreadable(f"is {shape}, more than {MOST_ELONGATED} times as long as wide")
 
 
 def default_cache() -> Path:

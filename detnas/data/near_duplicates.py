@@ -80,7 +80,7 @@ def _read(path: Path) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
     try:
         with Image.open(path) as image:
             image.draft("L", (2 * _SIDE, 2 * _SIDE))
-            grey = image.convert("L")
+            grey = _eight_bits(image).convert("L")
             if max(grey.size) > 8 * _SIDE:
                 grey.thumbnail((8 * _SIDE, 8 * _SIDE), reducing_gap=2.0)
             grey.info["exif"] = image.info.get("exif", b"")
@@ -90,6 +90,15 @@ def _read(path: Path) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
     bits = imagehash.phash(grey).hash
     thumbnail = grey.resize((_SIDE, _SIDE), Image.Resampling.BOX)
     return np.packbits(bits).view(np.uint16), np.asarray(thumbnail)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """An image of 16 or 32 bits in 8, over its own range; Pillow would cut it at 255."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image, np.float64)
+    low, high = float(values.min()), float(values.max())
+    return Image.fromarray(((values - low) * (255 / ((high - low) or 1))).astype(np.uint8))
 
 
 def _detail(small: NDArray[np.uint8]) -> NDArray[np.float16]:

@@ -65,19 +65,23 @@ def voc_from_folder(folder: Path, images: Path | None) -> VocFiles:
 def _with_images(files: Sequence[Path], image_root: Path) -> VocFiles:
     if not image_root.is_dir():
         raise MissingFileError(f"image folder {image_root} does not exist; name it with --images")
-    present = {
-        path.relative_to(image_root).with_suffix("").as_posix(): path
-        for path in sorted(image_root.rglob("*"))
-        if path.suffix.lower() in _SUFFIXES
-    }
-    images = tuple(
-        present.get(file.stem) or _by_name(file, image_root, len(present)) for file in files
-    )
-    return VocFiles(tuple(files), images, image_root, len(present) - len(set(images)))
+    present: dict[str, list[Path]] = {}
+    for path in sorted(image_root.rglob("*")):
+        if path.suffix.lower() in _SUFFIXES:
+            name = path.relative_to(image_root).with_suffix("").as_posix()
+            present.setdefault(name, []).append(path)
+    count = sum(map(len, present.values()))
+
+    def image_of(file: Path) -> Path:
+        same = present.get(file.stem, [])
+        return same[0] if len(same) == 1 else _by_name(file, image_root, count)
+
+    images = tuple(map(image_of, files))
+    return VocFiles(tuple(files), images, image_root, count - len(set(images)))
 
 
 def _by_name(file: Path, image_root: Path, count: int) -> Path:
-    """The image that an XML file names, where none has its own name."""
+    """The image that an XML file names, where none has its own name, or several have."""
     try:
         name = ElementTree.parse(file).getroot().findtext("filename", "").strip()
     except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:

@@ -74,6 +74,8 @@ def _object(columns: Sequence[str], classes: Sequence[str]) -> YoloObject:
             )
     if len(columns) == _BOX:
         x, y, width, height = others
+        if width < 0 or height < 0:
+            raise UserError(f"has a box of {columns[3]} by {columns[4]}; correct it")
         sides = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
         left, top, right, bottom = map(_clipped, sides)
         return YoloObject(category, (left, top, right, bottom))

@@ -1,7 +1,8 @@
 """`detnas init`: from somebody's annotations and images to the folder of an experiment."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -84,7 +85,8 @@ def create(request: Request, say: Callable[[str], None] = lambda _: None) -> str
     checkpoint = Path(request.pretrained) if request.pretrained.endswith(".pth") else None
     with user_input():
         space = choose_space(request.space, request.budgets, checkpoint)
-    with new_folder(request.folder) as folder:
+    request = absolute(request)
+    with new_folder(request.folder) as folder, _named_as_wanted(folder, request.folder):
         say("reading annotations and images")
         data = prepare_data(folder, *_given(request), request.seed, say)
         if detector.with_mask and not data.statistics.has_masks:
@@ -115,14 +117,51 @@ def _given(request: Request) -> tuple[Given, Given | None]:
     train = (request.train, request.images)
     if request.val is not None:
         return train, (request.val, request.val_images or request.images)
-    if request.train.suffix in (".yaml", ".yml") and "val" in yolo_splits(request.train):
-        return train, train
+    data = request.train / "data.yaml" if request.train.is_dir() else request.train
+    if data.suffix in (".yaml", ".yml") and data.is_file() and "val" in yolo_splits(data):
+        return (data, request.images), (data, request.images)
     return train, None
+
+
+def absolute(request: Request) -> Request:
+    """The request with the paths that configs will hold as absolute ones.
+
+    Raises:
+        UserError: a config would read one of them as something else.
+    """
+    named = [request.folder, request.images, request.val_images, request.train, request.val]
+    pretrained = request.pretrained
+    if pretrained not in (CROPS, NONE):
+        pretrained = str(Path(pretrained).absolute())
+        named.append(Path(pretrained))
+    stock = {}
+    for name, weights in request.stock.items():
+        is_file = weights not in (None, NONE)
+        stock[name] = str(Path(weights).absolute()) if is_file and weights else weights
+        named += [Path(weights)] if is_file and weights else []
+    for path in named:
+        if path is not None and set(str(path.absolute())) & set("{}\"'\\\n"):
+            raise UserError(
+                f"{path.absolute()}: quotes, braces, backslashes and line breaks in paths cannot "
+                "stand in a config: rename the folder"
+            )
+    return replace(request, pretrained=pretrained, stock=stock)
+
+
+@contextmanager
+def _named_as_wanted(folder: Path, wanted: Path) -> Iterator[None]:
+    """Let messages name the folder to be made, not the temporary one."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error).replace(str(folder), str(wanted))) from error
 
 
 def _check(request: Request) -> None:
     """Refuse what can be refused before the data are read."""
     refuse_existing(request.folder)
+    if request.seed < 0:
+        raise UserError(f"--seed is {request.seed}; it must be at least 0")
     for file in (request.train, request.val):
         if file is not None and not file.exists():
             raise UserError(f"{file} does not exist: name your annotations, or their folder")
@@ -162,7 +201,7 @@ def _counts(
         root = Path(request.pretrained) / "train"
         files = folder_split("train", root).images
         images, classes = len(files), len({file.relative_to(root).parts[0] for file in files})
-    sizes = data.split.images
+    sizes = data.images
     batch = min(BATCH[get_device()], max(1, sizes["train"] // 4))
     counts = Counts(sizes["train"], sizes["search"], sizes["val"], images, batch, CROPS_BATCH)
     return counts, classes, notes

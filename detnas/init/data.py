@@ -1,17 +1,22 @@
 """The data of a new experiment: the user's annotations as COCO files, split, and crops of boxes."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from detnas.config import is_reference
 from detnas.data.checks import quoted
-from detnas.data.coco import read_coco
+from detnas.data.coco import check_categories, read_coco
 from detnas.data.conversion import Converted, as_coco
 from detnas.data.near_duplicates import near_duplicate_groups
-from detnas.data.split.groups import ExperimentSplit, split_for_experiment
+from detnas.data.split.groups import (
+    ExperimentSplit,
+    GroupTooLargeError,
+    split_for_experiment,
+)
 from detnas.data.statistics import DataStatistics, coco_statistics
 from detnas.errors import UserError
 
@@ -30,6 +35,7 @@ class PreparedData:
         val_images: the folder of the images of val.
         statistics: of what the user gave to train on.
         split: what went where.
+        images: how many each of train, search and val has.
         notes: for the user, one line each.
     """
 
@@ -37,6 +43,7 @@ class PreparedData:
     val_images: Path
     statistics: DataStatistics
     split: ExperimentSplit
+    images: Mapping[str, int]
     notes: tuple[str, ...]
 
 
@@ -64,6 +71,8 @@ def prepare_data(
     statistics = coco_statistics(given.ann_file, given.image_root)
     if not statistics.classes:
         raise UserError(f"{train[0]} has no usable box: nothing can be trained on it")
+    _refuse_odd_names(train[0], statistics.classes)
+    check_categories(statistics.classes, given.ann_file, given.image_root)
     notes = list(given.notes)
     val_images = given.image_root
     files = images_of(given)
@@ -87,17 +96,20 @@ def prepare_data(
     search = _share(SEARCH_SHARE, MOST_SEARCH, len(files))
     of_val = None if val is not None else _share(VAL_SHARE, MOST_VAL, len(files))
     of_train = groups[: len(files)]
-    if np.bincount(of_train).max() > len(files) / 2:
-        of_train = np.arange(len(files))
+    shares = (search, of_val, seed)
+    try:
+        split = split_for_experiment(given.ann_file, annotations, *shares, of_train)
+    except GroupTooLargeError:
+        split = split_for_experiment(given.ann_file, annotations, *shares, np.arange(len(files)))
         notes.append(
-            "most images show nearly the same, as of one camera, so they were split like others: "
-            "search scores are those of scenes that were trained on; give --val of other scenes"
+            "so many images show nearly the same, as of one camera, that they were split like "
+            "others: scores are those of scenes that were trained on; give --val of other scenes"
         )
-    split = split_for_experiment(given.ann_file, annotations, search, of_val, seed, of_train)
     (folder / "given.json").unlink(missing_ok=True)
     if statistics.unused:
         notes.append(f"without a box, and so left out: class {quoted(statistics.unused)}")
-    return PreparedData(given, val_images, statistics, split, (*notes, *split.notes))
+    images = {"val": len(val_files), **split.images}
+    return PreparedData(given, val_images, statistics, split, images, (*notes, *split.notes))
 
 
 def _share(share: float, most: int, images: int) -> float:
@@ -108,6 +120,19 @@ def images_of(data: Converted) -> list[Path]:
     """The image files of a COCO file."""
     names = read_coco(data.ann_file, data.image_root).file_names
     return [data.image_root / name for name in names]
+
+
+def _refuse_odd_names(file: Path, classes: Sequence[str]) -> None:
+    """Refuse names that a config would read as something else."""
+    for name in classes:
+        if is_reference(name):
+            raise UserError(
+                f"{file}: class {name!r} looks like a reference of a config, '{{...}}': rename it"
+            )
+        if name != name.strip() or not name:
+            raise UserError(
+                f"{file}: class {name!r} begins or ends with a space, or is empty: rename it"
+            )
 
 
 def _same_classes(statistics: DataStatistics, val: Converted, file: Path) -> None:

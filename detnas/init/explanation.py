@@ -44,7 +44,7 @@ def _found(request: "Request", data: PreparedData) -> Iterator[str]:
     )
     for line in class_lines(statistics):
         yield f"    - {line}"
-    sizes = data.split.images
+    sizes = data.images
     carved = "search" if request.val is not None else "search and val"
     yield (
         f"- train {sizes['train']:,}, search {sizes['search']:,}, val {sizes['val']:,} images; "

@@ -69,11 +69,18 @@ def _annotations(detector: DetectorFile) -> str:
     return 'annotations = dict(with_mask=True)\ntest_evaluator = dict(metric=["bbox", "segm"])\n'
 
 
+def _number(value: float) -> str:
+    """A number as code, all its digits: 263_000_000."""
+    return f"{int(value):_}" if value == int(value) else repr(value)
+
+
 def _space(chosen: Chosen) -> str:
     lines = ["# What is searched, and within which budget. docs/configs.md lists the spaces."]
     lines.append(f"space = {_dict(chosen.space)}")
     if chosen.macs is not None:
-        lines.append(f"macs_budget = {chosen.macs:.4g}  # multiply-adds of the backbone at 224x224")
+        lines.append(
+            f"macs_budget = {_number(chosen.macs)}  # multiply-adds of the backbone at 224x224"
+        )
     return "\n".join(lines) + "\n"
 
 

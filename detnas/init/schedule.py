@@ -136,8 +136,8 @@ def choose_schedule(
     if best.total > allowed:
         raise UserError(
             f"--time {duration(allowed)} is too short: the shortest run with images of {best.side} "
-            f"pixels takes about {duration(best.total)} here; give more time, or name a smaller "
-            "--space, such as tiny-skip"
+            f"pixels takes about {duration(best.total)} here; give more time, or name a "
+            "smaller --space than now, or none of the --stock backbones"
         )
     return best
 

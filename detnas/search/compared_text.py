@@ -11,10 +11,15 @@ ONE_TRAINING = (
 )
 
 
+ENOUGH_IMAGES = 20
+"""With fewer test images a bootstrap over them says nothing."""
+
+
 def verdict(comparison: Comparison) -> tuple[str, ...]:
     """Whether the found network is better, as a sentence for each other network, and a caveat.
 
-    It is better or worse only where the paired interval of the difference excludes 0.
+    It scores better or worse only where the paired interval of the difference excludes 0, of
+    enough images.
     """
     sentences = [_verdict_on(each, comparison) for each in comparison.others]
     return (*sentences, ONE_TRAINING) if sentences else ("There is no other network to compare.",)
@@ -25,6 +30,8 @@ def _verdict_on(other: ComparedNetwork, comparison: Comparison) -> str:
     sign = 1 if comparison.greater_is_better else -1
     if interval is None:
         text = "has no interval of its difference to"
+    elif comparison.images < ENOUGH_IMAGES:
+        text = f"cannot be told from so few test images (fewer than {ENOUGH_IMAGES}) to differ from"
     elif min(sign * interval[0], sign * interval[1]) > 0:
         text = "scores better than"
     elif max(sign * interval[0], sign * interval[1]) < 0:

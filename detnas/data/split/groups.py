@@ -26,6 +26,10 @@ _NAMES = ("train", "search", "val")
 Numbers = NDArray[np.int64]
 
 
+class GroupTooLargeError(UserError):
+    """More than half of the images show nearly the same: no split can keep them together."""
+
+
 @dataclass(frozen=True)
 class ExperimentSplit:
     """The annotation files of an experiment.
@@ -56,7 +60,8 @@ def draw_by_class_and_group(classes: Numbers, groups: Numbers, take: int, seed: 
         take: how many images.
         seed: at least 0.
     Raises:
-        UserError: `take` would leave no image, or a group has more than half of the images.
+        UserError: `take` would leave no image.
+        GroupTooLargeError: a group has more than half of the images.
     """
     _, index, number, sizes = np.unique(
         groups, return_index=True, return_inverse=True, return_counts=True
@@ -65,7 +70,7 @@ def draw_by_class_and_group(classes: Numbers, groups: Numbers, take: int, seed: 
     if largest == 1 or take >= images:
         return draw_by_class(classes, take, seed)
     if largest > images / 2:
-        raise UserError(
+        raise GroupTooLargeError(
             f"{largest} of the {images} images show nearly the same, as those of a fixed camera "
             "do, so that they cannot be split; give the validation or search images in a file of "
             "their own"

@@ -96,6 +96,56 @@ def test_splits_share_no_image_and_lose_none(own: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("measured")
+def test_val_of_the_user_is_kept_apart(own: Path, tmp_path: Path) -> None:
+    content = _coco(own / "labels.json")
+    parts = {"train": content["images"][:30], "val": content["images"][30:]}
+    for name, images in parts.items():
+        ids = {image["id"] for image in images}
+        kept = [each for each in content["annotations"] if each["image_id"] in ids]
+        file = tmp_path / f"{name}.json"
+        file.write_text(json.dumps({**content, "images": images, "annotations": kept}))
+    files = {"train": tmp_path / "train.json", "val": tmp_path / "val.json"}
+    text = create(_request(own, tmp_path / "mine", **files))
+    assert "train 24, search 6, val 10 images; search carved out" in text
+    check_experiment(Experiment(tmp_path / "mine", tmp_path / "work", {}))
+    with pytest.raises(UserError, match="has no class '0'"):
+        renamed = json.loads((tmp_path / "val.json").read_text())
+        renamed["categories"][0]["name"] = "zero"
+        (tmp_path / "val.json").write_text(json.dumps(renamed))
+        create(_request(own, tmp_path / "other", **files))
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_data_yaml_may_name_val(own: Path, tmp_path: Path) -> None:
+    data = _as_yolo(own, tmp_path / "given")
+    for part in ("images", "labels"):
+        (tmp_path / "given" / part / "val").mkdir()
+        moved = sorted((tmp_path / "given" / part / "train").iterdir())[:10]
+        for file in moved:
+            file.rename(tmp_path / "given" / part / "val" / file.name)
+    with data.open("a") as file:
+        file.write("val: images/val\n")
+    for given in (data, data.parent):
+        name = "of_file" if given.is_file() else "of_folder"
+        text = create(_request(own, tmp_path / name, train=given, images=None))
+        assert "val 10 images; search carved out" in text
+
+
+@pytest.mark.usefixtures("measured")
+def test_images_of_one_camera_are_split_all_the_same(own: Path, tmp_path: Path) -> None:
+    shutil.copytree(own / "photos", tmp_path / "photos")
+    images = sorted(path for path in (tmp_path / "photos").rglob("*") if path.is_file())
+    content = _coco(own / "labels.json")
+    names = [tmp_path / "photos" / image["file_name"] for image in content["images"]]
+    for file in names[:17]:
+        if file != names[0]:
+            shutil.copyfile(names[0], file)
+    assert len(images) >= len(names)
+    request = _request(own, tmp_path / "mine", images=tmp_path / "photos")
+    assert "many images show nearly the same" in create(request)
+
+
+@pytest.mark.usefixtures("measured")
 def test_a_folder_can_be_moved(own: Path, tmp_path: Path) -> None:
     create(_request(own, tmp_path / "mine"))
     (tmp_path / "mine").rename(tmp_path / "moved")
@@ -213,6 +263,8 @@ def test_other_detectors(detector: str, own: Path, tmp_path: Path) -> None:
         ({"stock": {"resnet51": None}}, "--stock resnet51 is not known"),
         ({"stock": {"resnet50": "absent.pth"}}, "absent.pth: this file does not exist"),
         ({"seconds": 5.0}, "is too short"),
+        ({"seed": -1}, "--seed is -1"),
+        ({"images": Path("photos{space}")}, "quotes, braces"),
     ],
 )
 def test_mistakes_leave_nothing(
