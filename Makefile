@@ -29,7 +29,7 @@ $(READY): setup.py constraints.txt overrides.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python \
-		--constraint constraints.txt --override overrides.txt --editable '.[onedl,demo,fast,pareto,ray,report,tensorboard,dev]'
+		--constraint constraints.txt --override overrides.txt --editable '.[onedl,demo,fast,pareto,ray,report,tensorboard,deploy,timm,dev]'
 	touch $(READY)
 
 clean:

@@ -48,13 +48,17 @@ setup(
         "fast": ["hotcoco>=1.3"],  # COCO matching; pycocotools does it otherwise
         "pareto": ["moocore>=0.3"],  # the strategy of that name
         "ray": ["ray>=2.40"],  # the executor of that name
-        "report": ["jinja2>=3.1", "matplotlib>=3.8"],  # pictures and the HTML page
+        "report": ["hotcoco>=1.3", "jinja2>=3.1", "matplotlib>=3.8"],  # pictures and the HTML page
         "tensorboard": ["tensorboard>=2.16"],  # curves of all stages
+        "deploy": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"],  # ONNX files
+        "timm": ["timm>=1.0"],  # other networks of `benchmark-latency`
         "demo": ["scikit-learn>=1.5"],  # its handwritten digits
         "dev": [
+            "axe-playwright-python>=0.1.7",  # with playwright; both need a Chromium to test the page
             "hypothesis>=6.100",
             "import-linter>=2.1",
             "mypy>=1.10",
+            "playwright>=1.50",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

@@ -38,6 +38,7 @@ COMMANDS = {
     "space": "count the architectures of a space within budgets",
     "sample": "sample architectures of a space uniformly within budgets",
     "measure-latency": "measure the latency of every block of a space",
+    "benchmark-latency": "compare the latency of the found network with that of others",
     "import-weights": "convert weights of the DetNAS authors, or of EfficientDet",
     "split": "take a search split out of annotation files",
     "history": "list the candidates of a search",

@@ -51,6 +51,29 @@ def lock_writer(lock_file: Path, what: Path, writer: str) -> IO[str]:
     return lock
 
 
+def is_written(folder: Path) -> bool | None:
+    """Whether a process writes into a folder, by the lock files in it.
+
+    It takes no lock, so that it disturbs no writer.
+
+    Returns:
+        None if that is not known: the locks are of another machine.
+    """
+    states = {_is_held(lock) for lock in folder.glob("*.lock")}
+    return True if True in states else None if None in states else False
+
+
+def _is_held(lock_file: Path) -> bool | None:
+    match = re.match(r"process \d+ on (\S+) ", lock_file.read_text(errors="replace"))
+    held = Path("/proc/locks")
+    is_elsewhere = match is not None and match[1] != socket.gethostname()
+    if is_elsewhere or not held.is_file():
+        return None
+    inode = f":{lock_file.stat().st_ino}"
+    locks = (line.split() for line in held.read_text().splitlines())
+    return any("FLOCK" in fields and fields[5].endswith(inode) for fields in locks)
+
+
 def _is_gone(holder: str) -> bool:
     """Whether the process named in a lock file has ended on this machine."""
     match = re.match(r"process (\d+) on (\S+) ", holder)

@@ -1,4 +1,7 @@
-"""`detnas export WORK_DIR`: architectures of a search as JSON, its weights, whole networks."""
+"""`detnas export WORK_DIR`: architectures of a search as JSON, its weights, whole networks.
+
+With `--format` a trained detector for other programs: ONNX files, or mmdet's own tools.
+"""
 
 import argparse
 import ast
@@ -20,13 +23,19 @@ from search_space.compound_scaling import BackboneScaling
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("work_dir", type=Path, help="work directory of `detnas search`")
+    parser.add_argument(
+        "work_dir",
+        type=Path,
+        help="work directory of `detnas search`; with --format also a checkpoint with its config "
+        "beside it",
+    )
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
         help="JSON file (default: WORK_DIR/best_architecture.json); with --calibrated or --front a "
-        "folder (default: WORK_DIR/calibrated or WORK_DIR/front)",
+        "folder (default: WORK_DIR/calibrated or WORK_DIR/front), with --format too "
+        "(WORK_DIR/onnx or WORK_DIR/torch)",
     )
     parser.add_argument(
         "--architecture",
@@ -58,6 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at-most", type=int, metavar="N", help=f"networks of --front (default: {AT_MOST})"
     )
+    parser.add_argument(
+        "--format",
+        choices=("onnx", "torch"),
+        help="write the retrained detector: as ONNX files in fp32 and fp16, or as weights with a "
+        "config that mmdet's own tools test; its config is executed",
+    )
 
 
 def run(options: shared.Options) -> None:
@@ -65,12 +80,34 @@ def run(options: shared.Options) -> None:
     is_front = options.front is not None
     if options.at_most is not None and not is_front:
         raise UserError("--at-most is for --front: add it, or leave --at-most out")
+    if options.format is not None:
+        _deploy(options)
+        return
     if is_front or options.calibrated:
         _refuse_mixtures(options)
         with user_input():
             (_export_front if is_front else _export_network)(options)
     else:
         _export_architecture(options)
+
+
+def _deploy(options: shared.Options) -> None:
+    """Write a trained detector for other programs."""
+    for name in ("architecture", "scale", "weights", "supernet", "calibrated", "front"):
+        if getattr(options, name) not in (None, False):
+            raise UserError(
+                f"--{name} is for networks of a search, and --format writes a trained one: leave "
+                f"--{name} out"
+            )
+    from detnas.stages.deploy import deploy
+
+    with user_input():
+        done = deploy(options.work_dir, options.format, options.output)
+    for name, agreement in done.agreements.items():
+        print(f"{name} in onnxruntime beside torch: {agreement}")
+    if done.without_heads is not None and options.format == "onnx":
+        print(f"no model.onnx: {done.without_heads}; the backbone is in backbone.onnx")
+    print(f"written: {done.folder}: {', '.join(done.files)}")
 
 
 def _refuse_mixtures(options: shared.Options) -> None:

@@ -58,7 +58,7 @@ def run(options: shared.Options) -> None:
         raise UserError(f"--search-on is {options.search_on}; write an integer >= 1")
     found = pick(history, budgets)
     if options.output and found.best is None and options.search_on is None:
-        raise UserError(f"{_none(found)}, so there is none for {options.output}")
+        raise UserError(f"{_none(found, history)}, so there is none for {options.output}")
     hint = "" if options.search_on is not None else "; --search-on N searches there"
     _print(history, found, hint)
     if options.search_on is not None:
@@ -86,16 +86,25 @@ def _search_on(options: shared.Options, history: SearchHistory, found: Pick) -> 
     )
 
 
-def _none(found: Pick) -> str:
+def _none(found: Pick, history: SearchHistory) -> str:
     within = " and ".join(map(str, found.budgets))
-    return f"none of the {found.recorded} recorded candidates lies within {within}"
+    costs = []
+    for budget in found.budgets:
+        values = [row.costs[budget.cost] for row in history.rows if row.score is not None]
+        if values:
+            costs.append(f"{readable(min(values))} to {readable(max(values))} {budget.cost}")
+    return (
+        f"none of the {found.recorded} recorded candidates lies within {within}; they have "
+        f"{' and '.join(costs) or 'no scores'}: name another budget, or search there with "
+        "--search-on N"
+    )
 
 
 def _print(history: SearchHistory, found: Pick, hint: str) -> None:
     from detnas.console import table
 
     if found.best is None:
-        print(f"{_none(found)}{hint}")
+        print(f"{_none(found, history)}{hint}")
         return
     best = found.best
     costs = ", ".join(f"{name} {readable(value)}" for name, value in best.costs.items())

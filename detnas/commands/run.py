@@ -1,6 +1,7 @@
 """`detnas run FOLDER`: the stages of an experiment in order."""
 
 import argparse
+import sys
 
 from detnas.commands import check
 from detnas.commands import options as shared
@@ -34,6 +35,7 @@ def run(options: shared.Options) -> None:
         check.run(options)
         return
     experiment = shared.experiment(options)
+    print(f"checking {experiment.folder}", file=sys.stderr, flush=True)
     with user_input():
         with process_group(options.launcher):
             summary = run_experiment(experiment, options.stages, options.quiet, options.retrain_top)

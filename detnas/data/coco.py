@@ -295,7 +295,8 @@ def coco_split(
     summary = read_coco(ann_file, image_root)
     images = tuple(image_root / file_name for file_name in summary.file_names)
     refuse_outside(ann_file, images, within)
-    refuse_missing(ann_file, "images", images, "correct `data_prefix` or add the images")
+    mend = "correct their folder (`data_prefix`) or add the images"
+    refuse_missing(ann_file, "images", images, mend)
     check_images(ann_file, images, summary.sizes, exif)
     return Split(name, images)
 

@@ -53,20 +53,35 @@ class FastCOCOeval(COCOeval):  # type: ignore[misc]
         Args:
             p: pycocotools' parameters, in place of the evaluation's own.
         """
-        from hotcoco import COCOeval as HotEval
-
         params = p or self.params
-        truth = _truth(self.cocoGt)
-        fast = HotEval(truth, truth.load_res(_found(self.cocoDt, params.iouType)), params.iouType)
-        for name in _PARAMS:
-            value = getattr(params, name)
-            if name == "useCats":
-                value = bool(value)
-            setattr(fast.params, name, value.tolist() if isinstance(value, np.ndarray) else value)
+        fast = hot_evaluation(self, params=params)
         fast.evaluate()
         fast.accumulate()
         assert fast.eval is not None, "it has been filled"
         self.eval = {**fast.eval, "params": params}
+
+
+def hot_evaluation(evaluation: COCOeval, score_threshold: float = 0.0, params: Any = None) -> Any:
+    """An evaluation of pycocotools as hotcoco's, which has not been evaluated.
+
+    Args:
+        evaluation: it.
+        score_threshold: detections with a lower score are left out.
+        params: pycocotools' parameters, in place of the evaluation's own.
+    """
+    from hotcoco import COCOeval as HotEval
+
+    params = params or evaluation.params
+    truth = _truth(evaluation.cocoGt)
+    found = _found(evaluation.cocoDt, params.iouType)
+    kept = [each for each in found if each["score"] >= score_threshold]
+    fast = HotEval(truth, truth.load_res(kept), params.iouType)
+    for name in _PARAMS:
+        value = getattr(params, name)
+        if name == "useCats":
+            value = bool(value)
+        setattr(fast.params, name, value.tolist() if isinstance(value, np.ndarray) else value)
+    return fast
 
 
 def _truth(api: Any) -> Any:

@@ -18,9 +18,9 @@ from detnas.export.authors_names import BACKBONE_KEY, OTHER_LAYERS, Layer, parse
 from detnas.files import file_sha256
 from detnas.models.backbones import DetNASNet, DetNASSupernet
 from detnas.models.base import Backbone
-from detnas.models.checkpoint_file import write_checkpoint
 from detnas.models.checkpoints import check_tensors, read_checkpoint
 from detnas.models.necks import LastConvPool
+from detnas.networks.checkpoint_file import write_checkpoint
 from search_space.architecture import Architecture
 from search_space.spaces import SearchSpace
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from detnas.errors import UserError, user_input
 from detnas.files import file_sha256
 from detnas.models import BiFPN, EfficientDetHead, VarianceScaledEfficientNet
-from detnas.models.checkpoint_file import write_checkpoint
 from detnas.models.checkpoints import check_tensors, read_checkpoint
+from detnas.networks.checkpoint_file import write_checkpoint
 from search_space.compound_scaling import scaling_of
 from search_space.feature_graphs import parse_graph
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from detnas.errors import UserError
 from detnas.files import file_sha256
 from detnas.models.backbones import DetNASNet
-from detnas.models.checkpoint_file import write_checkpoint
 from detnas.models.checkpoints import fit_backbone, read_checkpoint
+from detnas.networks.checkpoint_file import write_checkpoint
 from search_space.architecture import Architecture
 
 

@@ -45,7 +45,7 @@ def _found(request: "Request", data: PreparedData) -> Iterator[str]:
     for line in class_lines(statistics):
         yield f"    - {line}"
     sizes = data.images
-    carved = "search" if request.val is not None else "search and val"
+    carved = "search and val" if "val" in data.split.images else "search"
     yield (
         f"- train {sizes['train']:,}, search {sizes['search']:,}, val {sizes['val']:,} images; "
         f"{carved} carved out by class, images that look nearly the same on one side"

@@ -132,12 +132,13 @@ def choose_schedule(
     for schedule in smaller:
         if schedule.share >= ENOUGH:
             return schedule
-    best = max(smaller, key=lambda each: each.share)
+    best = max(smaller, key=lambda each: (each.share, -each.total))
     if best.total > allowed:
+        stages = ", ".join(f"{name} {duration(taken)}" for name, taken in best.seconds.items())
         raise UserError(
-            f"--time {duration(allowed)} is too short: the shortest run with images of {best.side} "
-            f"pixels takes about {duration(best.total)} here; give more time, or name a "
-            "smaller --space than now, or none of the --stock backbones"
+            f"--time {duration(allowed)} is too short: the shortest run, with images of "
+            f"{best.side} pixels, takes about {duration(best.total)} here ({stages}); give more "
+            "time, or try again when no other program uses this machine"
         )
     return best
 

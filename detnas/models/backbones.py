@@ -7,7 +7,6 @@ without a prefix, too.
 
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,40 +15,14 @@ from mmengine.registry import MODELS
 from torch import nn
 
 from detnas.errors import UserError
-from detnas.models.base import Backbone, check_one_of
-from search_space.architecture import (
-    CHANNEL_SHUFFLES,
-    Architecture,
-    parse_architecture,
-    parse_scaling,
-)
+from detnas.models.base import Backbone
+from detnas.networks.base import check_one_of
+from detnas.networks.checkpoints import identity_of
+from detnas.networks.subnet import block_builder, resolve_architecture
+from search_space.architecture import CHANNEL_SHUFFLES, Architecture
 from search_space.blocks import NormFactory, ShuffleBlock, inflate
 from search_space.choices import INFLATION_SOURCE, BlockSpec
 from search_space.spaces import SearchSpace, parse_space
-
-
-def _in_space(architecture: Architecture, space: SearchSpace) -> Architecture:
-    """The same choices in another space with the same number of blocks."""
-    own = architecture.space
-    if own == space:
-        return architecture
-    if own.num_blocks != space.num_blocks or own.choices != space.choices:
-        raise UserError(
-            f"the architecture is of space '{own.name}' ({own.num_blocks} blocks), but `space` is "
-            f"'{space.name}' ({space.num_blocks} blocks): set it to '{own.name}', or name another "
-            "architecture"
-        )
-    return replace(architecture, space=space)
-
-
-def _scaled(architecture: Architecture, scaling: Any) -> Architecture:
-    wanted, own = parse_scaling(scaling), architecture.scaling
-    if own not in (None, wanted):
-        raise UserError(
-            f"the architecture is scaled already, by width {own.width:g} and depth {own.depth:g}, "
-            f"but `scaling` is {scaling!r}: leave one out, or make them equal"
-        )
-    return replace(architecture, scaling=wanted)
 
 
 @MODELS.register_module()
@@ -151,32 +124,15 @@ class DetNASNet(Backbone):
         scaling: str | float | dict[str, float] | None = None,
         **options: Any,
     ) -> None:
-        parsed = parse_architecture(architecture)
-        if space is not None:
-            parsed = _in_space(parsed, parse_space(space))
-        if channel_shuffle is not None:
-            parsed = replace(parsed, channel_shuffle=channel_shuffle)
-        if scaling is not None:
-            parsed = _scaled(parsed, scaling)
+        parsed = resolve_architecture(architecture, channel_shuffle, space, scaling)
         network = parsed.network
-
-        def build_block(spec: BlockSpec, norm: NormFactory) -> nn.Module:
-            choice = network.choice_names[spec.index]
-            return ShuffleBlock(spec, choice, network.channel_shuffle, norm)
-
+        build_block = block_builder(network)
         super().__init__(network.space, network.channel_shuffle, build_block, **options)
         self.architecture = parsed
 
-    def active_blocks(self) -> Iterator[nn.Module]:
-        """All blocks."""
-        return iter(self.blocks)
-
     def identity(self) -> dict[str, Any]:
         """Like `Backbone.identity`, for a subnet; of a scaled one in its scaled space."""
-        return super().identity() | {
-            "kind": "subnet",
-            "choices": list(self.architecture.network.choices),
-        }
+        return identity_of(self.space, self.channel_shuffle, self.architecture.network.choices)
 
 
 def argument_names(kind: type[Backbone]) -> list[str]:

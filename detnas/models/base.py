@@ -1,6 +1,7 @@
-"""What both backbones share: stem, outputs, frozen stages, initial weights."""
+"""What both backbones share as OpenMMLab's modules: configs of norms and of initial weights."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ from torch import Tensor, nn
 
 from detnas.errors import UserError
 from detnas.models.checkpoints import load_backbone_weights
-from detnas.models.memory_format import MEMORY_FORMATS
-from search_space.blocks import NormFactory, Stem, initialise
+from detnas.networks.base import MEMORY_FORMATS, Network
+from detnas.networks.checkpoints import identity_of
+from search_space.blocks import NormFactory, initialise
 from search_space.choices import BlockSpec
 from search_space.spaces import SearchSpace
 
+__all__ = ["MEMORY_FORMATS", "Backbone"]
 
-class Backbone(BaseModule):
+
+class Backbone(Network, BaseModule):
     """The common part of `DetNASSupernet` and `DetNASNet`.
 
     Args:
@@ -46,8 +50,6 @@ class Backbone(BaseModule):
         memory_format: str = "channels_last",
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
-        check_one_of("memory_format", memory_format, MEMORY_FORMATS)
-        _check_stages(space, out_indices, frozen_stages)
         if init_cfg is not None and (
             init_cfg.get("type") != "Pretrained" or "checkpoint" not in init_cfg
         ):
@@ -55,52 +57,29 @@ class Backbone(BaseModule):
                 "init_cfg of a DetNAS backbone may be None or dict(type='Pretrained', "
                 f"checkpoint=...), not {init_cfg}"
             )
-        super().__init__(init_cfg if init_cfg and init_cfg["checkpoint"] else None)
-        self.space = space
-        self.channel_shuffle = channel_shuffle
-        self.out_indices = tuple(out_indices)
-        self.frozen_stages = frozen_stages
-        self.norm_eval = norm_eval
 
         def norm(channels: int) -> nn.Module:
             return build_norm_layer(dict(norm_cfg or {"type": "BN"}), channels)[1]
 
-        specs = space.block_specs()
-        blocks = [build_block(spec, norm) for spec in specs]
-        self.stem = Stem(space.stem, norm)
-        self.blocks = nn.ModuleList(blocks)
-        self._stage_of_block = tuple(spec.stage for spec in specs)
-        self.memory_format = MEMORY_FORMATS[memory_format]
-        self.to(memory_format=self.memory_format)
-        for module in self._frozen_modules():
-            module.requires_grad_(False)
-
-    @property
-    def out_channels(self) -> tuple[int, ...]:
-        """Channels of each returned feature map."""
-        return tuple(self.space.stages[i].channels for i in self.out_indices)
-
-    def active_blocks(self) -> Iterator[nn.Module]:
-        """The blocks that the forward pass runs, in order."""
-        raise NotImplementedError
+        super().__init__(
+            space,
+            channel_shuffle,
+            build_block,
+            out_indices,
+            frozen_stages,
+            norm,
+            norm_eval,
+            memory_format,
+        )
+        self.init_cfg = deepcopy(init_cfg) if init_cfg and init_cfg["checkpoint"] else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Images (N, 3, H, W) to the feature maps of `out_indices`, at strides 4, 8, 16, 32."""
-        x = self.stem(x.contiguous(memory_format=self.memory_format))
-        outputs: dict[int, Tensor] = {}
-        for stage, block in zip(self._stage_of_block, self.active_blocks(), strict=True):
-            x = block(x)
-            outputs[stage] = x
-        return tuple(outputs[i] for i in self.out_indices)
+        return self.feature_maps(x)
 
     def identity(self) -> dict[str, Any]:
         """What checkpoints record of this backbone: kind, space, channel shuffle, choices."""
-        return {
-            "kind": "supernet",
-            "space": self.space.to_dict(),
-            "channel_shuffle": self.channel_shuffle,
-            "choices": None,
-        }
+        return identity_of(self.space, self.channel_shuffle)
 
     def init_weights(self) -> None:
         """Initialise the weights, or load the checkpoint of `init_cfg`."""
@@ -111,39 +90,3 @@ class Backbone(BaseModule):
                 self, Path(self.init_cfg["checkpoint"]), self.init_cfg.get("prefix", "backbone.")
             )
         self._is_init = True
-
-    def _frozen_modules(self) -> Iterator[nn.Module]:
-        if self.frozen_stages >= 0:
-            yield self.stem
-        for stage, block in zip(self._stage_of_block, self.blocks, strict=True):
-            if stage < self.frozen_stages:
-                yield block
-
-    def train(self, mode: bool = True) -> "Backbone":
-        """Like nn.Module.train; frozen stages, and all norms if `norm_eval`, stay in eval mode."""
-        super().train(mode)
-        if mode:
-            for module in self._frozen_modules():
-                module.eval()
-            if self.norm_eval:
-                for module in self.modules():
-                    if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                        module.eval()
-        return self
-
-
-def check_one_of(name: str, value: str, allowed: Iterable[str]) -> None:
-    """Raise UserError if an argument's value is not allowed."""
-    if value not in allowed:
-        raise UserError(f"{name} is {value!r}; it may be {' or '.join(allowed)}")
-
-
-def _check_stages(space: SearchSpace, out_indices: Sequence[int], frozen_stages: int) -> None:
-    stages = len(space.stages)
-    if not out_indices or not all(0 <= i < stages for i in out_indices):
-        raise UserError(
-            f"out_indices is {tuple(out_indices)}; space '{space.name}' has stages 0 to "
-            f"{stages - 1}"
-        )
-    if not -1 <= frozen_stages <= stages:
-        raise UserError(f"frozen_stages is {frozen_stages}; it may be -1 to {stages}")

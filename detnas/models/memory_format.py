@@ -6,14 +6,8 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
-import torch
-
 from detnas.errors import UserError
-
-MEMORY_FORMATS = {
-    "channels_last": torch.channels_last,
-    "contiguous": torch.contiguous_format,
-}
+from detnas.networks.base import MEMORY_FORMATS
 
 
 def use_memory_format(model: Any, name: str) -> None:

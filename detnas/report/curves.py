@@ -22,12 +22,15 @@ from detnas.report.marks import (
     draw_front,
     draw_random,
     finish_figure,
+    is_wide,
     label_above,
     new_figure,
     scores_of,
 )
 from detnas.report.style import (
     LIGHT,
+    WIDE,
+    Size,
     Theme,
     cost_name,
     cost_scale,
@@ -41,10 +44,12 @@ from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import DONE, FAILED, Evaluation
 from search_space.budget import Budget
 
-_GENERATION_LABELS = 12
+_GENERATION_LABELS = 1.25  # an inch
 
 
-def draw_search(search: SearchHistory, path: Path, *, theme: Theme = LIGHT) -> None:
+def draw_search(
+    search: SearchHistory, path: Path, *, theme: Theme = LIGHT, size: Size = WIDE
+) -> None:
     """Draw every candidate's score in the order evaluated, the running best, and random ones.
 
     Candidates are dots coloured by generation; failed ones are crosses at the bottom. At the right
@@ -54,6 +59,8 @@ def draw_search(search: SearchHistory, path: Path, *, theme: Theme = LIGHT) -> N
     Args:
         search: finished or still running.
         path: a .png or .svg file.
+        theme: its colours.
+        size: in inches.
 
     Raises:
         UserError: no candidate of the search has a score, or the path has another suffix.
@@ -62,9 +69,9 @@ def draw_search(search: SearchHistory, path: Path, *, theme: Theme = LIGHT) -> N
     best, greater_is_better = search.require_best(), search.greater_is_better
     random = scores_of(uniform_draws(search))
     with themed(theme):
-        figure = new_figure()
-        axes, side = _axes_and_side(figure, bool(random.size))
-        _draw_generations(axes, settled, theme)
+        figure = new_figure(size)
+        axes, side = _axes_and_side(figure, bool(random.size), size)
+        _draw_generations(axes, settled, theme, size)
         places = {row.id: place for place, row in enumerate(settled, start=1)}
         done = [row for row in settled if row.status == DONE]
         draw_dots(axes, [places[row.id] for row in done], done, theme)
@@ -80,7 +87,12 @@ def draw_search(search: SearchHistory, path: Path, *, theme: Theme = LIGHT) -> N
 
 
 def draw_cost_scatter(
-    search: SearchHistory, path: Path, *, cost: str = "macs", theme: Theme = LIGHT
+    search: SearchHistory,
+    path: Path,
+    *,
+    cost: str = "macs",
+    theme: Theme = LIGHT,
+    size: Size = WIDE,
 ) -> None:
     """Draw score against a cost: candidates coloured by generation, the baseline, the budget.
 
@@ -90,6 +102,8 @@ def draw_cost_scatter(
         search: finished or still running.
         path: a .png or .svg file.
         cost: one of the names in the rows' costs.
+        theme: its colours.
+        size: in inches.
 
     Raises:
         UserError: no candidate of the search has a score, a row lacks the cost, or the path has
@@ -108,7 +122,7 @@ def draw_cost_scatter(
         return [row.costs[cost] / divisor for row in rows]
 
     with themed(theme):
-        figure = new_figure()
+        figure = new_figure(size)
         axes = figure.add_subplot()
         for sign, bound in (("≥", budget.lower), ("≤", budget.upper)):
             if bound is not None:
@@ -129,11 +143,12 @@ def draw_cost_scatter(
         save_figure(figure, path)
 
 
-def _axes_and_side(figure: Figure, with_side: bool) -> tuple[Axes, Axes | None]:
+def _axes_and_side(figure: Figure, with_side: bool, size: Size) -> tuple[Axes, Axes | None]:
     """The main axes, and narrow ones at the right with the same y axis."""
     if not with_side:
         return figure.add_subplot(), None
-    grid = figure.add_gridspec(1, 2, width_ratios=(1, 0.13))
+    share = 0.13 if is_wide(size) else 0.3
+    grid = figure.add_gridspec(1, 2, width_ratios=(1, share))
     axes = figure.add_subplot(grid[0])
     side = figure.add_subplot(grid[1], sharey=axes)
     side.tick_params(left=False, bottom=False, labelleft=False, labelbottom=False)
@@ -141,17 +156,18 @@ def _axes_and_side(figure: Figure, with_side: bool) -> tuple[Axes, Axes | None]:
     return axes, side
 
 
-def _draw_generations(axes: Axes, settled: Sequence[Evaluation], theme: Theme) -> None:
+def _draw_generations(axes: Axes, settled: Sequence[Evaluation], theme: Theme, size: Size) -> None:
     """Shade every second generation, and number them along the top."""
     numbers = [row.number for row in settled]
-    every = len(set(numbers)) // _GENERATION_LABELS + 1
+    every = int(len(set(numbers)) / (_GENERATION_LABELS * size[0])) + 1
     start = 0.5
     for number, group in groupby(numbers):
         end = start + len(list(group))
         if number % 2 == 0:
             axes.axvspan(start, end, color=theme.panel, lw=0, zorder=0)
         if number % every == 1 % every:
-            label = f"generation {number}" if number == 1 else f"{number}"
+            is_named = number == 1 and is_wide(size)
+            label = f"generation {number}" if is_named else f"{number}"
             label_above(axes, (start + end) / 2, label, theme.muted)
         start = end
 

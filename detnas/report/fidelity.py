@@ -7,13 +7,13 @@ import numpy as np
 from detnas.fidelity.comparison import ALSO, SUPERNET, TRAINED
 from detnas.fidelity.correlation import tau
 from detnas.fidelity.table import Table
-from detnas.report.marks import new_figure
-from detnas.report.style import LIGHT, Theme, cost_scale, save_figure, themed
+from detnas.report.marks import add_legend, is_wide, new_figure
+from detnas.report.style import LIGHT, WIDE, Size, Theme, cost_scale, save_figure, themed
 
 MARKERS = ("o", "D", "s", "^")
 
 
-def draw_fidelity(table: Table, path: Path, *, theme: Theme = LIGHT) -> None:
+def draw_fidelity(table: Table, path: Path, *, theme: Theme = LIGHT, size: Size = WIDE) -> None:
     """Draw trained against supernet scores at the left, and against MACs at the right.
 
     A dot is an architecture, at the mean of its trainings; the bar spans the seeds. Groups have
@@ -23,6 +23,7 @@ def draw_fidelity(table: Table, path: Path, *, theme: Theme = LIGHT) -> None:
         table: with columns "supernet" and "trained/...".
         path: a .png or .svg file.
         theme: its colours.
+        size: in inches.
 
     Raises:
         UserError: a column is missing, or the path has another suffix.
@@ -37,8 +38,9 @@ def draw_fidelity(table: Table, path: Path, *, theme: Theme = LIGHT) -> None:
         f"MACs ({unit})" if unit else "MACs": table.costs["macs"] / divisor,
     }
     with themed(theme):
-        figure = new_figure()
-        axes = figure.subplots(1, 2, sharey=True)
+        wide = is_wide(size)
+        figure = new_figure(size if wide else (size[0], 1.7 * size[1]))
+        axes = figure.subplots(1, 2, sharey=True) if wide else figure.subplots(2, 1, sharey=True)
         groups = list(dict.fromkeys(table.groups))
         for each, (label, values) in zip(axes, panels.items(), strict=True):
             for number, group in enumerate(groups):
@@ -66,5 +68,5 @@ def draw_fidelity(table: Table, path: Path, *, theme: Theme = LIGHT) -> None:
             )
         seeds = "" if trained.shape[1] == 1 else " (bars: its seeds)"
         axes[0].set_ylabel(f"trained network, test split{seeds}")
-        figure.legend(loc="outside lower center", ncols=4, labelcolor=theme.muted)
+        add_legend(figure, theme)
         save_figure(figure, path)

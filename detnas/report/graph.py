@@ -72,7 +72,7 @@ def _draw_edge(axes: Axes, start: Point, end: Point, at: Mapping[int, Point], th
     )
     colour = theme.muted
     if start[1] != end[1]:
-        colour = theme.ramp[2] if start[1] > end[1] else theme.accent
+        colour = theme.ramp[4] if start[1] > end[1] else theme.accent
     arrow = FancyArrowPatch(
         start,
         end,

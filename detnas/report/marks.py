@@ -5,22 +5,35 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import ArrayLike
 
-from detnas.report.style import Theme, readable_score
+from detnas.report.style import WIDE, Size, Theme, readable_score
 from detnas.search.history.records import Evaluation
 
 DASHED, DOTTED = (0, (4, 3)), (0, (1, 2))
-_SIZE = (9.6, 4.5)
+_WIDE_FROM = 6.0  # inches
+_LEGEND_COLUMN = 2.3
 _ABOVE = 1.015  # position of labels above the axes, in units of their height
 
 
-def new_figure() -> Figure:
-    """An empty figure with the size and margins of all curves."""
-    return Figure(figsize=_SIZE, layout=ConstrainedLayoutEngine(w_pad=0.14, h_pad=0.07))
+def new_figure(size: Size = WIDE) -> Figure:
+    """An empty figure with the margins of all curves; the size is in inches."""
+    margin = 0.14 if is_wide(size) else 0.04
+    return Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=margin, h_pad=0.07))
+
+
+def is_wide(size: Size) -> bool:
+    """Whether a figure is for a laptop, not for a phone."""
+    return size[0] >= _WIDE_FROM
+
+
+def add_legend(figure: Figure, theme: Theme) -> None:
+    """Add the legend below the axes, in as many columns as fit."""
+    columns = max(1, int(figure.get_figwidth() / _LEGEND_COLUMN))
+    figure.legend(loc="outside lower center", ncols=columns, labelcolor=theme.muted)
 
 
 def finish_figure(
@@ -51,7 +64,7 @@ def finish_figure(
         ha="center",
     )
     axes.set_ylabel(score_name)
-    figure.legend(loc="outside lower center", ncols=4, labelcolor=theme.muted)
+    add_legend(figure, theme)
 
 
 def scores_of(rows: Sequence[Evaluation]) -> np.ndarray:
@@ -63,7 +76,7 @@ def draw_dots(
     axes: Axes, x: Sequence[float], done: Sequence[Evaluation], theme: Theme
 ) -> PathCollection:
     """Draw the candidates of the search at `x`, coloured by generation."""
-    colours = LinearSegmentedColormap.from_list("generations", theme.ramp)
+    colours = ListedColormap(theme.ramp)
     last = max(row.number for row in done)
     axes.scatter([], [], s=22, color=colours(0.6), lw=0, label="candidate of the search")
     return axes.scatter(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.style
-from matplotlib.colors import to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from detnas.errors import UserError
@@ -21,6 +21,11 @@ DPI = 160
 """Pixels per inch of a saved PNG."""
 BLACK, WHITE = "#14202b", "#ffffff"
 TIMES = "\N{MULTIPLICATION SIGN}"
+Size = tuple[float, float]
+WIDE, NARROW = (9.6, 4.5), (3.6, 3.7)
+"""Of a figure in inches: on a laptop and on a phone. The text has the same size in both."""
+
+RAMP_STEPS = 8
 
 
 @dataclass(frozen=True)
@@ -37,15 +42,21 @@ class Theme:
     ramp: tuple[str, ...]
 
 
+def _ramp(*stops: str) -> tuple[str, ...]:
+    """Colours that pass through the stops at even steps."""
+    colours = LinearSegmentedColormap.from_list("ramp", stops)
+    return tuple(to_hex(colours(step / (RAMP_STEPS - 1))) for step in range(RAMP_STEPS))
+
+
 LIGHT = Theme(
     paper=WHITE,
     panel="#f1f4f7",
     ink=BLACK,
     muted="#5d6a77",
     line="#ccd4db",
-    accent="#d9660b",
+    accent="#ad4b05",
     alarm="#c22f2f",
-    ramp=("#b5d9c9", "#5aaeb0", "#2f7a9e", "#2f3f7d"),
+    ramp=_ramp("#b5d9c9", "#5aaeb0", "#2f7a9e", "#2f3f7d"),
 )
 DARK = Theme(
     paper="#12181f",
@@ -55,7 +66,7 @@ DARK = Theme(
     line="#3a4652",
     accent="#f5a04a",
     alarm="#ff7a70",
-    ramp=("#2f4a75", "#35789c", "#52b3ae", "#c9efd0"),
+    ramp=_ramp("#2f4a75", "#35789c", "#52b3ae", "#c9efd0"),
 )
 
 
@@ -89,6 +100,7 @@ def themed(theme: Theme) -> Iterator[None]:
         "font.size": 9.0,
         "legend.frameon": False,
         "svg.hashsalt": "detnas",
+        "svg.fonttype": "none",  # the reader's fonts, and text that can be searched
     }
     with matplotlib.style.context(["default", settings]):
         yield

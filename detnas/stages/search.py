@@ -13,13 +13,12 @@ from mmengine.config import Config
 
 from detnas.config import save_config
 from detnas.console import print_progress
-from detnas.errors import UserError
 from detnas.evaluation.metrics import metrics_that_round
-from detnas.search.executors.base import Executor, MissingScoreError
+from detnas.search.begun import earlier_history, removed_if_unscorable
+from detnas.search.executors.base import Executor
 from detnas.search.finalists import FINALISTS_FILE
 from detnas.search.history.file import FILE_NAME
 from detnas.search.history.fingerprint import check_fingerprint
-from detnas.search.history.journal import lock_history
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.writer import History
 from detnas.search.loop import run_search
@@ -66,7 +65,7 @@ def search(
 
 def _search(config: Config, resume: bool, progress: ProgressCallback | None) -> SearchHistory:
     file = Path(config.work_dir) / FILE_NAME
-    earlier = _earlier(file, resume)
+    earlier = earlier_history(file, resume)
     if earlier is None:
         refuse_leftovers(file.parent)
     plan = plan_search(config, earlier.fingerprint if earlier else None)
@@ -101,7 +100,7 @@ def _evaluate(
         stack.enter_context(executor)  # before there is a history, for workers may be refused
         _print_notes(plan.config, executor)
         if earlier is None:
-            stack.enter_context(_removed_if_unscorable(file))
+            stack.enter_context(removed_if_unscorable(file))
         open_history = History.create if earlier is None else History.open
         writer = stack.enter_context(open_history(file, plan.fingerprint))
         save_config(plan.config, file.parent / CONFIG_FILE)
@@ -118,22 +117,6 @@ def _evaluate(
             greater_is_better=plan.settings.greater_is_better,
             progress=progress,
         )
-
-
-def _earlier(file: Path, resume: bool) -> SearchHistory | None:
-    """The history to continue.
-
-    Raises:
-        UserError: there is one and `resume` is not set, or another search writes it.
-    """
-    if not file.exists():
-        return None
-    if not resume:
-        raise UserError(
-            f"{file} already exists; resume it with --resume, or search in another work directory"
-        )
-    lock_history(file).close()  # refuse a second writer before the workers start
-    return SearchHistory.read(file)
 
 
 @contextmanager
@@ -153,18 +136,6 @@ def _logging_to(file: Path) -> Iterator[None]:
         for handler in handlers:
             logger.removeHandler(handler)
             handler.close()
-
-
-@contextmanager
-def _removed_if_unscorable(file: Path) -> Iterator[None]:
-    """Remove a new history whose `search.score` no metric has: it would block the corrected run."""
-    try:
-        yield
-    except MissingScoreError:
-        if not SearchHistory.read(file).scores():
-            for part in file.parent.glob(f"{file.name}*"):
-                part.unlink(missing_ok=True)
-        raise
 
 
 def _print_notes(config: Config, executor: Executor) -> None:

@@ -5,7 +5,7 @@ closest one. What a resumed search may change is marked at each field (see `detn
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Union
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, structs
@@ -15,7 +15,7 @@ from detnas.evaluation.settings import EvaluatorSettings
 from detnas.resuming import MAY_CHANGE, MAY_GROW, RECORDED_RESOLVED, keys_marked, remove_keys
 from detnas.search.executors.settings import ExecutorSettings
 from detnas.search.finalists import MAX_SEEDS
-from detnas.search.strategies import STRATEGIES, StrategySettings
+from detnas.search.strategies import StrategySettings, read_strategy
 from detnas.search.strategies.evolution import EvolutionSettings
 from search_space.budget import Budget
 from search_space.validation import convert
@@ -74,8 +74,8 @@ class SearchSettings(Struct, frozen=True, forbid_unknown_fields=True):
         strategy = section.pop("strategy", {"type": "evolution"})
         with user_input():
             settings = convert(section, cls, "search")
-            kind: Any = Union[tuple(STRATEGIES.values())]  # noqa: UP007 - known at run time only
-            return structs.replace(settings, strategy=convert(strategy, kind, "search.strategy"))
+            read = read_strategy(strategy, "search.strategy")
+            return structs.replace(settings, strategy=read)
 
     def fingerprint(self) -> dict[str, Any]:
         """The settings that alter scores or proposals, as a history records them.

@@ -3,14 +3,15 @@
 import json
 import statistics
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from detnas.evaluation.complexity import detector_macs
-from detnas.evaluation.evaluator import load_tested, predict
+from detnas.evaluation.error_analysis import SCORE_THRESHOLD, shown_image
+from detnas.evaluation.evaluator import Prediction, load_tested, predict
 from detnas.files import replacing
 from detnas.report.folder import DETECTIONS_FILE
 from detnas.search.against_random import random_scores
@@ -19,6 +20,7 @@ from detnas.search.compared_text import verdict
 from detnas.search.finalists import read_finalists
 from detnas.search.history.reading import SearchHistory
 from detnas.search.results import BEST_FILE
+from detnas.search.shown_images import SHOWN_FILE, ShownImages
 from detnas.search.trained import read_trained
 from detnas.stages.base import Stage
 from detnas.stages.test import METRICS_FILE
@@ -96,6 +98,23 @@ def _search_summary(history: SearchHistory) -> dict[str, Any]:
     }
 
 
+def _shown(predictions: Sequence[Prediction], classes: Sequence[str]) -> ShownImages:
+    """The detections that the page shows, without those of low scores."""
+    images = []
+    for each in predictions:
+        kept = each.scores >= SCORE_THRESHOLD
+        shown = shown_image(
+            each.image,
+            boxes=each.boxes[kept],
+            labels=each.labels[kept],
+            scores=each.scores[kept],
+            truth_boxes=each.truth_boxes,
+            truth_labels=each.truth_labels,
+        )
+        images.append(shown)
+    return ShownImages(tuple(classes), SCORE_THRESHOLD, tuple(images))
+
+
 def illustrate(work_dir: Path, detector: Tested | None) -> None:
     """Draw the architecture, the search and detections, and write `report.html`.
 
@@ -113,6 +132,7 @@ def illustrate(work_dir: Path, detector: Tested | None) -> None:
         predictions, classes = predict(*detector, images=8)
         samples = [DetectionSample(**vars(prediction)) for prediction in predictions]
         draw_detections(samples, work_dir / DETECTIONS_FILE, classes)
+        _shown(predictions, classes).save(work_dir / SHOWN_FILE)
     best = work_dir / "search" / BEST_FILE
     if best.is_file():
         with replacing(work_dir / BEST_FILE) as temporary:

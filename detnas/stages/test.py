@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.registry import DATASETS
 
+from detnas.config import unwrap_dataset
 from detnas.distributed import on_rank_0
 from detnas.errors import UserError, user_input
 from detnas.evaluation.batch_norm import recalibrate
 from detnas.evaluation.batches import calibration_loader, scored_loader
 from detnas.evaluation.devices import use_device
+from detnas.evaluation.error_analysis import analyse, can_analyse, recorded_box_evaluations
 from detnas.evaluation.evaluator import (
     autocast_of,
     build_metrics,
@@ -28,6 +32,7 @@ from detnas.evaluation.evaluator import (
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.files import write_text
 from detnas.models.memory_format import memory_format_explained, use_memory_format
+from detnas.search.detection_errors import ERRORS_FILE
 from detnas.stages.base import OF_THE_MODEL, Stage
 from detnas.stages.checks import (
     backbone_kind,
@@ -71,7 +76,7 @@ def score_checkpoint(
         raise UserError("the backbone is a supernet: name the path to test with --architecture")
     if choices is not None and not is_supernet:
         raise UserError("--architecture is for supernets, and the backbone is not one: omit it")
-    settings = _settings(config)
+    settings = scoring_settings(config)
     if not checked:
         on_rank_0(lambda: _check(config, checkpoint, is_supernet))
     quiet_logger()
@@ -83,7 +88,12 @@ def score_checkpoint(
         torch.set_num_threads(threads)
 
 
-def _settings(config: Config) -> EvaluatorSettings:
+def scoring_settings(config: Config) -> EvaluatorSettings:
+    """The section `scoring` of a config, as settings.
+
+    Raises:
+        UserError: it has unknown keys or invalid values.
+    """
     with user_input():
         return convert(config.to_dict().get(SCORING) or {}, EvaluatorSettings, SCORING)
 
@@ -110,12 +120,17 @@ def _score(
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
     with autocast_of(model, settings):
-        return _score_model(model, config, choices, settings)
+        return score_model(model, config, choices, settings)
 
 
-def _score_model(
+def score_model(
     model: Any, config: Config, choices: Sequence[int] | None, settings: EvaluatorSettings
 ) -> dict[str, float]:
+    """Score a model as `score_checkpoint` does, which has checked and set everything else.
+
+    Args:
+        model: has `val_step`, `eval` and `data_preprocessor`, as models of mmdet's have.
+    """
     if choices is not None:
         model.backbone.set_path(choices)
         loader, _ = calibration_loader(
@@ -159,9 +174,25 @@ class TestStage(Stage):
         return {"weights": str(self.weights)}
 
     def run(self, quiet: bool, later: float | None = None) -> None:
-        metrics = score_checkpoint(self.config, self.weights)
+        with recorded_box_evaluations() as evaluations:
+            metrics = score_checkpoint(self.config, self.weights)
         write_metrics(metrics, self.work_dir)
         show_test(self.config, metrics)
+        if evaluations and is_main_process():
+            _write_errors(evaluations[0], self.config, self.work_dir)
+
+
+def _write_errors(evaluation: Any, config: Config, work_dir: Path) -> None:
+    """Write `errors.json` for the report, if hotcoco is installed."""
+    if not can_analyse():
+        print("no error types: hotcoco is missing (detnas[report] has it)", file=sys.stderr)
+        return
+    with quiet_stdout():
+        dataset = DATASETS.build(unwrap_dataset(config.test_dataloader["dataset"])[0])
+        dataset.full_init()
+    items = (dataset.get_data_info(number) for number in range(len(dataset)))
+    paths = {item["img_id"]: Path(item["img_path"]) for item in items}
+    analyse(evaluation, paths).save(work_dir / ERRORS_FILE)
 
 
 def write_metrics(metrics: Mapping[str, float], work_dir: Path) -> None:

@@ -9,10 +9,12 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
 from detnas.console import duration, time_left
-from detnas.models.checkpoint_file import write_checkpoint
 from detnas.models.checkpoints import own_backbone, unwrapped
+from detnas.networks.checkpoint_file import write_checkpoint
 
 FINAL_WEIGHTS = "final.pth"
+FEW_STEPS = 0.03
+"""The share of all steps before which their pace says nothing of the stages after them."""
 
 
 @HOOKS.register_module()
@@ -84,7 +86,9 @@ class ProgressHook(Hook):
         self._printed = now
         elapsed = now - self._started
         pace = elapsed / (done - self._first_iter)
-        left = time_left(pace * (runner.max_iters - done), self._later, pace * runner.max_iters)
+        few = done - self._first_iter < FEW_STEPS * runner.max_iters  # after a resume
+        later = None if few else self._later
+        left = time_left(pace * (runner.max_iters - done), later, pace * runner.max_iters)
         loss = float(outputs["loss"].detach()) if outputs and "loss" in outputs else float("nan")
         print(
             f"{self._stage:>10}  iteration {done}/{runner.max_iters}  loss {loss:.3f}  "

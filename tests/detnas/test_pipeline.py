@@ -23,6 +23,7 @@ from detnas.models import DetNASNet
 from detnas.models.checkpoints import load_backbone_weights, read_checkpoint
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import RANDOM, SEARCH
+from detnas.search.shown_images import read_shown
 from search_space.architecture import Architecture
 
 MINIATURE = Path(__file__).parents[1] / "miniature"
@@ -40,6 +41,9 @@ def test_run_writes_all_results(experiment: Path) -> None:
     assert list(best.choices) == summary["best_choices"]
     for name in ("architecture.png", "search.png", "costs.png", "detections.png", "report.html"):
         assert (experiment / name).stat().st_size > 1000, name
+    shown = read_shown(experiment)
+    assert shown is not None
+    assert (shown.classes, len(shown.images)) == (DIGITS, 4)
     rows = SearchHistory.read(experiment / "search" / "history.db").rows
     assert [row.role for row in rows] == [SEARCH] * 4 + [RANDOM] * 2
     assert all(row.status == "done" for row in rows)

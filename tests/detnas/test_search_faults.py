@@ -214,9 +214,10 @@ def test_7_resuming_with_something_changed_is_refused(
         options = [options[0].format(weights=tmp_path / "changed.pth")]
     before = trajectory(tmp_path / "search")
     assert main([*search(experiment, tmp_path / "search"), *options, "--resume"]) == 2
-    *remarks, error = capsys.readouterr().err.strip().splitlines()
-    assert named in error
-    assert all("has no box of" in remark for remark in remarks)  # of data read for the first time
+    lines = capsys.readouterr().err.strip().splitlines()
+    errors = [line for line in lines if line.startswith("detnas search: error: ")]
+    assert any(named in error for error in errors)
+    assert all("has no box of" in line for line in lines if line not in errors)  # data read first
     assert trajectory(tmp_path / "search") == before
 
 

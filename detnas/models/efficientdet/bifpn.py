@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detnas.errors import UserError, user_input
-from detnas.models.base import check_one_of
 from detnas.models.efficientdet.separable_conv import SeparableConv
+from detnas.networks.base import check_one_of
 from search_space.feature_graphs import FeatureGraph, Fusion, parse_graph
 
 FUSIONS = get_args(Fusion)
@@ -200,17 +200,17 @@ def resize(x: Tensor, size: Size) -> Tensor:
         return x
     if height < size[0] or width < size[1]:
         return F.interpolate(x, size=size, mode="nearest")
-    strides = [math.ceil(have / want) for have, want in zip((height, width), size, strict=True)]
+    strides = [-(-have // want) for have, want in zip((height, width), size, strict=True)]
     kernels = [stride + 1 if stride > 1 else 1 for stride in strides]
     before = [
-        max((math.ceil(have / stride) - 1) * stride + kernel - have, 0) // 2
+        max((-(-have // stride) - 1) * stride + kernel - have, 0) // 2
         for have, stride, kernel in zip((height, width), strides, kernels, strict=True)
     ]
     return F.max_pool2d(x, kernels, strides, before, ceil_mode=True)
 
 
 def _size(x: Tensor) -> Size:
-    return int(x.shape[-2]), int(x.shape[-1])
+    return x.shape[-2], x.shape[-1]  # not as int, which would fix them when a model is exported
 
 
 def _matched(in_channels: int, out_channels: int, norm_cfg: dict[str, Any]) -> nn.Module:

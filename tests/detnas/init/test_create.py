@@ -108,10 +108,10 @@ def test_val_of_the_user_is_kept_apart(own: Path, tmp_path: Path) -> None:
     text = create(_request(own, tmp_path / "mine", **files))
     assert "train 24, search 6, val 10 images; search carved out" in text
     check_experiment(Experiment(tmp_path / "mine", tmp_path / "work", {}))
+    renamed = _coco(tmp_path / "val.json")
+    renamed["categories"][0]["name"] = "zero"
+    (tmp_path / "val.json").write_text(json.dumps(renamed))
     with pytest.raises(UserError, match="has no class '0'"):
-        renamed = json.loads((tmp_path / "val.json").read_text())
-        renamed["categories"][0]["name"] = "zero"
-        (tmp_path / "val.json").write_text(json.dumps(renamed))
         create(_request(own, tmp_path / "other", **files))
 
 
@@ -128,7 +128,8 @@ def test_a_data_yaml_may_name_val(own: Path, tmp_path: Path) -> None:
     for given in (data, data.parent):
         name = "of_file" if given.is_file() else "of_folder"
         text = create(_request(own, tmp_path / name, train=given, images=None))
-        assert "val 10 images; search carved out" in text
+        assert "train 24, search 6, val 10 images" in text
+        assert "; search carved out" in text
 
 
 @pytest.mark.usefixtures("measured")

@@ -4,87 +4,17 @@ import json
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
+from report_folders import SETTINGS, TINY, Page, build, candidates
 
 from detnas.report.page import write_report
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.writer import History
 from search_space.architecture import Architecture
-from search_space.cost import macs_table, params_table
 from search_space.spaces import get_space
-
-TINY = get_space("tiny")
-SETTINGS: dict[str, Any] = {
-    "space": TINY.to_dict(),
-    "channel_shuffle": "even_odd",
-    "budgets": [{"cost": "macs", "lower": None, "upper": 25e6, "input_size": [3, 160, 160]}],
-    "strategy": {"type": "evolution", "generations": 3},
-    "score": "coco/bbox_mAP",
-    "greater_is_better": True,
-    "seed": 7,
-}
-MACS, PARAMS = macs_table(TINY, (3, 160, 160)), params_table(TINY)
-VOID = {"meta", "img", "source"}
-
-
-class Page(HTMLParser):
-    """Checks that tags are closed in order; collects text and the addresses of resources."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[str] = []
-        self.text = ""
-        self.addresses: list[str] = []
-        self.feed(path.read_text(encoding="utf-8"))
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.addresses += [v or "" for k, v in attrs if k in ("src", "srcset", "href")]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data + " "
-
-
-def candidates(count: int, seed: int) -> list[tuple[tuple[int, ...], dict[str, float]]]:
-    drawn = np.random.default_rng(seed).integers(0, 4, (count, TINY.num_blocks))
-    chosen = [tuple(map(int, choices)) for choices in drawn]
-    return [
-        (choices, {"macs": MACS.of(choices), "params": PARAMS.of(choices)}) for choices in chosen
-    ]
-
-
-def build(
-    folder: Path,
-    scores: list[list[float | None]],
-    random: tuple[float, ...] = (),
-    settings: dict[str, Any] = SETTINGS,
-) -> None:
-    """A folder whose history has these scores; None is a failed candidate."""
-    folder.mkdir(exist_ok=True)
-    with History.create(folder / "history.db", settings) as history:
-        for generation, listed in enumerate(scores):
-            history.record_generation(generation, candidates(len(listed), generation))
-        history.record_generation(0, candidates(len(random), 99), "random")
-        waiting = [e for e in history.rows() if not e.settled]
-        for evaluation, score in zip(waiting, [*chain(*scores), *random], strict=True):
-            if score is None:
-                history.record_failed(evaluation.id, "RuntimeError: <script>alert(1)</script>")
-            else:
-                history.record_done(evaluation.id, score, {})
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +57,7 @@ def test_page_shows_the_numbers(finished: Path) -> None:
 
 def test_best_candidates_come_first(finished: Path) -> None:
     html = (finished / "report.html").read_text(encoding="utf-8")
-    top = html.split("<h2>Best candidates</h2>")[1].split("</table>")[0]
+    top = html.split(">Best candidates</h2>")[1].split("</table>")[0]
     rows = top.split("<tr")[2:]
     found = [match[0] for row in rows if (match := re.search(r"0\.\d{4}", row))]
     assert found == ["0.3125", "0.3000", "0.2500", "0.2000", "0.1000"]
@@ -136,12 +66,15 @@ def test_best_candidates_come_first(finished: Path) -> None:
 
 def test_page_is_self_contained_and_escaped(finished: Path) -> None:
     page = Page(finished / "report.html")
-    assert len(page.addresses) == 7  # three pictures in two themes, and the detections
-    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    assert [address.partition(",")[0] for address in page.addresses] == ["data:image/jpeg;base64"]
+    assert page.tags.count("svg") == 4  # the course and the costs, each in two widths
     html = (finished / "report.html").read_text(encoding="utf-8")
     assert "http" not in html
-    assert "url(" not in html
-    assert not {"script", "link", "b"} & set(page.tags)
+    assert "<script>alert" not in html
+    assert "url(" not in html.replace("url(#", "")
+    assert page.tags.count("script") == 1
+    assert not {"link", "iframe"} & set(page.tags)
+    assert not re.findall(r"#a1[0-9a-f]{2}0[12]", html), "marker colours are replaced"
 
 
 def test_objectives_have_pictures_and_a_front(finished: Path, tmp_path: Path) -> None:
@@ -149,13 +82,13 @@ def test_objectives_have_pictures_and_a_front(finished: Path, tmp_path: Path) ->
     scores: list[list[float | None]] = [[0.1, None, 0.2], [0.25, 0.3125], [0.3, None]]
     build(tmp_path, scores, settings={**SETTINGS, "strategy": strategy})
     page = Page(write_report(tmp_path))
-    assert len(page.addresses) == 8  # the best, the course, and each cost, in two themes
+    assert page.tags.count("svg") == 6  # the course and each cost, each in two widths
     assert "has more MACs or more parameters." in " ".join(page.text.split())
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
-    table = html.split("<h2>Pareto front</h2>")[1].split("</table>")[0]
+    table = html.split(">Pareto front</h3>")[1].split("</table>")[0]
     front = SearchHistory.read(tmp_path).front(["macs", "params"])
     assert re.findall(r">(0\.\d{4})<", table) == [f"{row.score:.4f}" for row in front]
-    assert "Pareto" not in Page(finished / "report.html").text.replace("is the Pareto front", "")
+    assert ">Pareto front</h3>" not in (finished / "report.html").read_text(encoding="utf-8")
 
 
 def test_another_best_architecture_file_is_noted(finished: Path, tmp_path: Path) -> None:

@@ -1,0 +1,236 @@
+"""`detnas.search`: a search by any Python function, on the loop and history of every search."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from detnas.errors import UserError, user_input
+from detnas.search.begun import earlier_history, removed_if_unscorable
+from detnas.search.costs import CandidateCosts, read_latency_tables, size_latency_budgets
+from detnas.search.executors.base import Executor
+from detnas.search.executors.build import Machine, build_executor
+from detnas.search.executors.settings import ExecutorSettings
+from detnas.search.function_scorer import (
+    EvaluateFunction,
+    FunctionScorer,
+    MakeFunctionScorer,
+    as_json,
+    refuse_unguarded_script,
+    said_for_python,
+)
+from detnas.search.history.file import FILE_NAME
+from detnas.search.history.reading import SearchHistory
+from detnas.search.history.writer import History
+from detnas.search.loop import run_search
+from detnas.search.progress import ProgressCallback
+from detnas.search.results import BEST_FILE, FRONT_FILE, write_best, write_front
+from detnas.search.strategies import StrategySettings, read_strategy
+from detnas.search.strategies.random_search import draw_baseline
+from search_space.architecture import CHANNEL_SHUFFLES
+from search_space.budget import Budget, parse_budget
+from search_space.latency import LatencyTable
+from search_space.sampling import BudgetSampler
+from search_space.spaces import SearchSpace, parse_space
+from search_space.validation import convert
+
+BudgetLike = Budget | str | Mapping[str, Any]
+
+
+def search(
+    space: str | Mapping[str, Any] | SearchSpace,
+    evaluate: EvaluateFunction,
+    *,
+    work_dir: Path | str,
+    budgets: BudgetLike | Sequence[BudgetLike] = (),
+    strategy: str | Mapping[str, Any] | StrategySettings = "evolution",
+    seed: int = 0,
+    workers: int = 1,
+    resume: bool = True,
+    score: str = "score",
+    greater_is_better: bool = True,
+    random_baseline: int = 0,
+    cost_tables: Sequence[str] = (),
+    channel_shuffle: str = CHANNEL_SHUFFLES[0],
+    depends_on: Mapping[str, Any] | None = None,
+    attempts: int = 1,
+    timeout: float = 4 * 3600.0,
+    gpus: int = 0,
+    progress: ProgressCallback | None = None,
+) -> SearchHistory:
+    """Search a space by a function that scores architectures.
+
+    Each result is in `work_dir/history.db` before the next candidate begins. The same call resumes
+    a search that was stopped, and gives what an uninterrupted one gives. At the end
+    `best_architecture.json` is written beside it, and `pareto_front.json` by the strategy "pareto".
+
+    Args:
+        space: a space's name such as "small", a custom one as a dict, or a `SearchSpace`.
+        evaluate: scores one `Architecture`; returns a number, or a dict with `score` and other
+            numbers to record. A candidate whose evaluation raises, or whose score is not finite,
+            has failed. It should return the same for the same architecture.
+        work_dir: the folder of the history; made where it is missing.
+        budgets: bounds that every candidate keeps, such as "macs=..300e6",
+            {"cost": "params", "upper": 2e6} or a `Budget`; the first one's cost breaks ties.
+        strategy: "evolution", "random", "pareto", or a dict of its settings, such as
+            {"type": "evolution", "generations": 10, "population": 20, "parents": 5}.
+        seed: of all proposals.
+        workers: 1 evaluates in this process. More are processes, each evaluating one candidate at a
+            time: `evaluate` must be importable, and a script must make the call under
+            `if __name__ == "__main__":`.
+        resume: continue the history in `work_dir`; False refuses one.
+        score: the name of the score.
+        greater_is_better: whether the highest score wins.
+        random_baseline: random architectures in the same budget, scored after the search for
+            comparison; never parents.
+        cost_tables: files of `detnas measure-latency`; budgets and objectives may use their costs.
+        channel_shuffle: of the architectures: "even_odd" or "interleave".
+        depends_on: what else scores depend on, as JSON values, such as a version of `evaluate` or
+            of the data. A history made under other values is not continued.
+        attempts: tries of a candidate before it has failed.
+        timeout: seconds for one try by a worker, which is then replaced; without effect for 1.
+        gpus: devices that the workers share, each seeing one; 0 lets all see all.
+        progress: called after each result, such as `detnas.console.print_progress`.
+
+    Returns:
+        The history of the finished search.
+
+    Raises:
+        UserError: an argument is invalid, a budget has no architecture, the history is of other
+            settings, or no result has `score`. Nothing is made before these checks.
+        SearchFailedError: all candidates of a generation failed; it is a UserError.
+    """
+    refuse_unguarded_script()
+    file = Path(work_dir) / FILE_NAME
+    with said_for_python(score), user_input():
+        sampler, measured = _sampler(space, budgets, cost_tables)
+        plan = _Plan(
+            CandidateCosts(sampler, measured),
+            _strategy(strategy),
+            _executor_settings(workers, attempts, timeout),
+            FunctionScorer(evaluate, sampler.space, channel_shuffle, score),
+            *(seed, greater_is_better, random_baseline, gpus, as_json(depends_on or {})),
+        )
+        plan.run(file, resume, progress)
+    history = SearchHistory.read(file)
+    write_best(history, file.parent / BEST_FILE)
+    if history.objectives:
+        write_front(history, file.parent / FRONT_FILE, history.objectives)
+    return history
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The arguments of `search`, read and checked."""
+
+    costs: CandidateCosts
+    strategy: StrategySettings
+    executor: ExecutorSettings
+    scorer: FunctionScorer
+    seed: int
+    greater_is_better: bool
+    random_baseline: int
+    gpus: int
+    depends_on: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not callable(self.scorer.function):
+            raise UserError(f"evaluate is {self.scorer.function!r}; it must be a function")
+        for name in ("seed", "random_baseline", "gpus"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 0:
+                raise UserError(f"{name} is {value!r}; it must be an integer of at least 0")
+        shuffle = self.scorer.channel_shuffle
+        if shuffle not in CHANNEL_SHUFFLES:
+            raise UserError(
+                f"channel_shuffle is {shuffle!r}; it may be {' or '.join(CHANNEL_SHUFFLES)}"
+            )
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What alters scores or proposals, as the history records it."""
+        sampler = self.costs.sampler
+        fingerprint = {
+            "strategy": msgspec.to_builtins(self.strategy),
+            "budgets": msgspec.to_builtins(sampler.budgets),
+            "space": sampler.space.to_dict(),
+            "channel_shuffle": self.scorer.channel_shuffle,
+            "score": self.scorer.score,
+            "greater_is_better": self.greater_is_better,
+            "seed": self.seed,
+            "supernet_sha256": None,
+            "depends_on": self.depends_on,
+        }
+        if self.costs.measured:
+            fingerprint["measured_costs"] = self.costs.measured_under
+        return fingerprint
+
+    def run(self, file: Path, resume: bool, progress: ProgressCallback | None) -> None:
+        """Evaluate the search and its baseline."""
+        sampler = self.costs.sampler
+        strategy = self.strategy.build(sampler, self.costs, self.seed)
+        earlier = earlier_history(file, resume)
+        executor = self._executor(earlier is not None and bool(earlier.scores()))
+        with ExitStack() as stack:
+            stack.enter_context(executor)
+            _make_folder(file.parent)
+            if earlier is None:
+                stack.enter_context(removed_if_unscorable(file))
+            open_history = History.create if earlier is None else History.open
+            run_search(
+                strategy,
+                executor,
+                stack.enter_context(open_history(file, self.fingerprint)),
+                self.costs,
+                baseline=draw_baseline(sampler, self.seed, self.random_baseline),
+                greater_is_better=self.greater_is_better,
+                progress=progress,
+            )
+
+    def _executor(self, has_scored: bool) -> Executor:
+        is_local = self.executor.type == "local"
+        make = (lambda: self.scorer) if is_local else MakeFunctionScorer.of(self.scorer)
+        machine = Machine(0 if is_local else self.gpus, 1)
+        return build_executor(self.executor, make, self.scorer.score, machine, has_scored)
+
+
+def _sampler(
+    space: str | Mapping[str, Any] | SearchSpace,
+    budgets: BudgetLike | Sequence[BudgetLike],
+    cost_tables: Sequence[str],
+) -> tuple[BudgetSampler, tuple[LatencyTable, ...]]:
+    parsed = parse_space(space)
+    tables = [cost_tables] if isinstance(cost_tables, str) else cost_tables
+    measured = read_latency_tables(tables, parsed)
+    given = budgets if isinstance(budgets, Sequence) and not isinstance(budgets, str) else [budgets]
+    bounds = size_latency_budgets(list(map(_budget, given)), measured)
+    return BudgetSampler(parsed, bounds, [table.costs for table in measured]), measured
+
+
+def _strategy(given: str | Mapping[str, Any] | StrategySettings) -> StrategySettings:
+    if isinstance(given, StrategySettings):
+        return given
+    return read_strategy({"type": given} if isinstance(given, str) else given, "strategy")
+
+
+def _budget(given: BudgetLike) -> Budget:
+    if isinstance(given, Budget):
+        return given
+    return parse_budget(given) if isinstance(given, str) else convert(given, Budget, "budgets")
+
+
+def _executor_settings(workers: int, attempts: int, timeout: float) -> ExecutorSettings:
+    given: dict[str, Any] = {"attempts": attempts, "timeout": timeout}
+    if workers != 1:
+        given |= {"type": "processes", "workers": workers}
+    return convert(given, ExecutorSettings)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"work_dir {folder} is a file: name a folder") from None
