@@ -54,7 +54,7 @@ setup(
         "timm": ["timm>=1.0"],  # other networks of `benchmark-latency`
         "demo": ["scikit-learn>=1.5"],  # its handwritten digits
         "dev": [
-            "axe-playwright-python>=0.1.7",  # with playwright; both need a Chromium to test the page
+            "axe-playwright-python>=0.1.7",  # with playwright: tests of the page, in a Chromium
             "hypothesis>=6.100",
             "import-linter>=2.1",
             "mypy>=1.10",

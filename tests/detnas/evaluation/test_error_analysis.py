@@ -16,8 +16,12 @@ pytest.importorskip("hotcoco")
 
 def box(image: int, category: int, left: float, **more: Any) -> dict[str, Any]:
     return {
-        "image_id": image, "category_id": category, "bbox": [left, 0.0, 20.0, 20.0],
-        "area": 400.0, "iscrowd": 0, **more,
+        "image_id": image,
+        "category_id": category,
+        "bbox": [left, 0.0, 20.0, 20.0],
+        "area": 400.0,
+        "iscrowd": 0,
+        **more,
     }
 
 
@@ -53,8 +57,12 @@ def test_errors_of_a_known_case(evaluated: COCOeval, tmp_path: Path) -> None:
     Image.new("RGB", (100, 80), "grey").save(tmp_path / "3.png")
     found = analyse(evaluated, {image: tmp_path / f"{image}.png" for image in (2, 3)})
     assert {each.name: each.count for each in found.types} == {
-        "Miss": 1, "Loc": 1, "Cls": 1,
-        "Both": 0, "Dupe": 1, "Bkg": 1,
+        "Miss": 1,
+        "Loc": 1,
+        "Cls": 1,
+        "Both": 0,
+        "Dupe": 1,
+        "Bkg": 1,
     }
     assert found.average_precision == pytest.approx(evaluated.stats[1])
     assert (found.images, found.classes, found.objects) == (3, ("cell", "<b>"), (2, 2))
