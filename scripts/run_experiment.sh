@@ -31,7 +31,7 @@ run=("$python" -m detnas.cli run "$folder" "$@")
 if [ "$gpus" -eq 1 ] || [[ " $* " == *" --check "* ]]; then
     exec "${run[@]}"
 fi
-states=$("${run[@]}" --check </dev/null)
+states=$("${run[@]}" --check --quick </dev/null)
 if ! [[ $states == *unfinished* ]]; then
     exec "${run[@]}" # also writes the summary if a kill prevented that
 fi

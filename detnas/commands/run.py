@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="only check, and say what it takes: `detnas check`"
     )
+    check.add_quick(parser)
     shared.add_launcher(parser)
 
 

@@ -70,7 +70,7 @@ class Forecaster:
         measured: seconds of timed steps for each training.
     """
 
-    def __init__(self, stages: Mapping[str, Stage], work_dir: Path, measured: float = 2.0) -> None:
+    def __init__(self, stages: Mapping[str, Stage], work_dir: Path, measured: float = 1.5) -> None:
         self._stages = stages
         self._work_dir = work_dir
         self._measured = measured

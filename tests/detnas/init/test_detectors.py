@@ -137,7 +137,7 @@ def test_the_docs_print_the_lines_that_are_written(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_docs_list_every_short_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detnas.init.detectors.try_training", lambda *_: None)
+    monkeypatch.setattr("detnas.init.detectors.lines.try_training", lambda *_: None)
     file = detector_lines(name)
     base = re.search(r'^_base_ = \["(.*)"\]$', file.text, flags=re.MULTILINE)
     assert base is not None
@@ -147,7 +147,7 @@ def test_the_docs_list_every_short_name(name: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_model_of_a_config_decides_what_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detnas.init.detectors.try_training", lambda *_: None)
+    monkeypatch.setattr("detnas.init.detectors.lines.try_training", lambda *_: None)
     cascade = detector_lines("mmdet::cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py")
     assert cascade.with_mask
     assert (

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from detnas.console import comparison_table
 from detnas.errors import UserError
@@ -83,6 +84,14 @@ def test_the_difference_has_its_interval_in_the_sentence() -> None:
     found = Scored(0.412, sets + np.linspace(-0.031, 0.021, 200))
     sentence = verdict(comparison(found, Scored(0.42, sets)))[0]
     assert "0.412 against 0.420, difference -0.008 (-0.030 to +0.020) over 73 images" in sentence
+
+
+def test_few_images_decide_nothing() -> None:
+    """One image resampled is always the same one, so its interval has no width."""
+    sets = np.full(200, 0.42)
+    few = structs.replace(comparison(Scored(0.9, sets + 0.4), Scored(0.42, sets)), images=19)
+    assert "cannot be told from so few test images" in verdict(few)[0]
+    assert "scores better" in verdict(structs.replace(few, images=20))[0]
 
 
 def test_without_intervals_nothing_is_claimed() -> None:
