@@ -1,11 +1,14 @@
-# Sets up and runs everything: `make demo`, `make test`, `make check`. Needs Python >= 3.11 and git.
+# Sets up and runs everything: `make demo`, `make test`, `make check`, `make docs`, `make wheel`.
+# Needs Python >= 3.11 and git.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 READY := $(VENV)/.ready
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python \
+	--constraint constraints.txt --override overrides.txt
 
-.PHONY: demo test lint check setup clean
+.PHONY: demo test lint check setup docs wheel clean
 
 demo: setup
 	$(BIN)/detnas demo
@@ -21,6 +24,13 @@ lint: setup
 
 check: lint test
 
+docs: setup
+	$(BIN)/python scripts/docs/write_reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+wheel: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHON=$(BIN)/python scripts/release/build_wheel.sh
+
 setup: $(READY)
 
 $(READY): setup.py constraints.txt overrides.txt
@@ -28,8 +38,7 @@ $(READY): setup.py constraints.txt overrides.txt
 		{ echo "DetNAS needs Python >= 3.11; name one: make PYTHON=python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python \
-		--constraint constraints.txt --override overrides.txt --editable '.[onedl,demo,fast,pareto,ray,report,tensorboard,deploy,timm,dev]'
+	$(INSTALL) --compile-bytecode --editable '.[onedl,demo,fast,pareto,ray,report,tensorboard,deploy,timm,docs,dev]'
 	touch $(READY)
 
 clean:

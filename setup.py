@@ -53,6 +53,7 @@ setup(
         "deploy": ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.5"],  # ONNX files
         "timm": ["timm>=1.0"],  # other networks of `benchmark-latency`
         "demo": ["scikit-learn>=1.5"],  # its handwritten digits
+        "docs": ["mkdocs-material>=9.7"],  # `make docs`
         "dev": [
             "axe-playwright-python>=0.1.7",  # with playwright: tests of the page, in a Chromium
             "hypothesis>=6.100",

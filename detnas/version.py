@@ -1,3 +1,3 @@
 """The version of DetNAS, read by setup.py and written into what it exports."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -29,6 +29,12 @@ class InfeasibleBudgetError(SpaceError):
 class Budget(Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds on a cost, both inclusive, in the cost's own unit; None leaves a side open.
 
+    Attributes:
+        cost: "macs", "params", or the cost of a measured table, such as "latency_ms".
+        lower: the smallest value that is admitted.
+        upper: the largest one.
+        input_size: (channels, height, width) of the image for which the cost is counted.
+
     Raises:
         SpaceError: a bound that is not finite, or a lower bound above the upper.
     """

@@ -75,7 +75,10 @@ def _number(value: float) -> str:
 
 
 def _space(chosen: Chosen) -> str:
-    lines = ["# What is searched, and within which budget. docs/configs.md lists the spaces."]
+    lines = [
+        "# What is searched, and within which budget. Spaces: small-skip, small, elastic,",
+        "# tiny-skip, tiny, large, or one of them in another width, such as small@0.5.",
+    ]
     lines.append(f"space = {_dict(chosen.space)}")
     if chosen.macs is not None:
         lines.append(

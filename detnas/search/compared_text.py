@@ -47,7 +47,7 @@ def _verdict_on(other: ComparedNetwork, comparison: Comparison) -> str:
 
 
 HEAD = (
-    *("network", "test", "95 % interval", "found less this", "its 95 % interval"),
+    *("network", "test", "95 % interval", "found minus this", "its 95 % interval"),
     *("MACs, backbone", "MACs, detector", "parameters, backbone", "parameters, detector"),
     "latency",
 )

@@ -31,7 +31,11 @@ the supernet and the seed of the run.
 
 
 def uniform_paths(space: SearchSpace, seed: int, budgets: Sequence[Budget] = ()) -> PathPolicy:
-    """One path per step, drawn uniformly within all budgets (DetNAS, section 3.2)."""
+    """One path per step, drawn uniformly within all budgets (DetNAS, section 3.2).
+
+    Args:
+        budgets: none means all paths of the space.
+    """
     sampler = BudgetSampler(space, budgets)
     return lambda step: (_draw(sampler, _generator(seed, step)),)
 

@@ -154,7 +154,12 @@ class GenerationStrategy:
 
 
 class StrategySettings(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
-    """Settings of every strategy: `generations` of `population` candidates each."""
+    """Settings of every strategy.
+
+    Attributes:
+        generations: how many times the strategy proposes candidates.
+        population: candidates of a generation.
+    """
 
     generations: Annotated[Positive, MAY_GROW] = 20
     population: Positive = 50
