@@ -109,6 +109,7 @@ def _of_the_search(read: ReportFolder, figures: Figures) -> dict[str, Any]:
     return {
         "search": search,
         "best": best,
+        "of_supernet": search.fingerprint.get("supernet_sha256") is not None,
         "best_file": BEST_FILE,
         "facts": list(content.facts(search)),
         "random": against_random(search),

@@ -49,7 +49,7 @@ def _verdict_on(other: ComparedNetwork, comparison: Comparison) -> str:
 HEAD = (
     *("network", "test", "95 % interval", "found minus this", "its 95 % interval"),
     *("MACs, backbone", "MACs, detector", "parameters, backbone", "parameters, detector"),
-    "latency",
+    "latency, detector",
 )
 
 
@@ -108,5 +108,5 @@ def conditions(comparison: Comparison) -> str:
     return (
         f"{comparison.metric} over {comparison.images} test images"
         f"{source if comparison.resamples else ''}; MACs of the backbone at {width}x{height}; "
-        f"latency of one image on {comparison.device}, {comparison.threads} threads"
+        f"latency of the detector, one image, on {comparison.device}, {comparison.threads} threads"
     )

@@ -99,11 +99,12 @@ def search(
         The history of the finished search.
 
     Raises:
-        UserError: an argument is invalid, a budget has no architecture, the history is of other
+        UserError: an argument is invalid, `work_dir` is an experiment's, a budget has no architecture, the history is of other
             settings, or no result has `score`. Nothing is made before these checks.
         SearchFailedError: all candidates of a generation failed; it is a UserError.
     """
     refuse_unguarded_script()
+    _refuse_experiment(Path(work_dir))
     file = Path(work_dir) / FILE_NAME
     with said_for_python(score), user_input():
         sampler, measured = _sampler(space, budgets, cost_tables)
@@ -120,6 +121,14 @@ def search(
     if history.objectives:
         write_front(history, file.parent / FRONT_FILE, history.objectives)
     return history
+
+
+def _refuse_experiment(folder: Path) -> None:
+    """Refuse the work directory of an experiment: its own search is what its results are of."""
+    if (folder / "search" / FILE_NAME).exists() or (folder / "summary.json").exists():
+        raise UserError(
+            f"work_dir is {folder}, which holds an experiment: name a folder of the search's own"
+        )
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def test_the_table_has_a_row_for_each_network() -> None:
     assert row["network"] == "3x3 (outside the budget)"
     assert row["found minus this"] == "+0.1000"
     assert row["MACs, backbone"] == "237.00M"
-    assert row["latency"] == "31.2 ms at 320x240"
+    assert row["latency, detector"] == "31.2 ms at 320x240"
     assert (row["AP, small"], row["AP, RBC"]) == ("0.250", "0.500")
     assert dict(zip(head, found, strict=True))["found minus this"] == ""
     assert "AP, RBC" not in rows_of(compared, classes=0)[0]

@@ -197,6 +197,14 @@ def test_a_history_of_other_settings_is_not_continued(
     assert after.seed == 1
 
 
+def test_an_experiment_s_folder_is_refused(tmp_path: Path) -> None:
+    """Its report would mix two searches."""
+    (tmp_path / "summary.json").write_text("{}")
+    with pytest.raises(detnas.UserError, match="holds an experiment: name a folder"):
+        detnas.search("tiny", score, work_dir=tmp_path, **SETTINGS)
+    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
+
+
 def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(detnas.UserError, match="file is a file: name a folder"):
