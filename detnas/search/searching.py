@@ -99,8 +99,9 @@ def search(
         The history of the finished search.
 
     Raises:
-        UserError: an argument is invalid, `work_dir` is an experiment's, a budget has no architecture, the history is of other
-            settings, or no result has `score`. Nothing is made before these checks.
+        UserError: an argument is invalid, `work_dir` is an experiment's, a budget has no
+            architecture, the history is of other settings, or no result has `score`. Nothing is
+            made before these checks.
         SearchFailedError: all candidates of a generation failed; it is a UserError.
     """
     refuse_unguarded_script()
