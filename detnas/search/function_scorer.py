@@ -129,6 +129,6 @@ def as_json(given: Mapping[str, Any]) -> dict[str, Any]:
         UserError: JSON cannot hold it.
     """
     try:
-        return dict(json.loads(json.dumps(given)))
+        return dict(json.loads(json.dumps(given, allow_nan=False)))
     except (TypeError, ValueError) as error:
         raise UserError(f"depends_on must hold JSON values only: {error}") from None

@@ -106,7 +106,7 @@ def search(
     """
     refuse_unguarded_script()
     _refuse_experiment(Path(work_dir))
-    file = Path(work_dir) / FILE_NAME
+    file = Path(work_dir).absolute() / FILE_NAME  # `evaluate` may change the current folder
     with said_for_python(score), user_input():
         sampler, measured = _sampler(space, budgets, cost_tables)
         plan = _Plan(
@@ -149,6 +149,8 @@ class _Plan:
     def __post_init__(self) -> None:
         if not callable(self.scorer.function):
             raise UserError(f"evaluate is {self.scorer.function!r}; it must be a function")
+        if not isinstance(self.greater_is_better, bool):
+            raise UserError(f"greater_is_better is {self.greater_is_better!r}; True or False")
         for name in ("seed", "random_baseline", "gpus"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 0:

@@ -118,9 +118,11 @@ def _default_folder(source: Path, checkpoint: Path) -> Path:
 
 
 def _require_free(folder: Path) -> None:
+    """Refuse a folder with files of something else than an earlier export."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"-o {folder} is a file: name a folder")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG_FILE).is_file():
+    is_earlier = all((folder / name).is_file() for name in (CONFIG_FILE, MODEL_FILE))
+    if folder.is_dir() and any(folder.iterdir()) and not is_earlier:
         raise UserError(f"-o {folder} holds other files: name a new folder")
 
 

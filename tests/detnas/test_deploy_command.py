@@ -88,10 +88,14 @@ def test_mistakes_are_refused_before_anything_is_written(
     model = tmp_path / "model.onnx"
     model.write_text("no ONNX")
     work_dir = str(experiment)
+    configs = tmp_path / "configs"  # as `detnas init` writes it, with a model.py of the user's
+    configs.mkdir()
+    (configs / "model.py").write_text("model = None")
     refused = (
         (["export", str(tmp_path), "--format", "onnx", "-o", str(out)], "no trained network"),
         (["export", "nowhere", "--format", "torch", "-o", str(out)], "does not exist"),
         (["export", work_dir, "--format", "onnx", "-o", str(full)], "holds other files"),
+        (["export", work_dir, "--format", "torch", "-o", str(configs)], "holds other files"),
         (["export", work_dir, "--format", "onnx", "--calibrated"], "leave --calibrated out"),
         (["test", str(tmp_path / "no.onnx")], "no.onnx does not exist"),
         (["test", str(model), "--precision", "fp32"], "cannot be read as an ONNX file"),

@@ -156,6 +156,8 @@ def test_a_missing_score_is_named_and_leaves_no_history(tmp_path: Path) -> None:
         ({"evaluate": 3}, "must be a function"),
         ({"channel_shuffle": "odd"}, "channel_shuffle is 'odd'"),
         ({"depends_on": {"a": {1}}}, "depends_on must hold JSON"),
+        ({"depends_on": {"a": float("nan")}}, "depends_on must hold JSON"),
+        ({"greater_is_better": "no"}, "greater_is_better is 'no'; True or False"),
         ({"cost_tables": "none.json"}, "none.json"),
         ({"workers": 2, "evaluate": lambda a: 1.0}, "top level of a module, or set workers=1"),
     ],
