@@ -3,7 +3,7 @@
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -229,13 +229,9 @@ def fidelity_table(compared: Mapping[str, Fidelity]) -> str:
 def comparison_table(compared: Comparison) -> str:
     """The found network beside others, a column for each, and whether it is better."""
     rows = rows_of_networks(compared, SHOWN_CLASSES)
-    widths = [max(map(len, row)) for row in rows]
-    lines = [
-        "  " + "  ".join(f"{value:<{width}}" for value, width in zip(each, widths, strict=True))
-        for each in zip(*rows, strict=True)
-    ]
+    lines = columns(list(zip(*rows, strict=True)))
     texts = (conditions(compared), *compared.notes, *verdict(compared))
-    return "\n".join([line.rstrip() for line in lines] + [f"  {printable(text)}" for text in texts])
+    return "\n".join(f"  {line}" for line in (*lines, *map(printable, texts)))
 
 
 def finalists_table(found: Finalists) -> str:
@@ -264,6 +260,18 @@ def finalists_table(found: Finalists) -> str:
 
 def _interval(interval: tuple[float, float] | None, sign: str = "") -> str:
     return "" if interval is None else " ({:{s}.4f} to {:{s}.4f})".format(*interval, s=sign)
+
+
+def columns(rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Rows of cells as aligned lines; the columns of the numbers `right` end at their right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            text.rjust(width) if number in right else text.ljust(width)
+            for number, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def table(lines: list[tuple[str, str]]) -> str:

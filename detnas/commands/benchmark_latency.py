@@ -78,6 +78,8 @@ def run(options: shared.Options) -> None:
 
 def _table(timings: Sequence[Any]) -> str:
     """A row for each network and engine, with its time relative to the found network."""
+    from detnas.console import columns
+
     lines = [("network", "engine", "MACs", "params", "median", "quartiles", "relative")]
     first = {timing.engine: timing.median for timing in reversed(timings)}
     for one in timings:
@@ -89,11 +91,4 @@ def _table(timings: Sequence[Any]) -> str:
                 f"{one.median / first[one.engine]:.2f}x",
             )
         )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            text.ljust(width) if number < 2 else text.rjust(width)
-            for number, (text, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )
+    return "\n".join(columns(lines, right=range(2, len(lines[0]))))

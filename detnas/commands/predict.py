@@ -81,12 +81,11 @@ def _progress() -> Callable[[int, int], None]:
 
 def _table(entries: Sequence[Mapping[str, Any]]) -> str:
     """The file, the number of boxes and the best one of each image."""
+    from detnas.console import columns
+
     lines = [("file", "boxes", "best")]
     for entry in entries:
         found = entry["detections"]
         best = f"{found[0]['category']} {found[0]['score']:.2f}" if found else "none"
         lines.append((printable(entry["file"]), str(len(found)), printable(best)))
-    widths = [max(len(line[column]) for line in lines) for column in (0, 1)]
-    return "\n".join(
-        f"  {file:<{widths[0]}}  {boxes:>{widths[1]}}  {best}" for file, boxes, best in lines
-    )
+    return "\n".join(f"  {line}" for line in columns(lines, right=(1,)))

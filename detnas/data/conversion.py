@@ -94,12 +94,17 @@ def as_coco(
     )
 
 
-def used_classes(ann_file: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def used_classes(
+    ann_file: Path, image_root: Path | None = None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The classes of a COCO file that have a usable box, and those that have none.
 
     Crowds do not count. Exporters write parents of the classes as classes without boxes.
+
+    Args:
+        image_root: as in `read_coco`.
     """
-    summary = read_coco(ann_file)
+    summary = read_coco(ann_file, image_root)
     counted = list(zip(summary.categories, summary.by_class, strict=True))
     return (
         tuple(name for name, boxes in counted if boxes),

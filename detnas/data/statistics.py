@@ -8,6 +8,7 @@ import numpy as np
 
 from detnas.data.coco import read_coco, read_coco_file
 from detnas.data.coco_records import AnnotationRecord, decoded
+from detnas.data.conversion import used_classes
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,12 @@ def coco_statistics(ann_file: Path, image_root: Path) -> DataStatistics:
     )
     counted = ~file.boxes["ignored"]
     of_class = file.boxes["category"]
+    classes, unused = used_classes(ann_file, image_root)
     used = [number for number, count in enumerate(summary.by_class) if count]
     sizes = np.array(summary.sizes, int).reshape(-1, 2)
     return DataStatistics(
-        classes=tuple(summary.categories[number] for number in used),
-        unused=tuple(n for i, n in enumerate(summary.categories) if i not in used),
+        classes=classes,
+        unused=unused,
         boxes=tuple(summary.by_class[number] for number in used),
         medians=tuple(float(np.median(roots[counted & (of_class == i)])) for i in used),
         images=len(summary.file_names),

@@ -1,6 +1,7 @@
 """What whole detectors cost, side by side: multiply-adds, parameters, latency on real images."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from mmengine.device import get_device
 from torch.utils.flop_counter import FlopCounterMode
 
-from detnas.evaluation.latency import Clock, keep_freed_memory
+from detnas.evaluation.interleaved import interleaved_latencies
 from detnas.models.backbones import DetNASNet
 from search_space.architecture import macs
 
@@ -54,19 +55,12 @@ def detector_latencies(
         rounds: that are timed.
         warm_up: rounds before them.
     """
-    keep_freed_memory()
+    runs = [
+        partial(model, **_first_image(model, data), mode="predict") for model, data in detectors
+    ]
     device = torch.device(get_device())
-    inputs = [_first_image(*each) for each in detectors]
-    rng = np.random.default_rng(0)
-    times = np.empty((warm_up + rounds, len(detectors)))
-    for row in times:
-        for index in rng.permutation(len(detectors)):
-            model = detectors[index][0]
-            clock = Clock(device)
-            model(**inputs[index], mode="predict")
-            clock.mark()
-            row[index] = clock.milliseconds()[0]
-    return [float(each) for each in np.median(times[warm_up:], axis=0)]
+    times = interleaved_latencies(runs, device, rounds, warm_up, uncounted=0)
+    return [float(each) for each in np.median(times, axis=0)]
 
 
 def _first_image(model: Any, dataset: Any) -> dict[str, Any]:

@@ -10,18 +10,17 @@ from detnas.evaluation.latency import Clock, keep_freed_memory
 ProgressCallback = Callable[[int, int], None]
 
 
-@torch.inference_mode()
 def interleaved_latencies(
     runs: Sequence[Callable[[], object]],
     device: torch.device,
     rounds: int,
     warm_up: int = 3,
     progress: ProgressCallback | None = None,
+    uncounted: int = 1,
 ) -> np.ndarray:
     """Milliseconds of each function in each round, (rounds, functions).
 
-    Each round runs all functions in a random order. A function runs twice in a row; the first pass
-    is not counted, as it loads the weights into the cache.
+    Each round runs all functions in a random order.
 
     Args:
         runs: the functions.
@@ -29,13 +28,16 @@ def interleaved_latencies(
         rounds: that are timed.
         warm_up: rounds before them.
         progress: called after every round with the number of finished rounds and of all rounds.
+        uncounted: passes of a function before the one that is timed, which load the weights into
+            the cache.
     """
     keep_freed_memory()
     rng = np.random.default_rng(0)
     times = np.empty((warm_up + rounds, len(runs)))
     for number, row in enumerate(times, 1):
         for index in rng.permutation(len(runs)):
-            runs[index]()
+            for _ in range(uncounted):
+                runs[index]()
             clock = Clock(device)
             runs[index]()
             clock.mark()

@@ -21,7 +21,7 @@ from detnas.errors import UserError, user_input
 from detnas.evaluation.latency import measure_latency
 from detnas.files import write_text
 from detnas.init.chosen import CROPS, LATENCY_FILE, NARROW, NONE, RESNETS, Chosen
-from detnas.init.data import PreparedData, prepare_data
+from detnas.init.data import ANNOTATIONS, PreparedData, prepare_data
 from detnas.init.detectors import DetectorFile, detector_lines
 from detnas.init.explanation import README, explanation
 from detnas.init.folder import write_configs
@@ -190,7 +190,7 @@ def _counts(
     if request.pretrained == CROPS:
         say("cutting out the objects for pretraining")
         report = write_crops(
-            folder / "annotations" / "instances_train.json",
+            folder / ANNOTATIONS / "instances_train.json",
             data.train.image_root,
             folder / CROPS,
             CROP_SIDE,

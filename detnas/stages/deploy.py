@@ -6,9 +6,6 @@ with decoding and NMS, each in fp32 and fp16.
 """
 
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +22,7 @@ from detnas.export.agreement import Agreement, compare_boxes, compare_maps
 from detnas.export.dense_decoding import why_not_exportable
 from detnas.export.onnx_file import open_session, require_onnx, write_half, write_onnx
 from detnas.export.whole_models import WholeBackbone, WholeDetector
-from detnas.files import file_sha256
+from detnas.files import file_sha256, files_into
 from detnas.stages.deployable import MODEL_FILE
 from detnas.stages.detector import Detector, load_detector
 from detnas.stages.test import SCORING
@@ -85,7 +82,7 @@ def deploy(source: Path, form: str, output: Path | None = None) -> Deployed:
         require_onnx()
     detector = load_detector(checkpoint)
     quiet_logger()
-    with _replaced(folder) as temporary:
+    with files_into(folder, replaced="*.onnx") as temporary:
         shutil.copyfile(checkpoint, temporary / MODEL_FILE)
         save_config(_tested_config(detector.config), temporary / CONFIG_FILE)
         if form == "torch":
@@ -124,19 +121,6 @@ def _require_free(folder: Path) -> None:
     is_earlier = all((folder / name).is_file() for name in (CONFIG_FILE, MODEL_FILE))
     if folder.is_dir() and any(folder.iterdir()) and not is_earlier:
         raise UserError(f"-o {folder} holds other files: name a new folder")
-
-
-@contextmanager
-def _replaced(folder: Path) -> Iterator[Path]:
-    """A temporary folder whose files move to `folder` when the block succeeds."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=folder.parent) as temporary:
-        yield Path(temporary)
-        folder.mkdir(exist_ok=True)
-        for old in folder.glob("*.onnx"):  # of an earlier export of another detector
-            old.unlink()
-        for file in sorted(Path(temporary).iterdir()):
-            file.replace(folder / file.name)
 
 
 def _tested_config(config: Config) -> Config:

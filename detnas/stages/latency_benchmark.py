@@ -17,6 +17,7 @@ from torchvision.models import resnet50
 from torchvision.models._utils import IntermediateLayerGetter
 
 from detnas.errors import MissingFileError, MissingPackageError, UserError
+from detnas.evaluation.detector_costs import parameters
 from detnas.evaluation.interleaved import interleaved_latencies
 from detnas.evaluation.latency import device_name, require_device
 from detnas.export.onnx_file import open_session, require_onnx, write_static_onnx
@@ -98,7 +99,7 @@ def benchmark(
                 network.eval().requires_grad_(False)
                 macs = _macs(network, images[:1], name)
                 for engine in engines:
-                    columns.append((name, engine, macs, _params(network)))
+                    columns.append((name, engine, macs, parameters(network)))
                     if engine == "torch":
                         continue
                     file = Path(folder) / f"{len(runs)}.onnx"
@@ -108,7 +109,8 @@ def benchmark(
             on_device = images.to(chosen)
             torch_runs = [_torch_run(net, on_device) for net in networks.values()]
             in_order = _in_order(columns, torch_runs, runs)
-            times = interleaved_latencies(in_order, chosen, rounds, progress=progress)
+            with torch.inference_mode():
+                times = interleaved_latencies(in_order, chosen, rounds, progress=progress)
     finally:
         torch.set_num_threads(before)
     quartiles = np.quantile(times, (0.5, 0.25, 0.75), axis=0).T
@@ -196,10 +198,6 @@ def _macs(network: nn.Module, image: Tensor, name: str) -> int:
         reason = " ".join(str(error).split()) or "it asserts another size"
         raise UserError(f"{name} does not run at {height}x{width}: {reason[:120]}") from error
     return int(counter.get_total_flops() // 2)
-
-
-def _params(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 def _torch_run(network: nn.Module, images: Tensor) -> Callable[[], object]:

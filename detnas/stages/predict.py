@@ -2,9 +2,7 @@
 
 import json
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from detnas.data.image_list import picture_names
 from detnas.errors import UserError
 from detnas.evaluation.detection import Detections, detect, inference_pipeline
 from detnas.evaluation.evaluator import build_model, quiet_logger, quiet_stdout
-from detnas.files import write_text
+from detnas.files import files_into, write_text
 from detnas.stages.detector import load_detector
 
 PREDICTIONS_FILE = "predictions.json"
@@ -59,7 +57,7 @@ def predict(
         model = build_model(detector.config, checkpoint)
     if device is not None:
         model.to(device)
-    with _all_or_none(output) as folder:
+    with files_into(output) as folder:
         entries = []
         for number, found in enumerate(detect(model, detector.config, images)):
             entry = _entry(found, detector.classes, score_threshold)
@@ -137,15 +135,3 @@ def _entry(found: Detections, classes: Sequence[str], threshold: float) -> dict[
         "height": found.height,
         "detections": detections,
     }
-
-
-@contextmanager
-def _all_or_none(folder: Path) -> Iterator[Path]:
-    """A temporary folder whose files move to `folder` when the block succeeds."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = folder if folder.is_dir() else folder.parent  # of the same file system
-    with tempfile.TemporaryDirectory(prefix=".predict-", dir=beside) as temporary:
-        yield Path(temporary)
-        folder.mkdir(exist_ok=True)
-        for file in sorted(Path(temporary).iterdir()):
-            file.replace(folder / file.name)

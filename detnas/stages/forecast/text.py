@@ -1,8 +1,8 @@
 """A forecast as the lines that `detnas check` prints."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from detnas.console import duration, table
+from detnas.console import columns, duration, table
 from detnas.stages.forecast.forecaster import Forecast
 from detnas.stages.forecast.memory import GB
 
@@ -47,14 +47,8 @@ def _networks(forecast: Forecast) -> str:
         for each in forecast.networks
     ]
     head = f"  {forecast.count:,} networks within {within}; of 1,000 random ones:"
-    return "\n".join([head, *_aligned(rows)])
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for first, *others in rows:
-        cells = [f"{text:>{width}}" for text, width in zip(others, widths[1:], strict=True)]
-        yield "  ".join([f"  {first:<{widths[0]}}", *cells])
+    lines = columns(rows, right=range(1, len(rows[0])))
+    return "\n".join([head, *(f"  {line}" for line in lines)])
 
 
 def _times(forecast: Forecast, stages: Sequence[str]) -> str:
