@@ -1,8 +1,8 @@
 """Prints the progress and the results of commands."""
 
-import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -12,13 +12,14 @@ from typing import Any
 from detnas.errors import printable
 from detnas.fidelity.comparison import rows_of
 from detnas.fidelity.statistics import Fidelity
-from detnas.search.against_random import random_scores
+from detnas.search.against_random import mean_score, random_scores
 from detnas.search.compared import Comparison
 from detnas.search.compared_text import conditions, verdict
 from detnas.search.compared_text import rows_of as rows_of_networks
+from detnas.search.costs import size_text
 from detnas.search.finalists import Finalists
 from detnas.search.history.reading import SearchHistory
-from detnas.search.history.records import FAILED, RANDOM
+from detnas.search.history.records import DROPPED, FAILED, RANDOM
 from detnas.search.progress import Progress
 from detnas.search.results import best_candidate
 from detnas.search.trained import read_trained
@@ -85,9 +86,10 @@ def print_trainings(what: str) -> Callable[[Progress], None]:
 def _print_result(
     what: str, progress: Progress, best: str = "", later: float | None = None
 ) -> None:
-    score = "failed" if progress.last.score is None else f"{progress.last.score:.4f}"
+    last = progress.last
+    result = last.status if last.score is None else f"score {last.score:.4f}"
     line = (
-        f"    {what}  {progress.done}/{progress.total}  score {score}  {best}"
+        f"    {what}  {progress.done}/{progress.total}  {result}  {best}"
         f"{duration(progress.elapsed)}, "
         f"{time_left(progress.eta, later, progress.pace * progress.total)}"
     )
@@ -96,16 +98,21 @@ def _print_result(
 
 
 def latency_progress() -> Callable[[int, int], None]:
-    """Print rounds and remaining time of a measurement on standard error every five seconds."""
+    """Print rounds and remaining time of a measurement on standard error every five seconds.
+
+    The pace is that of the rounds after the first one: until that ends, models are built.
+    """
     start = shown = time.monotonic()
+    first: tuple[int, float] | None = None
 
     def progress(done: int, total: int) -> None:
-        nonlocal shown
+        nonlocal shown, first
         now = time.monotonic()
-        if done < total and now - shown < 5:
+        first = first or (done, now)
+        if done < total and (now - shown < 5 or done == first[0]):
             return
         shown = now
-        left = (now - start) / done * (total - done)
+        left = (now - first[1]) / max(done - first[0], 1) * (total - done)
         print(
             f"    latency  round {done}/{total}  {duration(now - start)}, {duration(left)} left",
             file=sys.stderr,
@@ -119,7 +126,8 @@ def search_table(history: SearchHistory) -> str:
     """The result of a finished search as a few aligned lines."""
     best = best_candidate(history)
     architecture = history.architecture(best)
-    failed = sum(row.status == FAILED for row in history.candidates)
+    statuses = Counter(row.status for row in history.candidates)
+    unscored = [f"{statuses[name]} {name}" for name in (FAILED, DROPPED) if statuses[name]]
     lines = [
         ("best architecture", architecture.key),
         ("MACs, parameters", f"{macs(architecture):,}, {params(architecture):,}"),
@@ -129,11 +137,11 @@ def search_table(history: SearchHistory) -> str:
     if trained is not None:
         lines.append(("trained score", f"{trained.best.score:.4f}, the best of {trained.count}"))
     lines += [
-        ("evaluations", f"{len(history.candidates)}" + (f", {failed} failed" if failed else "")),
+        ("evaluations", ", ".join([f"{len(history.candidates)}", *unscored])),
     ]
     scores = random_scores(history)
     if scores:
-        lines.append(_random_line(statistics.fmean(scores), scores[0], len(scores)))
+        lines.append(_random_line(mean_score(scores), scores[0], len(scores)))
     return table(lines)
 
 
@@ -150,13 +158,14 @@ def result_table(summary: Mapping[str, Any], report: Path) -> str:
         budget = summary["budget_macs"]
         height, width = summary.get("macs_input_size", DEFAULT_INPUT_SIZE[1:])
         within = "no budget" if budget is None else f"a budget of {budget:,.0f}"
+        size = size_text(height, width)
         lines += [
             ("architecture", f"{summary['space']}:{choices}"),
-            ("its MACs", f"{summary['best_macs']:,} of {within}, for {width}x{height}"),
+            ("its MACs", f"{summary['best_macs']:,} of {within}, for {size}"),
         ]
     if "detector_macs" in summary:
         height, width = summary["detector_input_size"]
-        count = f"{summary['detector_macs']:,} for {width}x{height}"
+        count = f"{summary['detector_macs']:,} for {size_text(height, width)}"
         lines.append(("the detector's MACs", count))
     if "best_choices" in summary:
         score = summary["search_score"]

@@ -60,6 +60,11 @@ class Problems:
         if not any(text in other or other in text for other in self._found):
             self._found[text] = error
 
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """What was found, one line each."""
+        return tuple(map(str, self._found.values()))
+
     def raise_found(self) -> None:
         """Raise what was found: the error itself, or `SeveralErrors`."""
         if len(self._found) == 1:

@@ -6,21 +6,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from detnas.commands import options as shared
-from detnas.errors import UserError, user_input
+from detnas.errors import UserError, printable, user_input
+
+MOST = {"batch_size": 1_000_000, "threads": 1024, "rounds": 1_000_000}
+"""What is accepted of each number."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     parser.add_argument(
-        "what", help="work directory of a finished search, or an architecture (see `cost`)"
+        "what",
+        help="work directory of a finished experiment or search, whose config is executed, or an "
+        "architecture (see `cost`)",
     )
     parser.add_argument(
         "--beside",
         nargs="+",
-        default=["shufflenetv2-20", "resnet50"],
+        default=["3x3", "resnet50"],
         metavar="NETWORK",
-        help="architectures, resnet50, or names of timm's models (default: shufflenetv2-20 "
-        "resnet50)",
+        help="3x3 (every block the first choice of the same space), architectures, resnet50, or "
+        "names of timm's models (default: 3x3 resnet50)",
     )
     parser.add_argument(
         "--engines",
@@ -29,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=["torch", "onnxruntime"],
         help="default: both",
     )
-    shared.add_input_size(parser)
+    shared.add_input_size(parser, None, "the test images of the work directory, else 224 224")
     for option, default, what in (
         ("--batch-size", 1, "images per measured batch"),
         ("--threads", 1, "CPU threads"),
@@ -42,37 +47,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: shared.Options) -> None:
     """Measure, and print a table."""
-    for name in ("batch_size", "threads", "rounds"):
-        if getattr(options, name) < 1:
+    for name, most in MOST.items():
+        value = getattr(options, name)
+        if not 1 <= value <= most:
             raise UserError(
-                f"--{name.replace('_', '-')} is {getattr(options, name)}; write an integer >= 1"
+                f"--{name.replace('_', '-')} is {value}; write an integer from 1 to {most:,}"
             )
-    if min(options.input_size) < 32 or max(options.input_size) > 8192:
-        raise UserError(f"--input-size is {options.input_size}; each side must be from 32 to 8192")
+    size = options.input_size
+    if size is not None and (min(size) < 32 or max(size) > 8192):
+        height, width = size
+        raise UserError(
+            f"--input-size is {height} {width} (height, width); each must be from 32 to 8192"
+        )
     from detnas.console import latency_progress
     from detnas.stages.latency_benchmark import benchmark
 
     with user_input():
-        timings, device = benchmark(
+        found = benchmark(
             options.what,
             options.beside,
             list(dict.fromkeys(options.engines)),
-            tuple(options.input_size),
+            size and tuple(size),
             options.batch_size,
             options.rounds,
             options.threads,
             options.device,
             None if options.json else latency_progress(),
         )
+    height, width = found.size
     if options.json:
-        content = {"device": device, "timings": [timing.to_dict() for timing in timings]}
+        content = {
+            "device": found.device,
+            "input_size": [height, width],
+            "timings": [timing.to_dict() for timing in found.timings],
+        }
         print(json.dumps(content, indent=2))
         return
-    height, width = options.input_size
-    print(_table(timings))
+    print(_table(found.timings))
     print(
         f"medians and quartiles of {options.rounds} interleaved rounds, in ms for a batch of "
-        f"{options.batch_size} at {height}x{width}; {options.threads} threads; {device}"
+        f"{options.batch_size} at {height}x{width} (height x width, {printable(found.size_of)}); "
+        f"{options.threads} threads; {found.device}"
     )
 
 

@@ -13,7 +13,12 @@ from detnas.errors import printable, user_input
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("checkpoint", type=Path, help="a detector's, such as retrain/final.pth")
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        help="a detector's, such as retrain/final.pth; the work directory of an experiment whose "
+        "network was retrained; or model.onnx of `detnas export`",
+    )
     parser.add_argument("images", type=Path, nargs="+", metavar="IMAGE", help="a file or a folder")
     parser.add_argument(
         "-o",
@@ -37,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SCORE",
         help="boxes with a lower score are left out (default: 0.3)",
     )
-    parser.add_argument("--device", help="such as cpu or cuda:1 (default: a GPU if there is one)")
+    parser.add_argument(
+        "--device",
+        help="such as cpu or cuda:1 (default: a GPU if there is one; cpu for an ONNX file)",
+    )
 
 
 def run(options: shared.Options) -> None:

@@ -1,10 +1,11 @@
 """`detnas report WORK_DIR`: the HTML page of a search or an experiment."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from detnas.commands import options as shared
-from detnas.errors import UserError, user_input
+from detnas.errors import UserError, printable, user_input
 
 SECONDS = 30.0
 LEAST, MOST = 1.0, 86_400.0
@@ -35,9 +36,13 @@ def run(options: shared.Options) -> None:
         )
     with user_input():
         if options.watch is None:
-            path = write_report(options.work_dir)
+            path = write_report(options.work_dir, warn=_warn)
         else:
             path = watch_report(
-                options.work_dir, options.watch, lambda line: print(line, flush=True)
+                options.work_dir, options.watch, lambda line: print(line, flush=True), _warn
             )
     print(f"written: {path}")
+
+
+def _warn(line: str) -> None:
+    print(f"left out: {printable(line)}", file=sys.stderr, flush=True)

@@ -43,6 +43,8 @@ def run(options: shared.Options) -> None:
     if options.config.suffix == ".onnx":
         _test_onnx(options)
         return
+    if options.config.is_dir():
+        raise UserError(_named_files(options.config))
     if options.checkpoint is None:
         raise UserError(f"no checkpoint: add it, as in `detnas test {options.config} CHECKPOINT`")
     for name in ("precision", "device"):
@@ -97,6 +99,18 @@ def _test_onnx(options: shared.Options) -> None:
     text = json.dumps(scores, indent=2)
     print(text if options.json else _columns(scores), flush=True)
     write_text(folder / METRICS_FILE, text + "\n")
+
+
+def _named_files(folder: Path) -> str:
+    """What to name in place of a folder, whose files are looked for without importing torch."""
+    for checkpoint in (folder / "retrain/final.pth", folder / "model.pth", folder / "final.pth"):
+        configs = sorted(checkpoint.parent.glob("*.py"))
+        if checkpoint.is_file() and len(configs) == 1:
+            return (
+                f"{folder} is a folder: name a config and its checkpoint, as in `detnas test "
+                f"{configs[0]} {checkpoint}`"
+            )
+    return f"{folder} is a folder: name a config and its checkpoint, or model.onnx"
 
 
 def _columns(scores: Mapping[str, Mapping[str, float]]) -> str:

@@ -16,6 +16,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TypeVar
 
+from detnas.data.absent import absent
 from detnas.data.archives import is_archive, locate, open_archive
 from detnas.data.image_files import read_images
 from detnas.errors import MissingFileError, UserError
@@ -64,11 +65,12 @@ def folder_split(name: str, root: Path | str) -> Split:
 
 def _class_folders(root: Path) -> dict[Path, Iterable[Path]]:
     if not root.is_dir():
-        in_file = any(path.is_file() for path in (root, *root.parents))
+        if any(path.is_file() for path in (root, *root.parents)):
+            raise MissingFileError(
+                f"image folder {root} does not exist; address an archive as zip://... or tar://..."
+            )
         fix = "correct `data_root`, or `pretrain_root` of a pretraining"
-        if in_file:
-            fix = "address an archive as zip://... or tar://..."
-        raise MissingFileError(f"image folder {root} does not exist; {fix}")
+        raise absent("image folder", root, fix)
     return {folder: folder.rglob("*") for folder in sorted(root.iterdir()) if folder.is_dir()}
 
 

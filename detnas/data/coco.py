@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from detnas.data.absent import absent
 from detnas.data.boxes import BOX, Boxes
 from detnas.data.checks import (
     Split,
@@ -31,7 +32,7 @@ from detnas.data.coco_records import (
     load_records,
     mended_records,
 )
-from detnas.errors import MissingFileError, UserError
+from detnas.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -248,9 +249,7 @@ def read_coco(ann_file: Path, image_root: Path | None = None) -> CocoSummary:
         UserError: as `read_coco_file`.
     """
     if not ann_file.is_file():
-        raise MissingFileError(
-            f"annotation file {ann_file} does not exist; correct `data_root` or `ann_file`"
-        )
+        raise absent("annotation file", ann_file, "correct `data_root` or `ann_file`")
     state = ann_file.stat()
     return _summary(ann_file, image_root, state.st_mtime_ns, state.st_size)
 

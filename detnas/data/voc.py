@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+from detnas.data.absent import absent
 from detnas.data.checks import (
     Split,
     check_images,
@@ -45,9 +46,7 @@ def read_voc_list(path: Path) -> tuple[str, ...]:
             have a second column of 1, 0 and -1.
     """
     if not path.is_file():
-        raise MissingFileError(
-            f"image list {path} does not exist; correct `data_root` or `ann_file`"
-        )
+        raise absent("image list", path, "correct `data_root` or `ann_file`")
     try:
         ids = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:

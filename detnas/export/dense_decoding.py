@@ -15,8 +15,12 @@ from mmdet.models.detectors import SingleStageDetector
 from mmdet.models.task_modules.coders import DeltaXYWHBBoxCoder, DistancePointBBoxCoder
 from torch import Tensor, nn
 
+import detnas.export.nms  # noqa: F401 - registers the operators
+
 NONE = -1.0
 """The score of a candidate that is none."""
+Outputs = Sequence[Sequence[Tensor]]
+Boxes = tuple[Tensor, Tensor, Tensor]
 
 
 def why_not_exportable(model: Any) -> str | None:
@@ -68,6 +72,9 @@ def _why_not_settings(settings: Any) -> str | None:
 class DenseDecoder(nn.Module):
     """From the outputs of a dense head to the boxes of each image.
 
+    The first step, `probabilities`, keeps every prior. Choices are made in the second one, `boxes`,
+    alone: equal inputs of it give equal boxes.
+
     Args:
         head: of a detector that `why_not_exportable` lets pass.
     """
@@ -91,49 +98,67 @@ class DenseDecoder(nn.Module):
         if self.is_distribution:
             self.register_buffer("steps", head.integral.project.clone(), persistent=False)
 
-    def forward(
-        self, outputs: Sequence[Sequence[Tensor]], sizes: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, outputs: Outputs, sizes: Tensor) -> Boxes:
         """Boxes (N, most, 4) as x1, y1, x2, y2 in pixels, scores and labels (N, most), best first.
 
         Args:
             outputs: of the head: class scores, boxes and perhaps score factors of each level.
             sizes: (N, 2), height and width of each image without its padding.
         """
+        return self.boxes(self.probabilities(outputs), sizes)
+
+    def probabilities(self, outputs: Outputs) -> list[list[Tensor]]:
+        """The same, with probabilities of the classes, and factors from 0 to 1.
+
+        Returns:
+            Scores (N, priors * classes, H, W), boxes as the head gives them, and perhaps factors
+            (N, priors, H, W), each of every level.
+        """
         classes, boxes, *rest = outputs
-        factors = rest[0] if rest else [None] * len(classes)
+        scores = [self._scores(each) for each in classes]
+        factors = [[each.sigmoid() for each in part] for part in rest[:1]]
+        return [scores, list(boxes), *factors]
+
+    def _scores(self, classes: Tensor) -> Tensor:
+        (head,) = self._head
+        if head.use_sigmoid_cls:
+            return classes.sigmoid()
+        count, _, height, width = classes.shape
+        apart = classes.reshape(count, -1, head.cls_out_channels, height, width)
+        return apart.softmax(2)[:, :, :-1].flatten(1, 2)  # the last one is the background
+
+    def boxes(self, probabilities: Outputs, sizes: Tensor) -> Boxes:
+        """As `forward`, of what `probabilities` gives."""
+        scores, boxes, *rest = probabilities
+        factors = rest[0] if rest else [None] * len(scores)
         (head,) = self._head
         all_priors = head.prior_generator.grid_priors(
-            [each.shape[-2:] for each in classes], dtype=classes[0].dtype, device=classes[0].device
+            [each.shape[-2:] for each in scores], dtype=scores[0].dtype, device=scores[0].device
         )
         levels = [
             self._candidates_of(*each)
             for each in zip(
-                classes, boxes, factors, all_priors, head.prior_generator.strides, strict=True
+                scores, boxes, factors, all_priors, head.prior_generator.strides, strict=True
             )
         ]
-        scores, labels, priors, deltas = (
-            torch.cat(parts, 1) for parts in zip(*levels, strict=True)
-        )
+        best, labels, priors, deltas = (torch.cat(parts, 1) for parts in zip(*levels, strict=True))
         found = self._decoded(priors, deltas, sizes)
         if self.drops_empty:
             width, height = (found[..., 2:] - found[..., :2]).unbind(-1)
-            scores = torch.where((width > 0) & (height > 0), scores, NONE)
-        return self._best(found, scores, labels)
+            best = torch.where((width > 0) & (height > 0), best, NONE)
+        return self._best(found, best, labels)
 
     def _candidates_of(
-        self, classes: Tensor, boxes: Tensor, factors: Tensor | None, priors: Tensor, stride: Any
+        self, maps: Tensor, boxes: Tensor, factors: Tensor | None, priors: Tensor, stride: Any
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The best pairs of prior and class of a level: scores, labels, priors, deltas."""
         (head,) = self._head
-        count = classes.shape[0]
-        logits = classes.permute(0, 2, 3, 1).reshape(count, -1, head.cls_out_channels)
-        each = logits.sigmoid() if head.use_sigmoid_cls else logits.softmax(-1)[..., :-1]
-        width = each.shape[-1]
+        count, width = maps.shape[0], maps.shape[1] // head.num_base_priors
+        each = maps.permute(0, 2, 3, 1).reshape(count, -1, width)
         flat = torch.where(each > self.threshold, each, NONE).flatten(1)
-        # Small levels have fewer pairs than the candidates that topk is asked for.
+        # Small levels have fewer pairs than the candidates that are asked for.
         flat = torch.cat([flat, flat.new_full((count, self.candidates), NONE)], 1)
-        scores, places = flat.topk(self.candidates)
+        scores, places = torch.ops.detnas.best(flat, self.candidates)
         chosen = (places // width).clamp(max=each.shape[1] - 1)
         labels = places % width
         priors = priors[chosen]
@@ -145,7 +170,7 @@ class DenseDecoder(nn.Module):
             deltas = (parts * self.steps).sum(-1) * stride[0]
             priors = (priors[..., 2:] + priors[..., :2]) / 2
         if factors is not None:
-            factor = factors.permute(0, 2, 3, 1).reshape(count, -1).sigmoid().gather(1, chosen)
+            factor = factors.permute(0, 2, 3, 1).reshape(count, -1).gather(1, chosen)
             scores = torch.where(scores > 0, scores * factor, NONE)
         return scores, labels, priors, deltas
 
@@ -158,14 +183,14 @@ class DenseDecoder(nn.Module):
         limits = sizes.to(found.dtype).flip(-1).repeat(1, 2).unsqueeze(1)
         return torch.minimum(found.clamp(min=0), limits)
 
-    def _best(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _best(self, boxes: Tensor, scores: Tensor, labels: Tensor) -> Boxes:
         apart = boxes
         if not self.is_class_agnostic:  # as mmcv: boxes of two classes never overlap
             valid = torch.where((scores > 0).unsqueeze(-1), boxes, 0.0)
             step = valid.flatten(1).amax(1) + 1
             apart = boxes + (labels * step.unsqueeze(1)).unsqueeze(-1)
         kept = torch.ops.detnas.nms_mask(apart, scores, self.iou_threshold, self.most)
-        best, places = torch.where(kept > 0, scores, 0.0).topk(self.most)
+        best, places = torch.ops.detnas.best(torch.where(kept > 0, scores, 0.0), self.most)
         is_box = best > 0
         boxes = boxes.gather(1, places.unsqueeze(-1).expand(-1, -1, 4))
         return (

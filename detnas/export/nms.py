@@ -1,7 +1,10 @@
-"""Non-maximum suppression as one operator that torch runs and ONNX has: `NonMaxSuppression`.
+"""Operators that torch and ONNX Runtime compute alike: the best scores, and NMS.
 
-torch.export cannot trace torchvision's own, whose output has as many rows as boxes are kept. This
-operator gives a mask of a fixed shape instead, for a whole batch of images at once.
+Among equal scores both take the one with the lower index first. torch's own `topk`, and the `sort`
+that mmdet calls, promise no order.
+
+torch.export cannot trace torchvision's NMS, whose output has as many rows as boxes are kept. The
+operator here gives a mask of a fixed shape instead, for a whole batch of images at once.
 """
 
 from typing import Any
@@ -9,6 +12,24 @@ from typing import Any
 import torch
 import torchvision
 from torch import Tensor
+
+
+@torch.library.custom_op("detnas::best", mutates_args=())
+def best(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The highest scores of each row and their indices, (N, count); of equal ones the first.
+
+    Args:
+        scores: (N, K) with K >= count.
+        count: how many.
+    """
+    values, places = scores.sort(dim=-1, descending=True, stable=True)
+    return values[:, :count].clone(), places[:, :count].clone()
+
+
+@best.register_fake
+def _best_shape(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    values = scores.new_empty((scores.shape[0], count))
+    return values, values.to(torch.int64)
 
 
 @torch.library.custom_op("detnas::nms_mask", mutates_args=())
@@ -37,12 +58,15 @@ def _nms_mask_shape(boxes: Tensor, scores: Tensor, iou_threshold: float, most: i
 
 
 def onnx_translations() -> dict[Any, Any]:
-    """The `custom_translation_table` of `torch.onnx.export` for this operator."""
+    """The `custom_translation_table` of `torch.onnx.export` for these operators."""
     from onnxscript import opset18
 
     op: Any = opset18
 
-    def translate(boxes: Any, scores: Any, iou_threshold: float, most: int) -> Any:
+    def translate_best(scores: Any, count: int) -> Any:
+        return op.TopK(scores, op.Constant(value_ints=[count]), axis=-1, largest=1, sorted=1)
+
+    def translate_mask(boxes: Any, scores: Any, iou_threshold: float, most: int) -> Any:
         selected = op.NonMaxSuppression(
             boxes,
             op.Unsqueeze(scores, op.Constant(value_ints=[1])),
@@ -55,4 +79,7 @@ def onnx_translations() -> dict[Any, Any]:
         ones = op.Expand(op.Constant(value_float=1.0), op.Shape(places, start=0, end=1))
         return op.ScatterND(zeros, places, ones)
 
-    return {torch.ops.detnas.nms_mask.default: translate}
+    return {
+        torch.ops.detnas.best.default: translate_best,
+        torch.ops.detnas.nms_mask.default: translate_mask,
+    }

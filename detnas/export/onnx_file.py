@@ -50,6 +50,7 @@ def write_onnx(
     outputs: Sequence[str],
     metadata: Mapping[str, Any],
     has_sizes: bool = False,
+    inner: Sequence[str] = (),
 ) -> None:
     """Export a module of images (N, 3, H, W) with dynamic N, H and W.
 
@@ -60,6 +61,8 @@ def write_onnx(
         outputs: the names of the module's outputs.
         metadata: for the file's `metadata_props`; values that are not text are written as JSON.
         has_sizes: whether the module also takes the images' sizes (N, 2).
+        inner: names of the module's further outputs, which are not outputs of the file; see
+            `open_session`.
     """
     from onnxscript import rewriter
 
@@ -81,7 +84,7 @@ def write_onnx(
             opset_version=OPSET,
             dynamic_shapes=tuple(dynamic),
             input_names=["images", "sizes"][: len(example)],
-            output_names=list(outputs),
+            output_names=[*outputs, *inner],
             custom_translation_table=onnx_translations(),
         )
         assert program is not None
@@ -93,7 +96,9 @@ def write_onnx(
             node.metadata_props["part"] = NETWORK
     from onnx_ir import to_proto
 
-    save(to_proto(model), path, metadata)
+    proto = to_proto(model)
+    del proto.graph.output[len(outputs) :]
+    save(proto, path, metadata)
 
 
 def write_static_onnx(module: nn.Module, images: Tensor, path: Path) -> None:
@@ -144,21 +149,27 @@ def write_half(path: Path, output: Path, metadata: Mapping[str, Any]) -> None:
     save(half, output, metadata)
 
 
-def open_session(path: Path, device: str = "cpu", threads: int | None = None) -> Any:
+def open_session(
+    path: Path, device: str = "cpu", threads: int | None = None, inner: Sequence[str] = ()
+) -> Any:
     """An `onnxruntime.InferenceSession`.
 
     Args:
         device: "cpu", "cuda" or "cuda:1".
         threads: on the CPU; None takes torch's.
+        inner: names of float tensors inside the file, which the session gives after the outputs.
     Raises:
-        UserError: the file is missing or cannot be read, or this ONNX Runtime has no CUDA.
+        UserError: the file is missing or cannot be read, the device is unknown, or this ONNX
+            Runtime has no CUDA.
     """
     require_onnx()
     import onnxruntime
 
     if not path.is_file():
         raise MissingFileError(f"{path} does not exist: name a file of `detnas export`")
-    kind, _, number = device.partition(":")
+    kind, colon, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or (colon and not (kind == "cuda" and number.isdecimal())):
+        raise UserError(f"unknown device {device!r}: choose cpu, cuda or cuda:N")
     providers: list[Any] = ["CPUExecutionProvider"]
     if kind == "cuda":
         if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
@@ -171,10 +182,23 @@ def open_session(path: Path, device: str = "cpu", threads: int | None = None) ->
     options.intra_op_num_threads = threads or torch.get_num_threads()
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
+        model = _with_outputs(path, inner) if inner else str(path)
+        return onnxruntime.InferenceSession(model, options, providers=providers)
     except Exception as error:  # onnxruntime's errors have no common type
         reason = " ".join(str(error).split())
         raise UserError(f"{path} cannot be read as an ONNX file: {reason[:200]}") from error
+
+
+def _with_outputs(path: Path, names: Sequence[str]) -> bytes:
+    """The content of a file whose inner tensors are outputs, too."""
+    import onnx
+
+    proto = onnx.load(path)
+    for name in names:
+        proto.graph.output.append(
+            onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        )
+    return bytes(proto.SerializeToString())
 
 
 def read_metadata(session: Any) -> dict[str, str]:

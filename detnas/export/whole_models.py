@@ -4,14 +4,17 @@ The input is what image libraries give: RGB from 0 to 255. Colour order and norm
 network are inside.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-import detnas.export.nms  # noqa: F401 - registers the operator
 from detnas.errors import UserError
-from detnas.export.dense_decoding import DenseDecoder
+from detnas.export.dense_decoding import Boxes, DenseDecoder
+
+MAP_NAMES = ("head_scores", "head_boxes", "head_factors")
+"""Of the maps of a `WatchedDetector`, by kind."""
 
 
 class Pixels(nn.Module):
@@ -100,6 +103,51 @@ class WholeDetector(nn.Module):
 
         Args:
             images: (N, 3, H, W), RGB from 0 to 255, scaled, padded at the right and the bottom.
-            sizes: (N, 2), height and width of each image without the padding.
+            sizes: (N, 2), height and width of each image without the padding; larger ones than H
+                and W are taken as these.
         """
+        sizes = _inside(sizes, images)
         return self.decoder(self.network(self.pixels(images, sizes)), sizes)
+
+
+class WatchedDetector(nn.Module):
+    """A whole detector that also gives what its head finds of every prior, so that it is compared.
+
+    Args:
+        detector: it.
+    """
+
+    def __init__(self, detector: WholeDetector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:
+        """Boxes, scores and labels as `WholeDetector` has them, then the maps of `map_names`."""
+        detector = self.detector
+        sizes = _inside(sizes, images)
+        outputs = detector.network(detector.pixels(images, sizes))
+        maps = detector.decoder.probabilities(outputs)
+        return (*detector.decoder.boxes(maps, sizes), *(each for kind in maps for each in kind))
+
+    def boxes(self, maps: Sequence[Tensor], images: Tensor, sizes: Tensor) -> Boxes:
+        """Boxes, scores and labels of given maps."""
+        levels = self._levels
+        kinds = [maps[start : start + levels] for start in range(0, len(maps), levels)]
+        return self.detector.decoder.boxes(kinds, _inside(sizes, images))
+
+    @property
+    def _levels(self) -> int:
+        return len(self.detector.network.head.prior_generator.strides)
+
+    def map_names(self, count: int) -> list[str]:
+        """Names of so many maps: of each kind one for each level."""
+        kinds = count // self._levels
+        return [
+            f"{MAP_NAMES[kind]}_{level}" for kind in range(kinds) for level in range(self._levels)
+        ]
+
+
+def _inside(sizes: Tensor, images: Tensor) -> Tensor:
+    """Sizes of images that are not larger than the input that contains them."""
+    height, width = images.shape[2:]
+    return torch.stack([sizes[:, 0].clamp(max=height), sizes[:, 1].clamp(max=width)], 1)

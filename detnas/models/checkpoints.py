@@ -16,9 +16,9 @@ from mmengine.runner import checkpoint as mmengine_checkpoint
 
 from detnas.errors import UserError
 from detnas.networks import checkpoints
+from detnas.networks.checkpoint_values import check_kind
 from detnas.networks.checkpoints import (
     Backbone,
-    check_kind,
     check_tensors,
     fit_backbone,
     slice_subnet,

@@ -1,7 +1,8 @@
 """What every backbone of DetNAS shares: stem, blocks, returned stages, frozen stages."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Self
+from numbers import Integral
+from typing import Self, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class Network(nn.Module):
         memory_format: "channels_last" (faster) or "contiguous"; results differ by rounding.
 
     Raises:
-        UserError: `out_indices`, `frozen_stages` or `memory_format` is invalid.
+        UserError: one of the arguments from `out_indices` on is invalid.
     """
 
     def __init__(
@@ -46,11 +47,15 @@ class Network(nn.Module):
         memory_format: str = "channels_last",
     ) -> None:
         check_one_of("memory_format", memory_format, MEMORY_FORMATS)
-        _check_stages(space, out_indices, frozen_stages)
+        if not isinstance(norm_eval, bool):
+            raise UserError(f"norm_eval is {norm_eval!r}; it must be True or False")
+        if not callable(norm):
+            raise UserError(f"norm is {norm!r}; it must make a layer of a number of channels")
+        indices = _check_stages(space, out_indices, frozen_stages)
         super().__init__()
         self.space = space
         self.channel_shuffle = channel_shuffle
-        self.out_indices = tuple(out_indices)
+        self.out_indices = indices
         self.frozen_stages = frozen_stages
         self.norm_eval = norm_eval
         specs = space.block_specs()
@@ -101,18 +106,28 @@ class Network(nn.Module):
         return self
 
 
-def check_one_of(name: str, value: str, allowed: Iterable[str]) -> None:
+def check_one_of(name: str, value: object, allowed: Iterable[str]) -> None:
     """Raise UserError if an argument's value is not allowed."""
-    if value not in allowed:
+    if value not in list(allowed):
         raise UserError(f"{name} is {value!r}; it may be {' or '.join(allowed)}")
 
 
-def _check_stages(space: SearchSpace, out_indices: Sequence[int], frozen_stages: int) -> None:
+def _check_stages(
+    space: SearchSpace, out_indices: object, frozen_stages: object
+) -> tuple[int, ...]:
+    """`out_indices` as a tuple, after both are checked."""
     stages = len(space.stages)
-    if not out_indices or not all(0 <= i < stages for i in out_indices):
-        raise UserError(
-            f"out_indices is {tuple(out_indices)}; space '{space.name}' has stages 0 to "
-            f"{stages - 1}"
-        )
-    if not -1 <= frozen_stages <= stages:
-        raise UserError(f"frozen_stages is {frozen_stages}; it may be -1 to {stages}")
+    told = f"space '{space.name}' has stages 0 to {stages - 1}"
+    if not isinstance(out_indices, Iterable) or isinstance(out_indices, str | bytes):
+        raise UserError(f"out_indices is {out_indices!r}; it must list stages, and {told}")
+    indices = tuple(out_indices)
+    if not indices or not all(_is_integer(i) and 0 <= i < stages for i in indices):
+        raise UserError(f"out_indices is {indices}; {told}")
+    if not _is_integer(frozen_stages) or not -1 <= frozen_stages <= stages:
+        raise UserError(f"frozen_stages is {frozen_stages!r}; it may be -1 to {stages}")
+    return tuple(map(int, indices))
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    """Whether it is an integer, also one of numpy, and no truth value."""
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -1,5 +1,6 @@
 """A checkpoint's file: written whole or not at all, and compared with its checksums when read."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from detnas.errors import UserError
 from detnas.files import replacing
 
 _ZIP_START = b"PK\x03\x04"
+_PICKLE_START = b"\x80"  # files of torch before 1.6
+_NAMED = re.compile(r"GLOBAL ([\w.]+)|looks up attribute (.+)")
 
 
 def write_checkpoint(content: Mapping[str, Any], path: Path | str) -> None:
@@ -51,3 +54,24 @@ def check_whole(path: Path) -> None:
         )
     if problem is not None:
         raise UserError(f"checkpoint {path} is damaged; it is not loaded: {problem}")
+
+
+def why_not_loaded(path: Path, error: Exception) -> str:
+    """What is wrong with a file that `torch.load` has refused, to be said after its name.
+
+    Torch's own message is not repeated: it advises to load the file without protection.
+    """
+    with path.open("rb") as file:
+        start = file.read(len(_ZIP_START))
+    if not start:
+        return "is damaged: it is empty"
+    if start != _ZIP_START and not start.startswith(_PICKLE_START):
+        return "is damaged, or is not a checkpoint: it does not begin as files of torch.save do"
+    if named := _NAMED.search(str(error)):
+        return (
+            "contains more than weights and plain data; it is not loaded: it names "
+            f"{(named[1] or named[2])[:200]}, which could run code of its author"
+        )
+    if "TorchScript" in str(error):
+        return "is a TorchScript archive, not a checkpoint; it is not loaded"
+    return "is damaged, or is not a checkpoint of torch; it is not loaded"

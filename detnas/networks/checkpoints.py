@@ -18,7 +18,8 @@ from msgspec import Struct
 from torch import Tensor
 
 from detnas.errors import MissingFileError, UserError, user_input
-from detnas.networks.checkpoint_file import check_whole
+from detnas.networks.checkpoint_file import check_whole, why_not_loaded
+from detnas.networks.checkpoint_values import check_kind, check_values
 from search_space.spaces import SearchSpace
 from search_space.validation import convert
 
@@ -102,7 +103,11 @@ def read_checkpoint(
         MissingFileError: the file does not exist.
         UserError: the file is damaged, or contains more than tensors and plain data.
     """
+    if not isinstance(path, str | Path) or not str(path).strip():
+        raise UserError(f"the checkpoint is {path!r}; it must be the path of a file")
     path = Path(path)
+    if path.is_dir():
+        raise UserError(f"checkpoint {path} is a folder: name a file, such as final.pth of a stage")
     if not path.is_file():
         raise MissingFileError(f"checkpoint {path} does not exist: train it first, or name another")
     check_whole(path)
@@ -110,11 +115,7 @@ def read_checkpoint(
         with torch.serialization.safe_globals(_safe_globals(history_buffer)):
             content = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # torch raises errors of many types for what it cannot read
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise UserError(
-            f"checkpoint {path} is damaged or contains more than weights and plain data; it is not "
-            f"loaded: {reason[:200]}"
-        ) from None
+        raise UserError(f"checkpoint {path} {why_not_loaded(path, error)}") from None
     if not isinstance(content, dict):
         raise UserError(f"checkpoint {path} contains a {type(content).__name__}, not a state dict")
     if "state_dict" not in content:
@@ -126,24 +127,8 @@ def read_checkpoint(
             raise UserError(f"checkpoint {path}: '{key}' has the type {kind}, not dict")
     content["meta"].pop("config", None)
     if not isinstance(content["state_dict"].get("model"), dict):  # importers read what is in it
-        _check_values(content["state_dict"], path)
+        check_values(content["state_dict"], path)
     return content
-
-
-def _check_values(state_dict: Mapping[Any, Any], path: Path) -> None:
-    for name, value in state_dict.items():
-        if not isinstance(name, str):
-            raise UserError(
-                f"checkpoint {path}: the name {name!r} of one of its weights is not text"
-            )
-        if not isinstance(value, Tensor):
-            kind = type(value).__name__
-            raise UserError(f"checkpoint {path}: {name!r} of its weights is a {kind}, not a tensor")
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise UserError(
-                f"checkpoint {path}: {name} has values that are not finite; it is not loaded: take "
-                "an earlier one"
-            )
 
 
 def slice_subnet(
@@ -257,12 +242,3 @@ def check_tensors(
                 f"{found}, the network's {key} is {needed}; was it trained in another space?"
             )
         check_kind(given[key], tensor, names.get(key, key), source)
-
-
-def check_kind(given: Tensor, wanted: Tensor, name: str, source: Path | str) -> None:
-    """Refuse numbers of another kind than the network's: torch converts them without a word."""
-    if given.is_floating_point() != wanted.is_floating_point() or given.is_complex():
-        raise UserError(
-            f"checkpoint {source} does not fit the network: {name} has numbers of the type "
-            f"{given.dtype}, the network's are {wanted.dtype}"
-        )

@@ -26,7 +26,7 @@ class BackboneWithFPN(nn.Module):
     Attributes:
         body: the backbone.
         fpn: torchvision's FPN.
-        out_channels: as given.
+        out_channels: channels of every map of the FPN.
     """
 
     def __init__(

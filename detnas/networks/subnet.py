@@ -35,7 +35,7 @@ class SubnetBackbone(Network):
         options: the arguments of `Network` from `out_indices` on.
 
     Attributes:
-        architecture: as given.
+        architecture: what is built.
         feature_info: channels and strides of the returned maps, as in timm.
         out_channels: channels of the returned maps.
     """
@@ -72,9 +72,9 @@ def create_backbone(
     """The network of an architecture as a plain `nn.Module`; needs no OpenMMLab.
 
     Args:
-        architecture: an architecture JSON file such as `best_architecture.json`, a published name
-            such as "detnasnet-300m-coco-fpn", "small:2,1,2,0,...", the JSON's dict, or an
-            `Architecture`.
+        architecture: an architecture JSON file such as `search/best_architecture.json` of a work
+            directory, a published name such as "detnasnet-300m-coco-fpn", "small:2,1,2,0,...", the
+            JSON's dict, or an `Architecture`.
         pretrained: a checkpoint of DetNAS: of a network of this architecture (`final.pth` of its
             retraining, sliced weights) or of a supernet, from which the architecture's part is
             taken. Only tensors and plain data are read. None draws the weights as the authors do.

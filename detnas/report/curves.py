@@ -18,6 +18,7 @@ from detnas.report.marks import (
     DOTTED,
     draw_bound,
     draw_dots,
+    draw_dropped,
     draw_failed,
     draw_front,
     draw_random,
@@ -39,12 +40,17 @@ from detnas.report.style import (
     save_figure,
     themed,
 )
-from detnas.search.against_random import uniform_draws
+from detnas.search.against_random import are_comparable, uniform_draws
 from detnas.search.history.reading import SearchHistory
-from detnas.search.history.records import DONE, FAILED, Evaluation
+from detnas.search.history.records import DONE, DROPPED, FAILED, Evaluation
 from search_space.budget import Budget
 
 _GENERATION_LABELS = 1.25  # an inch
+
+
+def are_drawable(search: SearchHistory) -> bool:
+    """Whether axes can span the scores of a search; `against_random.LARGEST` is the bound."""
+    return are_comparable(search.all_scores)
 
 
 def draw_search(
@@ -52,9 +58,9 @@ def draw_search(
 ) -> None:
     """Draw every candidate's score in the order evaluated, the running best, and random ones.
 
-    Candidates are dots coloured by generation; failed ones are crosses at the bottom. At the right
-    are all uniform draws, the first generation and the random baseline, with lines at their mean
-    and best score.
+    Candidates are dots coloured by generation. At the bottom are crosses for failed ones, and ticks
+    for those that racing dropped. At the right are all uniform draws, the first generation and the
+    random baseline, with lines at their mean and best score.
 
     Args:
         search: finished or still running.
@@ -76,6 +82,7 @@ def draw_search(
         done = [row for row in settled if row.status == DONE]
         draw_dots(axes, [places[row.id] for row in done], done, theme)
         draw_failed(axes, [places[row.id] for row in settled if row.status == FAILED], theme)
+        draw_dropped(axes, [places[row.id] for row in settled if row.status == DROPPED], theme)
         _draw_running_best(axes, settled, greater_is_better, theme)
         if side is not None:
             _draw_baseline(axes, side, random, greater_is_better, theme)

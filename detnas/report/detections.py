@@ -222,7 +222,6 @@ def _label_box(
         va="top" if inside else "bottom",
         size=7 * scale,
         color=_INK,
-        parse_math=False,
         bbox={"boxstyle": "square,pad=0.18", "facecolor": colour, "edgecolor": "none"},
     )
 

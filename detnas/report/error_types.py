@@ -12,7 +12,7 @@ MATRIX_CLASSES = 12
 LISTED = 20
 
 TYPES = {
-    "Miss": ("missed", "an object without any detection that another type counts"),
+    "Miss": ("missed", "an object without any detection, of any score, that another type counts"),
     "Loc": ("localisation", "the right class, but an IoU below {iou:g}"),
     "Cls": ("class", "at an object's place, but of the wrong class"),
     "Both": ("class and localisation", "the wrong class, and an IoU below {iou:g}"),

@@ -18,6 +18,9 @@ POINTS = 300
 """Of a curve; a longer one is drawn by the means of as many parts."""
 
 _PANEL_HEIGHT = 2.5  # inches
+_STEPS = 10**12  # more than any training has
+_DIVERGED = 1e30
+"""A loss beyond it leaves a gap, as one that is no number does."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,8 @@ def _rows(file: Path) -> list[dict[str, float]]:
             continue
         if isinstance(row, dict) and isinstance(row.get("step"), int) and "loss" in row:
             losses = {key: value for key, value in row.items() if key.startswith("loss")}
-            if all(isinstance(value, int | float) for value in losses.values()):
+            is_drawn = 0 <= row["step"] < _STEPS
+            if is_drawn and all(isinstance(value, int | float) for value in losses.values()):
                 found.append({"step": row["step"], **losses})
     return found
 
@@ -142,9 +146,9 @@ def _component_colours(theme: Theme, count: int) -> list[str]:
 
 
 def _thinned(steps: Sequence[int], values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """At most `POINTS` points of a curve; non-finite values leave gaps."""
-    x, y = np.asarray(steps, float), np.asarray(values, float)
-    y[~np.isfinite(y)] = np.nan
+    """At most `POINTS` points of a curve; values that are no numbers or too large leave gaps."""
+    x = np.asarray(steps, float)
+    y = np.array([value if abs(value) < _DIVERGED else math.nan for value in values], float)
     if len(x) <= POINTS:
         return x, y
     parts = np.array_split(np.arange(len(x)), POINTS)

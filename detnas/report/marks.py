@@ -116,6 +116,22 @@ def draw_failed(axes: Axes, x: Sequence[float], theme: Theme) -> None:
         )
 
 
+def draw_dropped(axes: Axes, x: Sequence[float], theme: Theme) -> None:
+    """Draw ticks at the bottom for the candidates at `x` that racing dropped."""
+    if x:
+        axes.scatter(
+            x,
+            [0.025] * len(x),
+            transform=axes.get_xaxis_transform(),
+            marker="|",
+            s=22,
+            lw=1.2,
+            color=theme.muted,
+            zorder=3,
+            label=f"dropped ({len(x)})",
+        )
+
+
 def draw_random(axes: Axes, x: ArrayLike, scores: np.ndarray, theme: Theme) -> None:
     """Draw the random architectures as diamonds."""
     axes.scatter(

@@ -1,35 +1,48 @@
 """Draws the pictures of a search, and writes a self-contained HTML page about its experiment.
 
-The page reports what there is, so stages may still be running or have been stopped.
+The page reports what there is, so stages may still be running or have been stopped. A damaged file
+is named at its top.
 """
 
 import base64
-import io
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
 
 from detnas.console import duration, tested_metric
+from detnas.errors import one_line
 from detnas.fidelity.comparison import against_drawn, compare, notes_on, rows_of
 from detnas.fidelity.table import Table
 from detnas.files import write_text
 from detnas.report import content, error_types
 from detnas.report.architecture import blocks_by_stage, draw_architecture
-from detnas.report.curves import draw_cost_scatter, draw_search
+from detnas.report.curves import are_drawable, draw_cost_scatter, draw_search
 from detnas.report.detections import CLASS_COLOURS
 from detnas.report.fidelity import draw_fidelity
 from detnas.report.folder import REPORT_FILE, ReportFolder, read_folder
 from detnas.report.inline import Figures
 from detnas.report.losses import draw_losses
 from detnas.report.pattern import effects_sentence, pattern, pattern_sentence
+from detnas.report.random_text import points
+from detnas.report.random_text import verdict as verdict_on_random
+from detnas.report.shots import LABELLED, shot_labels
 from detnas.report.stages import versions
-from detnas.report.style import DARK, LIGHT, cost_name, ink_on, readable_cost, readable_score
-from detnas.search.against_random import against_random
+from detnas.report.style import (
+    DARK,
+    LIGHT,
+    cost_name,
+    ink_on,
+    readable_cost,
+    readable_score,
+    readable_size,
+)
+from detnas.report.summary_file import measured
+from detnas.search.against_random import LARGEST, against_random, are_comparable
 from detnas.search.compared import Comparison
 from detnas.search.compared_text import HEAD, conditions, verdict
 from detnas.search.compared_text import rows_of as rows_of_networks
@@ -48,11 +61,16 @@ def draw_search_pictures(search: SearchHistory, folder: Path) -> None:
     """The best architecture, score against evaluations, score against MACs, into `folder`."""
     best = search.architecture(best_candidate(search))
     draw_architecture(best, folder / "architecture.png")
-    draw_search(search, folder / "search.png")
-    draw_cost_scatter(search, folder / "costs.png")
+    if are_drawable(search):
+        draw_search(search, folder / "search.png")
+        draw_cost_scatter(search, folder / "costs.png")
 
 
-def write_report(folder: Path | str, reload: float | None = None) -> Path:
+def write_report(
+    folder: Path | str,
+    reload: float | None = None,
+    warn: Callable[[str], None] = lambda line: None,
+) -> Path:
     """Write `report.html` into the folder of a search or an experiment.
 
     The page needs no other file and no network access.
@@ -61,12 +79,14 @@ def write_report(folder: Path | str, reload: float | None = None) -> Path:
         folder: contains a history, or stages that were begun; all else is optional.
         reload: seconds after which the page loads itself again, unless its reader turns that off;
             None does not.
+        warn: gets a line for each file that is damaged or of another search; the page is written
+            without it, and has the line, too.
 
     Returns:
         The page's path.
 
     Raises:
-        UserError: there is nothing to report, or one of the files is damaged or of another search.
+        UserError: there is nothing to report.
     """
     read, figures = read_folder(Path(folder)), Figures()
     values = {
@@ -75,6 +95,10 @@ def write_report(folder: Path | str, reload: float | None = None) -> Path:
         **_of_the_test(read),
         "reload": reload,
     }
+    lines = list(map(one_line, read.problems.messages))
+    for line in lines:
+        warn(line)
+    values["problems"] = [line.replace(f"{folder}/", "") for line in lines]
     path = Path(folder) / REPORT_FILE
     write_text(path, _environment().get_template("report.html").render(values))
     return path
@@ -94,6 +118,7 @@ def _common(read: ReportFolder, figures: Figures) -> dict[str, Any]:
         "light": LIGHT,
         "dark": DARK,
         "class_colours": CLASS_COLOURS,
+        "most_labels": LABELLED,
     }
 
 
@@ -101,7 +126,8 @@ def _of_the_search(read: ReportFolder, figures: Figures) -> dict[str, Any]:
     search = read.history
     if search is None:
         return {"search": None, "best": None, "facts": [], "random": None, "failures": []}
-    best = best_candidate(search) if search.best() else None
+    best = read.best
+    random = against_random(search)
     compared = compare(read.fidelity) if read.fidelity else {}
     effects = content.effects(search)
     found = pattern(search)
@@ -112,7 +138,11 @@ def _of_the_search(read: ReportFolder, figures: Figures) -> dict[str, Any]:
         "of_supernet": search.fingerprint.get("supernet_sha256") is not None,
         "best_file": BEST_FILE,
         "facts": list(content.facts(search)),
-        "random": against_random(search),
+        "cost_names": content.cost_names(search),
+        "random": random,
+        "random_verdict": verdict_on_random(random) if random else "",
+        "random_points": list(points(random)) if random else [],
+        "too_large": None if are_comparable(search.all_scores) else LARGEST,
         "effects": effects,
         "effects_sentence": effects_sentence(effects, search.greater_is_better),
         "pattern": found,
@@ -120,7 +150,7 @@ def _of_the_search(read: ReportFolder, figures: Figures) -> dict[str, Any]:
         "fidelity": list(rows_of(compared)),
         "fidelity_also": against_drawn(read.fidelity) if read.fidelity else [],
         "fidelity_notes": list(notes_on(compared, read.fidelity)) if read.fidelity else [],
-        "pictures": _pictures(search, read.fidelity if compared else None, figures) if best else {},
+        "pictures": _pictures(read, read.fidelity if compared else None, figures) if best else {},
         "generations": content.generations(search),
         "comparison": content.comparison(search),
         "rows": rows,
@@ -132,19 +162,18 @@ def _of_the_test(read: ReportFolder) -> dict[str, Any]:
     others = read.comparison
     found = read.errors
     return {
-        "tested": tested_metric(read.summary),
+        "tested": tested_metric(measured(read.summary)),
         "networks": {} if others is None else _network_tables(others),
         "verdict": [] if others is None else [*verdict(others), *others.notes],
         "conditions": "" if others is None else conditions(others),
         "others": [] if others is None else [(each.label, each.by_class) for each in others.others],
         "class_precisions": error_types.class_precisions(
-            read.summary.get("test_metrics") or {}, found
+            measured(read.summary)["test_metrics"], found
         ),
         "types": error_types.type_rows(found) if found else [],
         "types_sentence": error_types.types_sentence(found) if found else "",
         "confusions": error_types.confusions(found) if found else [],
         "has_matrix": found is not None and len(found.classes) <= error_types.MATRIX_CLASSES,
-        "old_detections": _as_jpeg(read.detections) if read.detections and not read.shown else None,
     }
 
 
@@ -178,36 +207,35 @@ def _environment() -> Environment:
         "blocks_by_stage": blocks_by_stage,
         "cost": lambda value, name: readable_cost(name, value),
         "cost_name": cost_name,
+        "counted": content.counted,
         "data_url": _data_url,
         "duration": duration,
         "effect_of": content.effect_text,
         "flattened": content.flattened,
         "interval": content.interval_text,
         "ink_on": ink_on,
-        "signed": lambda value: f"{value:+.4f}".replace("-", "\N{MINUS SIGN}"),
+        "shot_labels": shot_labels,
+        "size": lambda sides: readable_size(*sides),
         "score": lambda value: "\N{EN DASH}" if value is None else readable_score(value),
     }
     return environment
 
 
-def _pictures(search: SearchHistory, fidelity: Table | None, figures: Figures) -> dict[str, Any]:
+def _pictures(read: ReportFolder, fidelity: Table | None, figures: Figures) -> dict[str, Any]:
     """The figures of a search that has a score, each as a wide and a narrow SVG."""
-    best = search.require_best()
-    costs = dict.fromkeys((next(iter(best.costs)), *search.objectives))
+    search = read.history
+    assert search is not None
+    course, by_cost = None, {}
+    if are_drawable(search):
+        course = figures.draw(partial(draw_search, search))
+        for cost in dict.fromkeys((next(iter(search.require_best().costs)), *search.objectives)):
+            with read.problems:
+                by_cost[cost] = figures.draw(partial(draw_cost_scatter, search, cost=cost))
     return {
-        "course": figures.draw(partial(draw_search, search)),
-        "costs": {
-            cost: figures.draw(partial(draw_cost_scatter, search, cost=cost)) for cost in costs
-        },
+        "course": course,
+        "costs": by_cost,
         "fidelity": figures.draw(partial(draw_fidelity, fidelity)) if fidelity else None,
     }
-
-
-def _as_jpeg(image: bytes) -> bytes:
-    copy = io.BytesIO()
-    with Image.open(io.BytesIO(image)) as opened:
-        opened.convert("RGB").save(copy, "JPEG", quality=80)
-    return copy.getvalue()
 
 
 def _data_url(image: bytes) -> str:

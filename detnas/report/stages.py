@@ -1,16 +1,17 @@
 """What the stages of an experiment recorded: times, attempts, configs, seeds, versions."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from detnas.errors import UserError
 from detnas.locks import is_written
+from detnas.report.summary_file import require_shallow
 
 STAGE_FILE = "stage.json"
 STAGES = ("pretrain", "finetune", "search", "retrain-top", "pretrain_subnet", "retrain", "test")
@@ -23,13 +24,17 @@ _VERSION = re.compile(
 _LOG_HEAD = 20_000  # characters, in which mmengine lists versions
 
 
+_Duration = Annotated[float, msgspec.Meta(ge=0, le=1e10)]
+_Time = Annotated[float, msgspec.Meta(ge=0, lt=253_402_300_800)]  # until the year 9999
+
+
 class _State(msgspec.Struct):
     """The fields of `stage.json` that the page shows; `detnas.stages.state` writes it."""
 
-    seconds: float | None = None
+    seconds: _Duration | None = None
     config: dict[str, Any] | None = None
-    spent: float = 0.0
-    began: float | None = None
+    spent: _Duration = 0.0
+    began: _Time | None = None
 
 
 @dataclass(frozen=True)
@@ -77,21 +82,27 @@ class StageRecord:
         return randomness.get("seed") if isinstance(randomness, Mapping) else None
 
 
-def read_stages(folder: Path) -> list[StageRecord]:
-    """The stages that were begun in an experiment's folder, or the folder's own, in order.
+def stage_files(folder: Path) -> list[Path]:
+    """The records of the stages that were begun in an experiment's folder, or the folder's own."""
+    files = [folder / STAGE_FILE, *sorted(folder.glob(f"*/{STAGE_FILE}"))]
+    return [file for file in files if file.is_file()]
+
+
+def in_order(stages: Iterable[StageRecord]) -> list[StageRecord]:
+    """The stages in the order in which they run."""
+    order = {name: place for place, name in enumerate(STAGES)}
+    return sorted(stages, key=lambda stage: order.get(stage.name, len(order)))
+
+
+def read_stage(file: Path) -> StageRecord:
+    """What a `stage.json` records.
 
     Raises:
-        UserError: a `stage.json` is damaged.
+        UserError: it is damaged.
     """
-    files = [folder / STAGE_FILE, *sorted(folder.glob(f"*/{STAGE_FILE}"))]
-    found = [_read(file) for file in files if file.is_file()]
-    order = {name: place for place, name in enumerate(STAGES)}
-    return sorted(found, key=lambda stage: order.get(stage.name, len(order)))
-
-
-def _read(file: Path) -> StageRecord:
     try:
         state = msgspec.json.decode(file.read_bytes(), type=_State)
+        require_shallow(state.config)
     except (ValueError, RecursionError) as error:
         raise UserError(
             f"{file} is damaged ({error}): remove {file.parent} to run the stage again"

@@ -3,17 +3,23 @@
 Block choices have the same colours everywhere; `search_space.choices` defines them.
 """
 
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import matplotlib.style
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
+from detnas.console import say_once
 from detnas.errors import UserError
 from detnas.files import replacing
+from detnas.search.costs import size_text
 from search_space.cost import COSTS
 
 FORMATS = (".png", ".svg")
@@ -26,6 +32,14 @@ WIDE, NARROW = (9.6, 4.5), (3.6, 3.7)
 """Of a figure in inches: on a laptop and on a phone. The text has the same size in both."""
 
 RAMP_STEPS = 8
+_FONTS = (
+    *("DejaVu Sans", "Noto Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR"),
+    *("Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback"),
+    *("PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Yu Gothic", "Malgun Gothic"),
+    *("Arial Unicode MS", "Noto Sans Arabic", "Noto Sans Devanagari", "Noto Sans Thai"),
+)
+_SIDES = re.compile(r"(\d+)x(\d+)")
+_MISSING_GLYPH = re.compile(r"Glyph \d+ \(.*\) missing from font|Matplotlib currently does not")
 
 
 @dataclass(frozen=True)
@@ -79,10 +93,22 @@ def ink_on(fill: str) -> str:
     return BLACK if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.18 else WHITE
 
 
+@cache
+def _fonts() -> list[str]:
+    """Those of `_FONTS` that are installed; a character is drawn by the first that has it."""
+    installed = {font.name for font in fontManager.ttflist}
+    return [name for name in _FONTS if name in installed]
+
+
 @contextmanager
 def themed(theme: Theme) -> Iterator[None]:
-    """Within the block, matplotlib uses the colours of `theme` and ignores the user's settings."""
+    """Within the block, matplotlib uses the colours of `theme` and ignores the user's settings.
+
+    All text is drawn as it is: a "$" in the name of a score, a class or a stage begins no formula.
+    """
     settings = {
+        "text.parse_math": False,
+        "font.family": _fonts(),
         "figure.facecolor": theme.paper,
         "axes.facecolor": theme.paper,
         "axes.edgecolor": theme.line,
@@ -113,15 +139,48 @@ def save_figure(figure: Figure, path: Path) -> None:
         raise UserError(f"{path}: the name of a picture must end in {' or '.join(FORMATS)}")
     # Without the date, equal pictures are equal files.
     metadata = {"Date": None} if suffix == ".svg" else {}
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, _missing_glyphs_in_one_line(path):
         figure.savefig(temporary, dpi=DPI, metadata=metadata, format=suffix[1:])
 
 
+@contextmanager
+def _missing_glyphs_in_one_line(path: Path) -> Iterator[None]:
+    """One line in place of matplotlib's warnings of characters that no installed font has.
+
+    An SVG has its text as text, which its reader's fonts draw: it lacks nothing.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    missing = False
+    for each in caught:
+        if _MISSING_GLYPH.match(str(each.message)):
+            missing = True
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    if missing and path.suffix.lower() != ".svg":
+        say_once(
+            f"{path.name}: no installed font has some of its characters, which are drawn as boxes; "
+            "install one that has them, such as Noto Sans CJK"
+        )
+
+
 def cost_name(name: str) -> str:
-    """The readable name of a cost: "MACs" for "macs", "latency" for "latency_ms"."""
+    """The readable name of a cost: "MACs" for "macs", "latency" for "latency_ms".
+
+    The size of images in a name, such as "macs@96x160", is height x width; texts say it as
+    `readable_size` does.
+    """
     base, at, size = name.partition("@")
     label = COSTS[base].label if base in COSTS else base
-    return f"{label}{' at ' if at else ''}{size.replace('x', TIMES)}"
+    sides = _SIDES.fullmatch(size)
+    where = size if sides is None else readable_size(int(sides[1]), int(sides[2]))
+    return f"{label} at {where}" if at else label
+
+
+def readable_size(height: int, width: int) -> str:
+    """The size of an image: "160×160", or "160×96 (width×height)" where it is no square."""
+    return size_text(height, width, TIMES)
 
 
 def cost_scale(name: str, largest: float) -> tuple[float, str]:
@@ -149,5 +208,12 @@ def readable_cost(name: str, value: float) -> str:
 
 
 def readable_score(value: float) -> str:
-    """A score with four decimals, or with two if it is at least 10 (percentages)."""
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"
+    """A score with four decimals, with two from 10 (percentages), as a power of ten from 1e7."""
+    size = abs(value)
+    return f"{value:.4f}" if size < 10 else f"{value:.2f}" if size < 1e7 else f"{value:.4g}"
+
+
+def signed_score(value: float) -> str:
+    """A difference of scores with its sign."""
+    sign = "+" if value >= 0 else "\N{MINUS SIGN}"
+    return f"{sign}{readable_score(abs(value))}"

@@ -12,7 +12,9 @@ _WATCHED = (".json", ".db", ".db-wal", ".csv", ".png")
 Signature = frozenset[tuple[str, int, int]]
 
 
-def watch_report(folder: Path, seconds: float, show: Callable[[str], None]) -> Path:
+def watch_report(
+    folder: Path, seconds: float, show: Callable[[str], None], warn: Callable[[str], None]
+) -> Path:
     """Write `report.html` now and after each change, until no process writes into the folder.
 
     The page loads itself again after as many seconds. The last one, also after an interruption,
@@ -22,6 +24,7 @@ def watch_report(folder: Path, seconds: float, show: Callable[[str], None]) -> P
         folder: of a search or an experiment.
         seconds: between two looks at the folder.
         show: gets a line for each page that is written.
+        warn: as `write_report`, of the last page.
     Returns:
         The page's path.
     Raises:
@@ -38,7 +41,7 @@ def watch_report(folder: Path, seconds: float, show: Callable[[str], None]) -> P
     except KeyboardInterrupt:
         write_report(folder)
         raise
-    return write_report(folder)
+    return write_report(folder, warn=warn)
 
 
 def _is_written(folder: Path) -> bool:

@@ -19,6 +19,7 @@ from search_space.architecture import Choices
 COMPARISON_FILE = "comparison.json"
 FORMAT, VERSION = "detnas-comparison", 1
 FOUND = "found"
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**18)]
 
 
 class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,11 +34,11 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         latency_ms: the median time of one image through the whole network.
     """
 
-    backbone_macs: int
-    detector_macs: int
+    backbone_macs: Count
+    detector_macs: Count
     detector_size: tuple[int, int]
-    backbone_params: int
-    detector_params: int
+    backbone_params: Count
+    detector_params: Count
     latency_ms: float
 
 

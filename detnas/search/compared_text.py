@@ -108,5 +108,6 @@ def conditions(comparison: Comparison) -> str:
     return (
         f"{comparison.metric} over {comparison.images} test images"
         f"{source if comparison.resamples else ''}; MACs of the backbone at {width}x{height}; "
-        f"latency of the detector, one image, on {comparison.device}, {comparison.threads} threads"
+        f"latency of the detector, one image, on {comparison.device}, "
+        f"{comparison.threads} threads; sizes of images are width x height"
     )

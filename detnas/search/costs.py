@@ -91,6 +91,16 @@ def size_latency_budgets(
     )
 
 
+def size_text(height: int, width: int, times: str = "x") -> str:
+    """The size of an image in texts: "160x160", or "160x96 (width x height)" where it is no square.
+
+    Files and names of costs hold height before width; texts say width first, as photographers do.
+    """
+    size = f"{width}{times}{height}"
+    space = " " if times.isalpha() else ""
+    return size if height == width else f"{size} (width{space}{times}{space}height)"
+
+
 def _sized_name(table: CostTable) -> str:
     assert table.input_size is not None, "two tables of one cost differ in their input size"
     _, height, width = table.input_size

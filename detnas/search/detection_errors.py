@@ -1,11 +1,13 @@
 """`errors.json`: which errors a tested detector makes; see `detnas.evaluation.error_analysis`."""
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from detnas.search.choice_file import read_choice, save_choice
-from detnas.search.shown_images import ShownImage
+from detnas.search.shown_images import ShownImage, require_classes
+from search_space.errors import SpaceError
 
 ERRORS_FILE = "errors.json"
 FORMAT, VERSION = "detnas-errors", 1
@@ -50,12 +52,20 @@ class DetectionErrors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     classes: tuple[str, ...]
     objects: tuple[int, ...]
     average_precision: float
-    types: tuple[ErrorType, ...]
+    types: Annotated[tuple[ErrorType, ...], msgspec.Meta(min_length=1)]
     confusion: tuple[tuple[int, ...], ...]
     worst: tuple[ShownImage, ...]
     made_by: str
     format: str = FORMAT
     version: int = VERSION
+
+    def __post_init__(self) -> None:
+        classes = len(self.classes)
+        if len(self.objects) != classes:
+            raise SpaceError(f"objects of {len(self.objects)} classes, of {classes}")
+        if {len(self.confusion), *map(len, self.confusion)} != {classes + 1}:
+            raise SpaceError(f"confusion must have {classes + 1} rows and as many columns")
+        require_classes(self.worst, classes)
 
     def save(self, path: Path) -> None:
         """Write the JSON file, whole or not at all."""

@@ -1,16 +1,19 @@
 """Scores candidates by a user's Python function, in this process or in workers."""
 
-import json
 import math
 import multiprocessing
+import os
 import pickle
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from detnas.errors import UserError
-from detnas.search.executors.base import MissingScoreError, describe
+from detnas.search.executors.base import describe
+from detnas.search.executors.worker import NAME as WORKER_NAME
+from detnas.search.executors.worker import UNGUARDED, UNGUARDED_REASON
 from search_space.architecture import Architecture, Choices
 from search_space.spaces import SearchSpace
 
@@ -39,11 +42,19 @@ class FunctionScorer:
 
         Raises:
             TypeError: the function returned something else.
+            RuntimeError: it called sys.exit, which would end the search.
         """
-        returned = self.function(Architecture(self.space, choices, self.channel_shuffle))
-        if isinstance(returned, Mapping):
-            return {str(name): _number(value, f" for {name!r}") for name, value in returned.items()}
-        return {self.score: _number(returned)}
+        try:
+            returned = self.function(Architecture(self.space, choices, self.channel_shuffle))
+        except SystemExit as exited:
+            raise RuntimeError(f"evaluate called sys.exit({exited.code!r})") from exited
+        if not isinstance(returned, Mapping):
+            return {self.score: _score(returned)}
+        named = {_name(name): value for name, value in returned.items()}
+        return {
+            name: _score(value, name) if name == self.score else _number(value, name)
+            for name, value in named.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -57,8 +68,10 @@ class MakeFunctionScorer:
         """What is sent to the workers.
 
         Raises:
-            UserError: the function cannot be sent, as one inside another function cannot.
+            UserError: the function cannot be sent, as one inside another function cannot, or the
+                script has no file.
         """
+        _refuse_script_without_file()
         try:
             return cls(pickle.dumps(scorer))
         except Exception as error:  # pickle raises errors of several types
@@ -82,53 +95,62 @@ class MakeFunctionScorer:
             ) from error
 
 
-def _number(value: Any, where: str = "") -> float:
+def _name(given: object) -> str:
+    """The name of a metric, which the history keeps as text."""
+    name = str(given)
+    if not name.isprintable():  # half of a surrogate pair is among what is not
+        raise TypeError(f"evaluate returned a number called {name!r}, which is not printable text")
+    return name
+
+
+def _score(value: Any, name: object = None) -> float:
+    """The score: no truth value, which is a number for Python and torch."""
+    if isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool"):
+        raise _not_a_number(value, name)
+    return _number(value, name)
+
+
+def _number(value: Any, name: object = None) -> float:
     """The value as a float; not-a-number where it is None."""
-    if value is None and where:  # some metrics are not defined for every candidate
+    if value is None and name is not None:  # some metrics are not defined for every candidate
         return math.nan
+    if isinstance(value, str | bytes | bytearray):  # float() reads text, too
+        raise _not_a_number(value, name)
     try:
         return float(value)
     except (TypeError, ValueError, RuntimeError):
-        kind = type(value).__name__
-        raise TypeError(
-            f"evaluate returned a {kind}{where}; it must return a number, or a dict of numbers"
-        ) from None
+        raise _not_a_number(value, name) from None
+
+
+def _not_a_number(value: object, name: object) -> TypeError:
+    where = "" if name is None else f" for {name!r}"
+    return TypeError(
+        f"evaluate returned a {type(value).__name__}{where}; it must return a number, or a dict of "
+        "numbers"
+    )
 
 
 def refuse_unguarded_script() -> None:
     """Refuse a search that a worker process starts while it imports the script that searches.
 
+    In a worker of a search this ends the process, whose coordinator says why.
+
     Raises:
-        UserError: the script calls at its top level.
+        UserError: in another process, whose script calls at its top level.
     """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
+    process = multiprocessing.current_process()
+    if not getattr(process, "_inheriting", False):
+        return
+    if process.name == WORKER_NAME:
+        os._exit(UNGUARDED)  # no traceback, and no `except` of the script catches it
+    raise UserError(UNGUARDED_REASON)
+
+
+def _refuse_script_without_file() -> None:
+    """A worker imports the main script by its path, which one read from a pipe has not."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    if file is not None and getattr(main, "__spec__", None) is None and not Path(file).exists():
         raise UserError(
-            "a worker process imports this script and meets the search again: make the call under "
-            '`if __name__ == "__main__":`'
+            f"worker processes cannot import the script {file}: save it as a file, or set workers=1"
         )
-
-
-@contextmanager
-def said_for_python(score: str) -> Iterator[None]:
-    """Name arguments where messages of the command line name its options and config keys."""
-    try:
-        yield
-    except UserError as error:
-        text = str(error).replace("--resume", "resume=True").replace("search.strategy", "strategy")
-        if isinstance(error, MissingScoreError):
-            text = text.replace(f"search.score '{score}'", f"score={score!r}")
-            text = text.replace("the evaluator's metrics", "what evaluate returned")
-        error.args = (text,)
-        raise
-
-
-def as_json(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The `depends_on` of a search as it reads back from its history.
-
-    Raises:
-        UserError: JSON cannot hold it.
-    """
-    try:
-        return dict(json.loads(json.dumps(given, allow_nan=False)))
-    except (TypeError, ValueError) as error:
-        raise UserError(f"depends_on must hold JSON values only: {error}") from None

@@ -9,8 +9,21 @@ from typing import Any
 import msgspec
 
 from detnas.errors import UserError, user_input
+from detnas.search.arguments import (
+    BudgetLike,
+    as_json,
+    check_count,
+    check_flag,
+    check_function,
+    check_name,
+    executor_settings,
+    history_file,
+    said_for_python,
+    sampler_of,
+    strategy_of,
+)
 from detnas.search.begun import earlier_history, removed_if_unscorable
-from detnas.search.costs import CandidateCosts, read_latency_tables, size_latency_budgets
+from detnas.search.costs import CandidateCosts
 from detnas.search.executors.base import Executor
 from detnas.search.executors.build import Machine, build_executor
 from detnas.search.executors.settings import ExecutorSettings
@@ -18,26 +31,17 @@ from detnas.search.function_scorer import (
     EvaluateFunction,
     FunctionScorer,
     MakeFunctionScorer,
-    as_json,
     refuse_unguarded_script,
-    said_for_python,
 )
-from detnas.search.history.file import FILE_NAME
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.writer import History
 from detnas.search.loop import run_search
 from detnas.search.progress import ProgressCallback
 from detnas.search.results import BEST_FILE, FRONT_FILE, write_best, write_front
-from detnas.search.strategies import StrategySettings, read_strategy
+from detnas.search.strategies import StrategySettings
 from detnas.search.strategies.random_search import draw_baseline
 from search_space.architecture import CHANNEL_SHUFFLES
-from search_space.budget import Budget, parse_budget
-from search_space.latency import LatencyTable
-from search_space.sampling import BudgetSampler
-from search_space.spaces import SearchSpace, parse_space
-from search_space.validation import convert
-
-BudgetLike = Budget | str | Mapping[str, Any]
+from search_space.spaces import SearchSpace
 
 
 def search(
@@ -53,7 +57,7 @@ def search(
     score: str = "score",
     greater_is_better: bool = True,
     random_baseline: int = 0,
-    cost_tables: Sequence[str] = (),
+    cost_tables: Path | str | Sequence[Path | str] = (),
     channel_shuffle: str = CHANNEL_SHUFFLES[0],
     depends_on: Mapping[str, Any] | None = None,
     attempts: int = 1,
@@ -70,22 +74,24 @@ def search(
     Args:
         space: a space's name such as "small", a custom one as a dict, or a `SearchSpace`.
         evaluate: scores one `Architecture`; returns a number, or a dict with `score` and other
-            numbers to record. A candidate whose evaluation raises, or whose score is not finite,
-            has failed. It should return the same for the same architecture.
+            numbers to record. A candidate whose evaluation raises or calls sys.exit, or whose score
+            is not a finite number, has failed. It should return the same for the same architecture.
         work_dir: the folder of the history; made where it is missing.
         budgets: bounds that every candidate keeps, such as "macs=..300e6",
             {"cost": "params", "upper": 2e6} or a `Budget`; the first one's cost breaks ties.
         strategy: "evolution", "random", "pareto", or a dict of its settings, such as
-            {"type": "evolution", "generations": 10, "population": 20, "parents": 5}.
+            {"type": "evolution", "generations": 10, "population": 20, "parents": 5}. The default of
+            each, "random" too, is 20 generations of 50: 1,000 evaluations. Of a begun search,
+            `generations` may only be raised.
         seed: of all proposals.
         workers: 1 evaluates in this process. More are processes, each evaluating one candidate at a
             time: `evaluate` must be importable, and a script must make the call under
             `if __name__ == "__main__":`.
         resume: continue the history in `work_dir`; False refuses one.
-        score: the name of the score.
+        score: the name of the score: in the history, and in the dict of `evaluate`.
         greater_is_better: whether the highest score wins.
         random_baseline: random architectures in the same budget, scored after the search for
-            comparison; never parents.
+            comparison; never parents. A later call may ask for more; those that were scored stay.
         cost_tables: files of `detnas measure-latency`; budgets and objectives may use their costs.
         channel_shuffle: of the architectures: "even_odd" or "interleave".
         depends_on: what else scores depend on, as JSON values, such as a version of `evaluate` or
@@ -105,16 +111,19 @@ def search(
         SearchFailedError: all candidates of a generation failed; it is a UserError.
     """
     refuse_unguarded_script()
-    _refuse_experiment(Path(work_dir))
-    file = Path(work_dir).absolute() / FILE_NAME  # `evaluate` may change the current folder
+    file = history_file(work_dir)  # absolute: `evaluate` may change the current folder
+    check_name("score", score)
+    check_flag("resume", resume)
+    if progress is not None:
+        check_function("progress", progress, "the progress of the search")
     with said_for_python(score), user_input():
-        sampler, measured = _sampler(space, budgets, cost_tables)
+        sampler, measured = sampler_of(space, budgets, cost_tables)
         plan = _Plan(
             CandidateCosts(sampler, measured),
-            _strategy(strategy),
-            _executor_settings(workers, attempts, timeout),
+            strategy_of(strategy),
+            executor_settings(workers, attempts, timeout),
             FunctionScorer(evaluate, sampler.space, channel_shuffle, score),
-            *(seed, greater_is_better, random_baseline, gpus, as_json(depends_on or {})),
+            *(seed, greater_is_better, random_baseline, gpus, as_json(depends_on)),
         )
         plan.run(file, resume, progress)
     history = SearchHistory.read(file)
@@ -122,14 +131,6 @@ def search(
     if history.objectives:
         write_front(history, file.parent / FRONT_FILE, history.objectives)
     return history
-
-
-def _refuse_experiment(folder: Path) -> None:
-    """Refuse the work directory of an experiment: its own search is what its results are of."""
-    if (folder / "search" / FILE_NAME).exists() or (folder / "summary.json").exists():
-        raise UserError(
-            f"work_dir is {folder}, which holds an experiment: name a folder of the search's own"
-        )
 
 
 @dataclass(frozen=True)
@@ -147,14 +148,10 @@ class _Plan:
     depends_on: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        if not callable(self.scorer.function):
-            raise UserError(f"evaluate is {self.scorer.function!r}; it must be a function")
-        if not isinstance(self.greater_is_better, bool):
-            raise UserError(f"greater_is_better is {self.greater_is_better!r}; True or False")
+        check_function("evaluate", self.scorer.function, "an Architecture")
+        check_flag("greater_is_better", self.greater_is_better)
         for name in ("seed", "random_baseline", "gpus"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 0:
-                raise UserError(f"{name} is {value!r}; it must be an integer of at least 0")
+            check_count(name, getattr(self, name), 0)
         shuffle = self.scorer.channel_shuffle
         if shuffle not in CHANNEL_SHUFFLES:
             raise UserError(
@@ -207,38 +204,6 @@ class _Plan:
         make = (lambda: self.scorer) if is_local else MakeFunctionScorer.of(self.scorer)
         machine = Machine(0 if is_local else self.gpus, 1)
         return build_executor(self.executor, make, self.scorer.score, machine, has_scored)
-
-
-def _sampler(
-    space: str | Mapping[str, Any] | SearchSpace,
-    budgets: BudgetLike | Sequence[BudgetLike],
-    cost_tables: Sequence[str],
-) -> tuple[BudgetSampler, tuple[LatencyTable, ...]]:
-    parsed = parse_space(space)
-    tables = [cost_tables] if isinstance(cost_tables, str) else cost_tables
-    measured = read_latency_tables(tables, parsed)
-    given = budgets if isinstance(budgets, Sequence) and not isinstance(budgets, str) else [budgets]
-    bounds = size_latency_budgets(list(map(_budget, given)), measured)
-    return BudgetSampler(parsed, bounds, [table.costs for table in measured]), measured
-
-
-def _strategy(given: str | Mapping[str, Any] | StrategySettings) -> StrategySettings:
-    if isinstance(given, StrategySettings):
-        return given
-    return read_strategy({"type": given} if isinstance(given, str) else given, "strategy")
-
-
-def _budget(given: BudgetLike) -> Budget:
-    if isinstance(given, Budget):
-        return given
-    return parse_budget(given) if isinstance(given, str) else convert(given, Budget, "budgets")
-
-
-def _executor_settings(workers: int, attempts: int, timeout: float) -> ExecutorSettings:
-    given: dict[str, Any] = {"attempts": attempts, "timeout": timeout}
-    if workers != 1:
-        given |= {"type": "processes", "workers": workers}
-    return convert(given, ExecutorSettings)
 
 
 def _make_folder(folder: Path) -> None:

@@ -3,12 +3,15 @@
 The file holds small copies of the images, so that a page can be made where the data is not.
 """
 
+from collections.abc import Iterable
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from detnas.search.choice_file import read_choice, save_choice
+from search_space.errors import SpaceError
 
 SHOWN_FILE = "detections.json"
 FORMAT, VERSION = "detnas-detections", 1
@@ -45,6 +48,23 @@ class ShownImage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missed: int | None = None
     wrong: int | None = None
 
+    def __post_init__(self) -> None:
+        counts = ((self.boxes, self.labels), (self.boxes, self.scores))
+        for boxes, values in (*counts, (self.truth_boxes, self.truth_labels)):
+            if len(boxes) != len(values):
+                raise SpaceError(f"{self.name}: {len(boxes)} boxes with {len(values)} labels")
+        sides = [side for box in (*self.boxes, *self.truth_boxes) for side in box]
+        if not all(map(isfinite, (*sides, *self.scores))):
+            raise SpaceError(f"{self.name}: a box or a score that is no finite number")
+
+
+def require_classes(images: Iterable[ShownImage], classes: int) -> None:
+    """Raise SpaceError where a label of the images is none of so many classes."""
+    for image in images:
+        for label in (*image.labels, *image.truth_labels):
+            if not 0 <= label < classes:
+                raise SpaceError(f"{image.name}: label {label} is none of the {classes} classes")
+
 
 class ShownImages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of `detections.json`.
@@ -60,6 +80,9 @@ class ShownImages(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     images: tuple[ShownImage, ...]
     format: str = FORMAT
     version: int = VERSION
+
+    def __post_init__(self) -> None:
+        require_classes(self.images, len(self.classes))
 
     def save(self, path: Path) -> None:
         """Write the JSON file, whole or not at all."""

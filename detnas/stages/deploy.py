@@ -5,6 +5,7 @@ them with, `model.py`. "onnx" adds the backbone and, where the detector can be, 
 with decoding and NMS, each in fp32 and fp16.
 """
 
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,23 +15,24 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from detnas.config import save_config
-from detnas.errors import MissingFileError, UserError
+from detnas.config import save_config, unwrap_dataset
+from detnas.errors import UserError
 from detnas.evaluation.complexity import Size, image_size
+from detnas.evaluation.detection import inference_pipeline
 from detnas.evaluation.evaluator import build_model, quiet_logger, quiet_stdout
 from detnas.export.agreement import Agreement, compare_boxes, compare_maps
 from detnas.export.dense_decoding import why_not_exportable
 from detnas.export.onnx_file import open_session, require_onnx, write_half, write_onnx
-from detnas.export.whole_models import WholeBackbone, WholeDetector
-from detnas.files import file_sha256, files_into
-from detnas.stages.deployable import MODEL_FILE
-from detnas.stages.detector import Detector, load_detector
+from detnas.export.whole_models import WatchedDetector, WholeBackbone, WholeDetector
+from detnas.files import file_sha256, files_into, write_text
+from detnas.stages.detector import MODEL_FILE, Detector, load_detector, trained_checkpoint
 from detnas.stages.test import SCORING
-from detnas.training.hooks import FINAL_WEIGHTS
 from detnas.version import __version__
 
 FORMATS = ("onnx", "torch")
 CONFIG_FILE = "model.py"
+DATA_ROOT = "DETNAS_DATA_ROOT"
+"""The environment variable that replaces the folder of the data in `model.py`."""
 DETECTOR, BACKBONE = "model", "backbone"
 """Names of ONNX files, which end in `.onnx`, those in fp16 in `_fp16.onnx`."""
 TOLERANCE = 1e-3
@@ -71,9 +73,8 @@ def deploy(source: Path, form: str, output: Path | None = None) -> Deployed:
         output: the folder to write; None takes one called as the format, beside the checkpoint's
             folder in an experiment, else in the folder of the checkpoint.
     Raises:
-        UserError: before anything is written: there is no trained network, the folder holds other
-            files, or packages are missing.
-        RuntimeError: ONNX Runtime computes something else than torch.
+        UserError: there is no trained network, the folder holds other files, packages are missing,
+            or ONNX Runtime computes something else than torch. Nothing is written then.
     """
     checkpoint = trained_checkpoint(source)
     folder = output or _default_folder(source, checkpoint) / form
@@ -85,28 +86,10 @@ def deploy(source: Path, form: str, output: Path | None = None) -> Deployed:
     with files_into(folder, replaced="*.onnx") as temporary:
         shutil.copyfile(checkpoint, temporary / MODEL_FILE)
         save_config(_tested_config(detector.config), temporary / CONFIG_FILE)
+        _name_data_root(temporary / CONFIG_FILE, detector.config)
         if form == "torch":
             return Deployed(folder, [CONFIG_FILE, MODEL_FILE])
         return _write_onnx_files(detector, temporary, folder)
-
-
-def trained_checkpoint(source: Path) -> Path:
-    """The checkpoint of a trained network in `source`, or `source` itself if it is a file.
-
-    Raises:
-        UserError: there is none.
-    """
-    if source.is_file():
-        return source
-    for file in (source / "retrain" / FINAL_WEIGHTS, source / MODEL_FILE, source / FINAL_WEIGHTS):
-        if file.is_file():
-            return file
-    if not source.exists():
-        raise MissingFileError(f"{source} does not exist: name a work directory or a checkpoint")
-    raise UserError(
-        f"{source} has no trained network (retrain/{FINAL_WEIGHTS} or {MODEL_FILE}): run the stage "
-        "`retrain`, or export without --format but with --calibrated, and then the folder it writes"
-    )
 
 
 def _default_folder(source: Path, checkpoint: Path) -> Path:
@@ -135,34 +118,77 @@ def _tested_config(config: Config) -> Config:
     return Config({**values, "work_dir": "{{ fileDirname }}"})
 
 
+def _name_data_root(file: Path, config: Config) -> None:
+    """Write the folder of the data once, as `data_root`, which an environment variable replaces."""
+    (dataset, *_) = unwrap_dataset(config.test_dataloader["dataset"])
+    root = str(dataset.get("data_root") or "").rstrip("/")
+    if not root or not re.fullmatch(r"[^'\\{}\n]+", root):
+        return
+    # mmengine takes the default as a pattern without spaces.
+    is_plain = re.fullmatch(r"[\w./~-]+", root)
+    default = f"{{{{${DATA_ROOT}:{root}}}}}" if is_plain else root
+    named = re.compile(rf"'{re.escape(root)}/?((?:/[^'\n]*)?)'")
+    text = file.read_text(encoding="utf-8")
+    text = named.sub(lambda m: f"data_root + '{m[1]}'" if m[1] else "data_root", text)
+    head = f"# The folder of the data: change it here, or set {DATA_ROOT} in the environment.\n"
+    write_text(file, f"{head}data_root = '{default}'\n{text}\n")
+
+
 def _write_onnx_files(detector: Detector, temporary: Path, folder: Path) -> Deployed:
     with quiet_stdout():
-        model = build_model(detector.config, detector.checkpoint).cpu()
+        model = build_model(detector.config, detector.checkpoint).cpu().eval()
     divisor = int(getattr(model.data_preprocessor, "pad_size_divisor", 1))
     metadata = _metadata(detector, model, divisor)
     done = Deployed(folder, [CONFIG_FILE, MODEL_FILE], without_heads=why_not_exportable(model))
     size = _checked_size(detector.config, divisor)
     backbone = WholeBackbone(model).eval()
-    names = [f"features_{number}" for number in range(_maps_of(backbone, divisor))]
-    parts: list[tuple[str, nn.Module, list[str]]] = [(BACKBONE, backbone, names)]
+    outputs = [f"features_{number}" for number in range(_maps_of(backbone, divisor))]
+    _write_part(done, temporary, BACKBONE, backbone, outputs, divisor, metadata, size)
     if done.without_heads is None:
+        whole = WatchedDetector(WholeDetector(model)).eval()
         outputs = ["boxes", "scores", "labels"]
-        parts.append((DETECTOR, WholeDetector(model).eval(), outputs))
-    for name, module, outputs in parts:
-        file, half = temporary / f"{name}.onnx", temporary / f"{name}_fp16.onnx"
-        own = metadata | {"part": name, "precision": "fp32"}
-        is_detector = name == DETECTOR
-        write_onnx(module, divisor, file, outputs, own, has_sizes=is_detector)
-        write_half(file, half, own | {"precision": "fp16"})
-        inputs = [_pictures(count, size, is_detector) for count in (1, 2)]
-        compare = compare_boxes if is_detector else compare_maps
-        found = compare(module, open_session(file), inputs, TOLERANCE)
-        if not found.holds:
-            raise RuntimeError(f"{file.name}: onnxruntime computes something else: {found}")
-        done.agreements[file.name] = found
-        open_session(half)  # it can be read
-        done.files.extend([file.name, half.name])
+        _write_part(done, temporary, DETECTOR, whole, outputs, divisor, metadata, size)
     return done
+
+
+def _write_part(
+    done: Deployed,
+    folder: Path,
+    name: str,
+    module: nn.Module,
+    outputs: list[str],
+    divisor: int,
+    metadata: dict[str, Any],
+    size: Size,
+) -> None:
+    """Write a part in both precisions, and check it."""
+    file, half = folder / f"{name}.onnx", folder / f"{name}_fp16.onnx"
+    own = metadata | {"part": name, "precision": "fp32"}
+    is_detector = isinstance(module, WatchedDetector)
+    inputs: list[Any] = [_pictures(count, size, is_detector) for count in (1, 2)]
+    inner: list[str] = []
+    if isinstance(module, WatchedDetector):
+        inner = module.map_names(_count_outputs(module, inputs[0]) - len(outputs))
+    write_onnx(module, divisor, file, outputs, own, is_detector, inner)
+    write_half(file, half, own | {"precision": "fp16"})
+    session = open_session(file, inner=inner)
+    if isinstance(module, WatchedDetector):
+        found = compare_boxes(module, session, inputs, TOLERANCE)
+    else:
+        found = compare_maps(module, session, inputs, TOLERANCE)
+    if not found.holds:
+        raise UserError(
+            f"{file.name}: onnxruntime computes something else than torch ({found}): nothing was "
+            "written; other versions of onnxruntime, onnxscript or torch may agree"
+        )
+    done.agreements[file.name] = found
+    open_session(half)  # it can be read
+    done.files.extend([file.name, half.name])
+
+
+@torch.no_grad()
+def _count_outputs(module: nn.Module, inputs: tuple[Tensor, ...]) -> int:
+    return len(module(*inputs))
 
 
 def _metadata(detector: Detector, model: Any, divisor: int) -> dict[str, Any]:
@@ -182,10 +208,38 @@ def _metadata(detector: Detector, model: Any, divisor: int) -> dict[str, Any]:
     size = _size_or_none(detector.config)
     if size is not None:
         found["image_size"] = list(size)
+    resizing = _resizing(detector.config)
+    if resizing is not None:
+        found["resizing"] = resizing
     for key in ("score_thr", "max_per_img"):
         if key in settings:
             found[key] = settings[key]
     return found
+
+
+def _resizing(config: Config) -> dict[str, Any] | None:
+    """How images are resized for a test; None where the pipeline changes them in other ways."""
+    steps = inference_pipeline(config)
+    names = [str(step.get("type")).rpartition(".")[2] for step in steps]
+    resizes = [step for step, name in zip(steps, names, strict=True) if name == "Resize"]
+    if sorted(names) != ["LoadImageFromFile", "PackDetInputs", "Resize"]:
+        return None
+    (load,) = (step for step, name in zip(steps, names, strict=True) if name.startswith("Load"))
+    if load.get("color_type", "color") != "color" or not load.keys() <= {"type", "color_type"}:
+        return None
+    (step,) = resizes
+    scale = step.get("scale")
+    known = {"type", "scale", "keep_ratio", "interpolation", "backend", "clip_object_border"}
+    if not isinstance(scale, list | tuple) or not step.keys() <= known:
+        return None
+    if (step.get("interpolation", "bilinear"), step.get("backend", "cv2")) != ("bilinear", "cv2"):
+        return None
+    width, height = map(int, scale)
+    return {
+        "size": [height, width],
+        "keep_ratio": bool(step.get("keep_ratio", False)),
+        "interpolation": "bilinear",
+    }
 
 
 def _size_or_none(config: Config) -> Size | None:

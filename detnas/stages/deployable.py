@@ -29,12 +29,12 @@ from detnas.search.history.reading import SearchHistory
 from detnas.search.history.records import Evaluation
 from detnas.search.results import CONFIG_FILE, architecture_document
 from detnas.stages.checks import check_weights
+from detnas.stages.detector import MODEL_FILE
 from detnas.stages.plan import SearchPlan, plan_search
 from detnas.stages.searched import searched_config
 from detnas.stages.test import SCORING, score_checkpoint
 from search_space.architecture import Architecture, Choices
 
-MODEL_FILE = "model.pth"
 ARCHITECTURE_FILE = "architecture.json"
 _KEPT = (
     *("custom_imports", "default_scope", "data_preprocessor", "env_cfg", "randomness"),

@@ -12,9 +12,14 @@ from mmengine.registry import DATASETS
 from detnas.config import load_config, unwrap_dataset
 from detnas.errors import MissingFileError, UserError, user_input
 from detnas.models.checkpoints import read_checkpoint
+from detnas.search.results import BEST_FILE
 from detnas.stages.checks import backbone_kind, check_weights
+from detnas.training.hooks import FINAL_WEIGHTS
 from search_space.architecture import Architecture
 from search_space.spaces import parse_space
+
+MODEL_FILE = "model.pth"
+"""The weights in folders of `detnas export`."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,34 @@ def load_detector(checkpoint: Path, config: Path | None = None) -> Detector:
         _take_architecture(resolved, identity, checkpoint)
     check_weights(resolved, checkpoint)
     return Detector(resolved, checkpoint, _classes(resolved, read["meta"]))
+
+
+def trained_checkpoint(source: Path) -> Path:
+    """The checkpoint of a trained network in `source`, or `source` itself if it is no folder.
+
+    Args:
+        source: an experiment's work directory, one of `detnas train`, or a folder of
+            `detnas export`.
+    Raises:
+        UserError: there is none.
+    """
+    if source.is_file():
+        return source
+    for file in (source / "retrain" / FINAL_WEIGHTS, source / MODEL_FILE, source / FINAL_WEIGHTS):
+        if file.is_file():
+            return file
+    if not source.exists():
+        raise MissingFileError(f"{source} does not exist: name a work directory or a checkpoint")
+    if (source / BEST_FILE).is_file() or (source / "search").is_dir():
+        raise UserError(
+            f"{source} has no trained network (retrain/{FINAL_WEIGHTS}): run the stage `retrain`, "
+            "or write the best network of the search by `detnas export WORK_DIR --calibrated` and "
+            "name the folder it writes"
+        )
+    raise UserError(
+        f"{source} has no trained network (retrain/{FINAL_WEIGHTS}, {MODEL_FILE} or "
+        f"{FINAL_WEIGHTS}): name the work directory of a finished experiment, or a checkpoint"
+    )
 
 
 def config_beside(checkpoint: Path) -> Path:

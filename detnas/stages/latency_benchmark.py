@@ -3,9 +3,10 @@
 All networks have random weights, give feature maps of several strides, and get the same batch.
 """
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,27 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet50
 from torchvision.models._utils import IntermediateLayerGetter
 
+from detnas.config import load_config
 from detnas.errors import MissingFileError, MissingPackageError, UserError
+from detnas.evaluation.complexity import Size, image_size
 from detnas.evaluation.detector_costs import parameters
 from detnas.evaluation.interleaved import interleaved_latencies
 from detnas.evaluation.latency import device_name, require_device
 from detnas.export.onnx_file import open_session, require_onnx, write_static_onnx
 from detnas.models.backbones import DetNASNet
-from detnas.search.results import BEST_FILE
-from search_space.architecture import parse_architecture
+from detnas.search.results import BEST_FILE, CONFIG_FILE
+from search_space.architecture import Architecture, parse_architecture
 from search_space.errors import SpaceError
 
 ENGINES = ("torch", "onnxruntime")
-OTHERS = ("shufflenetv2-20", "resnet50")
+FIRST_CHOICES = "3x3"
+"""As in the section `compare`: every block the first choice of the found network's space."""
+OTHERS = (FIRST_CHOICES, "resnet50")
 FOUND = "found"
+DEFAULT_SIZE = (224, 224)
+"""Height and width where no experiment says another."""
+BYTES_PER_PIXEL = 512
+"""Of an image, about: the feature maps of a first stage that exist at once, in float32."""
 ProgressCallback = Callable[[int, int], None]
 
 
@@ -55,40 +64,61 @@ class Timing:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Benchmark:
+    """A timing of each network in each engine.
+
+    Attributes:
+        timings: they.
+        device: the model of the processor or GPU.
+        size: height and width of the images in pixels.
+        size_of: what says this size.
+    """
+
+    timings: list[Timing]
+    device: str
+    size: Size
+    size_of: str
+
+
 def benchmark(
     found: str,
     others: Sequence[str] = OTHERS,
     engines: Sequence[str] = ENGINES,
-    input_size: tuple[int, int] = (224, 224),
+    input_size: Size | None = None,
     batch_size: int = 1,
     rounds: int = 50,
     threads: int = 1,
     device: str = "cpu",
     progress: ProgressCallback | None = None,
-) -> tuple[list[Timing], str]:
+) -> Benchmark:
     """Time backbones side by side.
 
     Args:
         found: an architecture (a JSON file, a published name or "small:2,1,..."), or the work
             directory of a search or an experiment.
-        others: architectures, "resnet50", or names of timm's models.
+        others: "3x3" (every block the first choice of the found network's space), architectures,
+            "resnet50", or names of timm's models.
         engines: "torch", "onnxruntime" or both.
-        input_size: height and width of the images in pixels.
+        input_size: height and width of the images in pixels; None takes what the detector tests on,
+            padded, where `found` is a work directory, and else 224x224.
         threads: on the CPU, of both engines.
         device: "cpu", "cuda" or "cuda:1".
         progress: as in `interleaved_latencies`.
-    Returns:
-        A timing of each network in each engine, and the name of the device.
     Raises:
-        UserError: an unknown network or device, or a missing package.
+        UserError: an unknown network or device, a missing package, or too little memory.
     """
     chosen = require_device(device)
     if "onnxruntime" in engines:
         require_onnx()
-    networks = {FOUND: _of_architecture(str(_architecture_file(found)))}
+    source = _architecture_file(found)
+    architecture = parse_architecture(str(source))
+    size, of_what = (input_size, "--input-size") if input_size else _own_size(found)
+    _require_memory(batch_size, size)
+    networks = {FOUND: _of_architecture(architecture)}
     for name in dict.fromkeys(others):
-        networks[name] = _network(name)
-    images = torch.randn(batch_size, 3, *input_size, generator=torch.Generator().manual_seed(0))
+        networks[name] = _network(name, architecture)
+    images = torch.randn(batch_size, 3, *size, generator=torch.Generator().manual_seed(0))
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -117,7 +147,7 @@ def benchmark(
     timings = [
         Timing(*column, *map(float, row)) for column, row in zip(columns, quartiles, strict=True)
     ]
-    return timings, device_name(chosen)
+    return Benchmark(timings, device_name(chosen), size, of_what)
 
 
 def _in_order(columns: list[Any], torch_runs: list[Any], onnx_runs: list[Any]) -> list[Any]:
@@ -139,18 +169,49 @@ def _architecture_file(found: str) -> Path | str:
     )
 
 
-def _of_architecture(text: str) -> nn.Module:
-    network = DetNASNet(parse_architecture(text))
+def _own_size(found: str) -> tuple[Size, str]:
+    """The size of an experiment's test images, padded as its detector pads them."""
+    folder = Path(found)
+    files = ("retrain/retrain.py", f"search/{CONFIG_FILE}", CONFIG_FILE)
+    for file in (folder / name for name in files):
+        if not folder.is_dir() or not file.is_file():
+            continue
+        config = load_config(file)
+        preprocessor = (config.get("model") or {}).get("data_preprocessor") or {}
+        divisor = (preprocessor or config.get("data_preprocessor") or {}).get("pad_size_divisor", 1)
+        height, width = (-(-side // divisor) * divisor for side in image_size(config))
+        return (height, width), f"test images of {file}"
+    return DEFAULT_SIZE, "default"
+
+
+def _require_memory(batch_size: int, size: Size) -> None:
+    height, width = size
+    needed = batch_size * height * width * BYTES_PER_PIXEL
+    if hasattr(os, "sysconf"):
+        existing = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        if needed > existing:
+            raise UserError(
+                f"a batch of {batch_size:,} images of {height}x{width} (height x width) needs "
+                f"about {needed / 1e9:,.0f} GB, and this machine has {existing / 1e9:,.0f} GB: "
+                "choose a smaller --batch-size or --input-size"
+            )
+
+
+def _of_architecture(architecture: Architecture) -> nn.Module:
+    network = DetNASNet(architecture)
     network.init_weights()
     return network
 
 
-def _network(name: str) -> nn.Module:
+def _network(name: str, found: Architecture) -> nn.Module:
+    if name == FIRST_CHOICES:
+        first = tuple(numbers[0] for numbers in found.space.numbers)
+        return _of_architecture(replace(found, choices=first))
     if name in ("resnet50", "resnet-50"):
         layers = {f"layer{number}": str(number) for number in range(1, 5)}
         return _Maps(IntermediateLayerGetter(resnet50(weights=None), layers))
     try:
-        return _of_architecture(name)
+        return _of_architecture(parse_architecture(name))
     except SpaceError:
         if Path(name).exists() or ":" in name:
             raise
@@ -196,7 +257,9 @@ def _macs(network: nn.Module, image: Tensor, name: str) -> int:
     except (RuntimeError, AssertionError) as error:  # a transformer of another image size
         height, width = image.shape[2:]
         reason = " ".join(str(error).split()) or "it asserts another size"
-        raise UserError(f"{name} does not run at {height}x{width}: {reason[:120]}") from error
+        raise UserError(
+            f"{name} does not run at {height}x{width} (height x width): {reason[:120]}"
+        ) from error
     return int(counter.get_total_flops() // 2)
 
 

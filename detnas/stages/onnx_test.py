@@ -4,31 +4,26 @@ The images are prepared by the pipeline of the config beside the file, batched a
 the checkpoint, and scored by the same metric, so that a difference comes from the file alone.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-import torch
 from mmengine.config import Config
-from mmengine.structures import InstanceData
-from torch import Tensor
-from torch.nn import functional as F
 
 from detnas.config import load_config
 from detnas.errors import UserError
 from detnas.evaluation.evaluator import quiet_logger, quiet_stdout
-from detnas.export.onnx_file import open_session, read_metadata
 from detnas.files import file_sha256
-from detnas.stages.deploy import DETECTOR
+from detnas.stages.detector import load_detector
+from detnas.stages.onnx_detector import OnnxDetector
 from detnas.stages.test import score_checkpoint, score_model, scoring_settings
 
 PRECISIONS = ("fp32", "fp16")
 TORCH = "torch"
 METRICS_FILE = "onnx_metrics.json"
 """Beside the file, or in the work directory: what `score_onnx` returns."""
+OF_THE_DATA = ("test_dataloader", "test_evaluator", "unusable_boxes", "images_outside_data_root")
+"""Sections of the config beside the file that options may change: what they say holds for all."""
 
 
 def score_onnx(
@@ -43,30 +38,64 @@ def score_onnx(
     Args:
         file: `model.onnx` of `detnas export --format onnx`, or `model_fp16.onnx`.
         precisions: "fp32", "fp16" or both; those of `model.onnx` are in the two files.
-        options: override values of the config beside the file.
+        options: override values of the config beside the file, of the sections `OF_THE_DATA`.
         work_dir: where metrics of several processes would meet; None takes the file's folder.
         device: as in `open_session`.
     Returns:
         The metrics of "torch", and of each precision.
     Raises:
-        UserError: a file is missing, is not of `detnas export`, or not of a whole detector.
+        UserError: a file is missing, is not of `detnas export`, or not of a whole detector; the
+            files are not of the same checkpoint; an option would change torch alone.
     """
-    detectors = {}
-    for precision, path in zip(precisions, _files(file, precisions), strict=True):
-        detectors[precision] = OnnxDetector(path, device)
+    for key in options or {}:
+        if key.partition(".")[0] not in OF_THE_DATA:
+            raise UserError(
+                f"--cfg-options {key}: {file} is already exported, so that this would change at "
+                f"most the checkpoint beside it: options may change {', '.join(OF_THE_DATA)}; "
+                "else change the config and export again"
+            )
+    paths = _files(file, precisions)
+    detectors = {
+        precision: OnnxDetector(path, device)
+        for precision, path in zip(precisions, paths, strict=True)
+    }
     stated = next(iter(detectors.values())).metadata
     folder = file.parent
     checkpoint = folder / stated["checkpoint"]
+    if not checkpoint.is_file():
+        raise UserError(f"{checkpoint} is missing: keep the files of an export together")
+    found = file_sha256(checkpoint), load_detector(checkpoint, folder / stated["config"]).classes
+    for path, (precision, detector) in zip(paths, detectors.items(), strict=True):
+        _check_origin(path, precision, detector, checkpoint, *found)
     config = load_config(folder / stated["config"], options, work_dir or folder)
-    if not checkpoint.is_file() or file_sha256(checkpoint) != stated["checkpoint_sha256"]:
-        raise UserError(
-            f"{checkpoint} is missing or not the checkpoint that {file} was exported from: export "
-            "again, and keep the files together"
-        )
     scores = {TORCH: score_checkpoint(config, checkpoint)}
     for precision, detector in detectors.items():
         scores[precision] = _score(detector, config)
     return scores
+
+
+def _check_origin(
+    file: Path,
+    precision: str,
+    detector: OnnxDetector,
+    checkpoint: Path,
+    sha256: str,
+    classes: Sequence[str],
+) -> None:
+    """Refuse a file of another network, precision or classes than its name and folder say."""
+    stated = detector.metadata
+    if stated["precision"] != precision:
+        raise UserError(f"{file} is in {stated['precision']}, not {precision}: export again")
+    if stated["checkpoint_sha256"] != sha256:
+        raise UserError(
+            f"{file} was exported from another checkpoint than {checkpoint}: export again, and "
+            "keep the files of an export together"
+        )
+    if detector.classes != tuple(classes):
+        raise UserError(
+            f"{file} has the classes {', '.join(detector.classes)}, and {checkpoint} "
+            f"{', '.join(classes)}: export again"
+        )
 
 
 def _files(file: Path, precisions: Sequence[str]) -> list[Path]:
@@ -79,65 +108,3 @@ def _score(detector: "OnnxDetector", config: Config) -> dict[str, float]:
     quiet_logger()
     with quiet_stdout():
         return score_model(detector, config, None, scoring_settings(config))
-
-
-class OnnxDetector:
-    """An exported detector with the methods that scoring calls of a model of mmdet's.
-
-    Args:
-        file: of `detnas export --format onnx`.
-        device: as in `open_session`.
-    Attributes:
-        metadata: of the file; docs/deploy.md has the keys.
-    """
-
-    def __init__(self, file: Path, device: str = "cpu") -> None:
-        self._session = open_session(file, device)
-        self.metadata = read_metadata(self._session)
-        if not {"part", "config", "checkpoint", "pad_size_divisor"} <= self.metadata.keys():
-            raise UserError(f"{file} was not written by `detnas export --format onnx`: name such")
-        if self.metadata["part"] != DETECTOR:
-            raise UserError(f"{file} is of a backbone, which finds no boxes: name {DETECTOR}.onnx")
-        self._divisor = json.loads(self.metadata["pad_size_divisor"])
-        self.data_preprocessor = SimpleNamespace(pad_size_divisor=self._divisor)
-
-    def eval(self) -> "OnnxDetector":
-        """For scoring; there is nothing to set."""
-        return self
-
-    def val_step(self, batch: Mapping[str, Any]) -> list[Any]:
-        """The data samples of a batch with `pred_instances`, in pixels of the image files.
-
-        Args:
-            batch: `inputs`, BGR images (3, H, W) as mmdet's pipelines load them, and
-                `data_samples`.
-        """
-        images = list(batch["inputs"])
-        sizes = [tuple(image.shape[-2:]) for image in images]
-        height, width = (
-            -(-max(size[side] for size in sizes) // self._divisor) * self._divisor
-            for side in (0, 1)
-        )
-        padded = torch.stack([_padded(image, height, width) for image in images])
-        boxes, scores, labels = self._session.run(
-            None, {"images": padded.numpy(), "sizes": np.array(sizes, np.int64)}
-        )
-        samples = list(batch["data_samples"])
-        for number, sample in enumerate(samples):
-            found = boxes[number], scores[number], labels[number]
-            sample.pred_instances = _instances(*found, sample.scale_factor)
-        return samples
-
-
-def _padded(image: Tensor, height: int, width: int) -> Tensor:
-    rgb = image.flip(0).float()
-    return F.pad(rgb, (0, width - rgb.shape[2], 0, height - rgb.shape[1]))
-
-
-def _instances(boxes: Any, scores: Any, labels: Any, scale: tuple[float, float]) -> InstanceData:
-    found = scores > 0
-    return InstanceData(
-        bboxes=torch.from_numpy(boxes[found]) / torch.tensor([*scale, *scale]),
-        scores=torch.from_numpy(scores[found]),
-        labels=torch.from_numpy(labels[found]),
-    )

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.config import Config
 
+from detnas.config import load_config
 from detnas.data.image_list import picture_names
 from detnas.errors import UserError
 from detnas.evaluation.detection import Detections, detect, inference_pipeline
 from detnas.evaluation.evaluator import build_model, quiet_logger, quiet_stdout
 from detnas.files import files_into, write_text
-from detnas.stages.detector import load_detector
+from detnas.stages.detector import load_detector, trained_checkpoint
+from detnas.stages.onnx_detector import OnnxDetector
 
 PREDICTIONS_FILE = "predictions.json"
 ProgressCallback = Callable[[int, int], None]
@@ -31,7 +34,8 @@ def predict(
     """Detect on images, and write pictures with the boxes and `predictions.json`.
 
     Args:
-        checkpoint: of a detector of one architecture.
+        checkpoint: of a detector of one architecture; a folder as `trained_checkpoint` takes it;
+            or `model.onnx` of `detnas export`, with the config beside it.
         images: image files that can be read, from `detnas.data.image_list.find_images`.
         output: the folder to write into. It gets all files, or none.
         config: the detector's; None takes the one beside the checkpoint.
@@ -48,21 +52,18 @@ def predict(
         raise UserError(f"--score-threshold is {score_threshold}; it must be from 0 to 1")
     pictures = picture_names(images)
     _check_output(output, [*pictures, PREDICTIONS_FILE])
-    _check_device(device)
-    detector = load_detector(checkpoint, config)
-    inference_pipeline(detector.config)
+    is_exported = checkpoint.suffix == ".onnx"
+    if not is_exported:
+        checkpoint = trained_checkpoint(checkpoint)
+    load = _exported if is_exported else _trained
+    model, resolved, classes = load(checkpoint, config, device)
     draw = _drawing()
-    quiet_logger()
-    with quiet_stdout():
-        model = build_model(detector.config, checkpoint)
-    if device is not None:
-        model.to(device)
     with files_into(output) as folder:
         entries = []
-        for number, found in enumerate(detect(model, detector.config, images)):
-            entry = _entry(found, detector.classes, score_threshold)
+        for number, found in enumerate(detect(model, resolved, images)):
+            entry = _entry(found, classes, score_threshold)
             if draw is not None:
-                draw(found, folder / pictures[number], detector.classes, score_threshold)
+                draw(found, folder / pictures[number], classes, score_threshold)
                 entry["picture"] = pictures[number]
             entries.append(entry)
             if progress is not None:
@@ -70,13 +71,35 @@ def predict(
         content = {
             "checkpoint": str(checkpoint),
             "score_threshold": score_threshold,
-            "categories": [
-                {"id": number, "name": name} for number, name in enumerate(detector.classes, 1)
-            ],
+            "categories": [{"id": number, "name": name} for number, name in enumerate(classes, 1)],
             "images": entries,
         }
         write_text(folder / PREDICTIONS_FILE, json.dumps(content, indent=2) + "\n")
     return entries
+
+
+Loaded = tuple[Any, Config, tuple[str, ...]]
+"""A model, the config that prepares its images, and its classes."""
+
+
+def _trained(checkpoint: Path, config: Path | None, device: str | None) -> Loaded:
+    _check_device(device)
+    detector = load_detector(checkpoint, config)
+    inference_pipeline(detector.config)
+    quiet_logger()
+    with quiet_stdout():
+        model = build_model(detector.config, checkpoint)
+    if device is not None:
+        model.to(device)
+    return model, detector.config, detector.classes
+
+
+def _exported(file: Path, config: Path | None, device: str | None) -> Loaded:
+    detector = OnnxDetector(file, device or "cpu")
+    resolved = load_config(config or file.parent / detector.metadata["config"])
+    inference_pipeline(resolved)
+    quiet_logger()
+    return detector, resolved, detector.classes
 
 
 def _check_output(output: Path, names: Sequence[str]) -> None:

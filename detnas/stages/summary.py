@@ -1,7 +1,6 @@
 """What a finished experiment leaves: the content of `summary.json`, the pictures, the page."""
 
 import json
-import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from detnas.evaluation.error_analysis import SCORE_THRESHOLD, shown_image
 from detnas.evaluation.evaluator import Prediction, load_tested, predict
 from detnas.files import replacing
 from detnas.report.folder import DETECTIONS_FILE
-from detnas.search.against_random import random_scores
+from detnas.search.against_random import mean_score, random_scores
 from detnas.search.compared import read_comparison
 from detnas.search.compared_text import verdict
 from detnas.search.finalists import read_finalists
@@ -92,7 +91,7 @@ def _search_summary(history: SearchHistory) -> dict[str, Any]:
         **({} if found is None else {"finalist_score": found.best.mean}),
         **of_trained,
         "evaluations": len(history.candidates),
-        "random_mean_score": statistics.fmean(random) if random else None,
+        "random_mean_score": mean_score(random) if random else None,
         "random_best_score": random[0] if random else None,
         "random_evaluations": len(random),
     }

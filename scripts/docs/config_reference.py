@@ -17,10 +17,13 @@ from detnas.evaluation.path_validation import PathValidation
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.models.backbones import Backbone
 from detnas.search.executors.settings import ExecutorSettings
+from detnas.search.racing import RacingSettings
 from detnas.search.strategies import STRATEGIES
 from detnas.stages.compare.plan import CompareSettings
 from detnas.stages.settings import SearchSettings
+from detnas.training.batch_norm_only import BatchNormOnly
 from detnas.training.paths import POLICIES
+from detnas.training.small_images import SmallImages
 from search_space.budget import Budget
 from search_space.choices import CHOICES
 from search_space.compound_scaling import BackboneScaling, DetectorScaling
@@ -44,6 +47,11 @@ OWN_KEYS = {
         'None, "bf16" or "fp16"',
         "training in that precision ([training.md](training.md#precision))",
     ),
+    "batch_norm_only": (
+        "dict",
+        "trains only batch norm of a supernet from some iteration on: "
+        "[batch_norm_only](#batch_norm_only)",
+    ),
     "compare": ("dict", "of `compare.py`: [compare](#compare)"),
     "console_level": ("text", "the least severe level that the console shows, such as `WARNING`"),
     "find_unused_parameters": (
@@ -63,6 +71,10 @@ OWN_KEYS = {
         "dict",
         "how `detnas test` scores: the keys of [search.evaluator](#searchevaluator)",
     ),
+    "small_images": (
+        "dict",
+        "resizes the images of a pretraining until some iteration: [small_images](#small_images)",
+    ),
     "sync_bn": (
         "text",
         '"torch" or "mmcv": SyncBN for all batch norm, on several GPUs; mmengine\'s key',
@@ -81,9 +93,12 @@ SECTIONS: tuple[tuple[str, str, type[Struct]], ...] = (
     ("search", "What `search.py` sets.", SearchSettings),
     ("search.evaluator", "How one candidate is scored.", EvaluatorSettings),
     ("search.executor", "Where candidates are evaluated; never alters a score.", ExecutorSettings),
+    ("search.racing", "Candidates dropped before they are scored in full.", RacingSettings),
     ("search.budgets", "One of the list: bounds on a cost, both inclusive.", Budget),
     ("compare", "Networks that are trained and compared with the found one.", CompareSettings),
     ("path_validation", "Scores of paths while a supernet trains.", PathValidation),
+    ("batch_norm_only", "Of a supernet: what its training fixes.", BatchNormOnly),
+    ("small_images", "Of a pretraining: progressive resizing.", SmallImages),
     ("space", "A search space of your own, as a dict.", SearchSpace),
     ("scaling", "Of a backbone: a wider and deeper network.", BackboneScaling),
     (

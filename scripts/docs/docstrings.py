@@ -122,6 +122,8 @@ def value(given: Any) -> str:
         return "its defaults"
     if given in ((), [], {}):
         return "none"
+    if inspect.isclass(given):
+        return f"`{given.__name__}`"
     return f"`{list(given) if isinstance(given, tuple) else given!r}`"
 
 

@@ -1,4 +1,4 @@
-"""Write the reference pages of the docs from the code: every command, every config key.
+"""Write the reference pages of the docs from the code: every command, config key, name in Python.
 
 python scripts/docs/write_reference.py            # write the pages
 python scripts/docs/write_reference.py --check    # list pages that differ; exit status 1 if any do
@@ -10,11 +10,13 @@ from pathlib import Path
 
 import command_reference
 import config_reference
+import python_reference
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {
     "reference_commands.md": command_reference.page,
     "reference_configs.md": config_reference.page,
+    "reference_python.md": python_reference.page,
 }
 
 

@@ -2,7 +2,8 @@
 
     python scripts/fuzz/hostile_arguments.py [--cases 200] [--seed 0]
 
-Commands that train, search or measure are called with `--check` or not at all. Calls run in one
+Commands that train or search are called with `--check` or not at all, and a measurement is a short
+one unless an argument says otherwise. Calls run in one
 process, in an empty folder, with a limit of 4 GiB beyond what is loaded and of 60 s each.
 """
 
@@ -25,8 +26,18 @@ from search_space.architecture import parse_architecture
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 COMMANDS = (
-    *("check", "config", "cost", "export", "history", "import-weights", "init", "pick", "predict"),
-    *("report", "run", "sample", "space", "split"),
+    *(
+        "benchmark-latency",
+        "check",
+        "config",
+        "cost",
+        "export",
+        "history",
+        "import-weights",
+        "init",
+        "pick",
+    ),
+    *("predict", "report", "run", "sample", "space", "split"),
 )
 HOSTILE = (
     *("", " ", "-1", "0", "1e400", "nan", "inf", "-inf", "9" * 400, "9" * 5000, "0x10", "1_0"),
@@ -62,10 +73,13 @@ VALID: dict[str, Sequence[str]] = {
     "annotations": ("boxes.json",),
     "architecture": ("1.0", PATH, "tiny.json"),
     "at_most": ("3",),
+    "batch_size": ("1", "2"),
+    "beside": (PATH, "3x3", "resnet50"),
     "budget": ("macs=..60e6", "params=..9e6"),
     "checkpoint": ("text.txt",),
     "cfg_options": ("max_iters=3", "search.generations=2"),
     "config": [str(CONFIGS / "demo" / name) for name in ("search.py", "finetune.py")],
+    "device": ("cpu",),
     "detector": ("retinanet", "gfl"),
     "diff": (str(CONFIGS / "demo/pretrain.py"),),
     "draw": ("by-class", "uniform"),
@@ -86,6 +100,7 @@ VALID: dict[str, Sequence[str]] = {
     "pretrained": ("crops", "none"),
     "prefix": ("images",),
     "retrain_top": ("2",),
+    "rounds": ("1", "2"),
     "scale": ("d3", "2.5"),
     "search_on": ("2",),
     "seed": ("0", "7"),
@@ -93,6 +108,7 @@ VALID: dict[str, Sequence[str]] = {
     "stages": ("search",),
     "stock": ("resnet18=none",),
     "supernet": ("text.txt", "tiny"),
+    "threads": ("1", "2"),
     "take": ("1", "50%"),
     "time": ("1h", "30min"),
     "train": ("boxes.json", "folder"),
@@ -103,6 +119,12 @@ VALID: dict[str, Sequence[str]] = {
 }
 """Values that an option takes, by its name in the parser."""
 
+SHORT = {
+    "benchmark-latency": (
+        *("--beside", "3x3", "--engines", "torch", "--rounds", "1", "--input-size", "32", "32"),
+    )
+}
+"""What precedes the drawn arguments of a command that would measure for long."""
 LIMIT_S = 60
 
 
@@ -130,7 +152,9 @@ def draw_arguments(generator: np.random.Generator) -> list[str]:
         count = action.nargs if isinstance(action.nargs, int) else 1
         values = HOSTILE if is_hostile else action.choices or VALID.get(action.dest, HOSTILE)
         arguments += [str(values[int(generator.integers(len(values)))]) for _ in range(count)]
-    return [*arguments, "--check"] if name == "run" else arguments
+    return (
+        [*arguments, "--check"] if name == "run" else [name, *SHORT.get(name, ()), *arguments[1:]]
+    )
 
 
 def write_files(folder: Path) -> None:

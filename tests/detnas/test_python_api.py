@@ -57,6 +57,7 @@ def _run(code: str, folder: Path) -> str:
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert not done.stderr  # no warning
     return done.stdout
 
 

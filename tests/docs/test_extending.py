@@ -1,6 +1,8 @@
 """The Python of docs/extending.md runs, and what it adds can be used."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,8 +35,27 @@ def blocks() -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
 
 
-def test_the_code_of_the_page(blocks: list[str]) -> None:
-    assert len(blocks) == 4
+def test_a_file_of_ones_own_has_a_command_of_its_own(blocks: list[str], tmp_path: Path) -> None:
+    (tmp_path / "my_spaces.py").write_text(blocks[0])
+    (tmp_path / "my_detnas.py").write_text(blocks[1])
+    done = subprocess.run(
+        [sys.executable, "my_detnas.py", "space", "mine"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    page = PAGE.read_text(encoding="utf-8")
+    shown = page.split("`python my_detnas.py space mine` then prints\n\n")[1]
+    assert shown.startswith("".join(f"    {line}\n" for line in done.stdout.splitlines()))
+
+
+def test_the_code_of_the_page(
+    blocks: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(blocks) == 5
+    (tmp_path / "my_spaces.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), {"__name__": "extending"})
     assert SPACES["mine"].size == 2**4 * 3**6
@@ -54,7 +75,7 @@ def test_the_choices_of_the_page_are_built_and_inflated(blocks: list[str]) -> No
     torch = pytest.importorskip("torch")
     from detnas.models import DetNASSupernet
 
-    exec(compile(blocks[1], PAGE.name, "exec"), {"__name__": "extending"})
+    exec(compile(blocks[2], PAGE.name, "exec"), {"__name__": "extending"})
     names = ("shufflenet_3x3", "shufflenet_9x9", "plain_3x3")
     space = SearchSpace("other", 8, (Stage(16, 2), Stage(32, 2)), names)
     supernet = DetNASSupernet(space.to_dict(), out_indices=(0, 1))

@@ -1,6 +1,7 @@
 """The pages of the docs: links, the files that they name, and the site built of them."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,19 +49,45 @@ def test_every_page_is_in_the_index() -> None:
     assert missing == {"README.md"}
 
 
-def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the site, which builds without warnings."""
     pytest.importorskip("mkdocs")
     pytest.importorskip("material")
-    build = ["-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    folder = tmp_path_factory.mktemp("docs") / "site"
+    build = ["-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
     done = subprocess.run(
         [sys.executable, *build], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    page = (tmp_path / "site" / "getting_started.html").read_text(encoding="utf-8")
+    return folder
+
+
+def test_the_site_has_every_page(site: Path) -> None:
+    page = (site / "getting_started.html").read_text(encoding="utf-8")
     inside_a_list = page.split("a folder of its own:")[1][:400]
     assert '<div class="highlight">' in inside_a_list  # code there is code, not a paragraph
     for beside in ("changelog.html", "contributing.html", "reference_configs.html"):
-        assert (tmp_path / "site" / beside).is_file()
+        assert (site / beside).is_file()
+    for written in site.glob("*.html"):  # nothing is asked of another host
+        assert not re.findall(r"<(?:script|link)[^>]*https?://", written.read_text("utf-8"))
+
+
+def test_the_search_of_the_site_works_from_the_disk(site: Path) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = next(filter(None, map(shutil.which, names)), None)
+    if chromium is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_context(offline=True).new_page()
+        page.goto((site / "index.html").as_uri())
+        page.fill("input[name=query]", "recalibration")
+        links = page.locator("a.md-search-result__link")
+        links.first.wait_for(timeout=60_000)
+        assert "method.html" in " ".join(str(link.get_attribute("href")) for link in links.all())
+        browser.close()
 
 
 def test_the_newest_version_is_everywhere() -> None:

@@ -1,5 +1,6 @@
 """The generated reference pages: they are those of the code, and nothing is missing in them."""
 
+import inspect
 import re
 import sys
 import typing
@@ -12,13 +13,16 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+import detnas
 from detnas import cli
 from detnas.config import _OWN_KEYS
+from detnas.search import searching
 from detnas.search.strategies import STRATEGIES
 from detnas.stages.settings import SearchSettings
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (ROOT / "docs" / "reference_commands.md").read_text(encoding="utf-8")
+PYTHON = (ROOT / "docs" / "reference_python.md").read_text(encoding="utf-8")
 CONFIGS = (ROOT / "docs" / "reference_configs.md").read_text(encoding="utf-8")
 
 
@@ -84,6 +88,15 @@ def _keys(kind: Any) -> Iterator[str]:
         for inner in (hints[field.name], *typing.get_args(hints[field.name])):
             if isinstance(inner, type) and issubclass(inner, Struct):
                 yield from _keys(inner)
+
+
+def test_every_name_and_argument_of_python() -> None:
+    for name in {*detnas.__all__} - {"__version__"}:
+        assert f"\n## detnas.{name}\n" in PYTHON
+    for function in (searching.search, detnas.create_backbone):
+        section = PYTHON.split(f"\n## detnas.{function.__name__}\n")[1].split("\n## ")[0]
+        shown = re.findall(r"^\| `(\w+)` \| .+ \| .+ \|$", section, re.M)
+        assert shown == list(inspect.signature(function).parameters)
 
 
 def test_all_settings_of_the_search_are_explained() -> None:

@@ -16,7 +16,7 @@ FUZZ = Path(__file__).parents[2] / "scripts/fuzz"
         ("flip_history", 60, {"refused": 4, "history.db-wal is used": 30}),
         ("flip_checkpoint", 100, {"refused": 80}),
         ("hostile_json", 350, {"refused": 250, "annotations.json is read": 2}),
-        ("hostile_arguments", 200, {"exit status 0": 5, "exit status 2": 100}),
+        ("hostile_arguments", 300, {"exit status 0": 5, "exit status 2": 100}),
     ],
 )
 def test_it_finds_nothing(program: str, cases: int, at_least: dict[str, int]) -> None:

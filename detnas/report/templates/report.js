@@ -41,12 +41,14 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
 for (const tools of document.querySelectorAll("[data-filter]")) {
   tools.hidden = false;
   const rows = [...document.getElementById(tools.dataset.filter).tBodies[0].rows];
-  const [text, kind, status] = ["input", "select", "[role=status]"].map((name) => tools.querySelector(name));
+  const names = ["input", "[data-column]", "[data-kind]", "[role=status]"];
+  const [text, column, kind, status] = names.map((name) => tools.querySelector(name));
   const update = () => {
     const wanted = text.value.trim().toLowerCase();
     let shown = 0;
     for (const row of rows) {
-      const fits = row.textContent.toLowerCase().includes(wanted);
+      const cells = column.value === "" ? [...row.cells] : [row.cells[Number(column.value)]];
+      const fits = cells.some((cell) => cell.textContent.trim().toLowerCase().startsWith(wanted));
       const isKind = !kind.value || row.dataset.kind.split(" ").includes(kind.value);
       row.hidden = !(fits && isKind);
       shown += !row.hidden;
@@ -54,7 +56,7 @@ for (const tools of document.querySelectorAll("[data-filter]")) {
     status.textContent = `${shown} of ${rows.length} rows`;
   };
   text.addEventListener("input", update);
-  kind.addEventListener("change", update);
+  for (const select of [column, kind]) select.addEventListener("change", update);
   update();
 }
 for (const tools of document.querySelectorAll("[data-reload]")) {

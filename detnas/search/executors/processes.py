@@ -19,11 +19,18 @@ from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any, Self
 
-from detnas.search.executors.base import ExecutorError, MakeEvaluate
+from detnas.search.executors.base import ExecutorError, Job, MakeEvaluate
 from detnas.search.executors.pool import Event, Lost
 from detnas.search.executors.restarts import Restarts
-from detnas.search.executors.worker import NotStarted, Started, build_scorer, score
-from search_space.architecture import Choices
+from detnas.search.executors.worker import (
+    NAME,
+    UNGUARDED,
+    UNGUARDED_REASON,
+    NotStarted,
+    Started,
+    build_scorer,
+    score,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -92,13 +99,13 @@ class ProcessWorkers:
             worker.process.join(max(deadline - time.monotonic(), 0.0))
             _end(worker)
 
-    def send(self, worker: int, choices: Choices) -> None:
+    def send(self, worker: int, job: Job) -> None:
         """See `Workers.send`."""
         one = self._workers[worker]
         assert one.state is State.READY
         one.state = State.BUSY
         with suppress(OSError):  # `wait` reports its end
-            one.connection.send(choices)
+            one.connection.send(job)
 
     def replace(self, worker: int) -> None:
         """See `Workers.replace`."""
@@ -147,6 +154,8 @@ class ProcessWorkers:
             message = worker.connection.recv()
         except (EOFError, OSError):
             worker.process.join(1.0)
+            if worker.process.exitcode == UNGUARDED:
+                raise ExecutorError(UNGUARDED_REASON) from None
             return self._lose(number, _how_it_ended(worker.process) or "its connection broke")
         if isinstance(message, NotStarted):
             return self._lose(number, message.reason, message.refused)
@@ -188,7 +197,8 @@ def _start(worker: _Worker, payload: bytes) -> None:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     # Not a daemon: those may not have children, and data loaders do.
-    process = context.Process(target=_main, args=(theirs, payload, _visible_device(worker.gpu)))
+    arguments = (theirs, payload, _visible_device(worker.gpu))
+    process = context.Process(target=_main, name=NAME, args=arguments)
     try:
         process.start()
     except OSError:
@@ -239,22 +249,23 @@ def _main(connection: Connection, payload: bytes, device: str | None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if device is not None:  # before anything imports torch
         os.environ["CUDA_VISIBLE_DEVICES"] = device
-    asked: SimpleQueue[Choices | None] = SimpleQueue()
+    asked: SimpleQueue[Job | None] = SimpleQueue()
     threading.Thread(target=_read, args=(connection, asked), daemon=True).start()
     evaluate, message = build_scorer(lambda: pickle.loads(payload)())  # from our own parent
     _reply(connection, message)
     if evaluate is not None:
-        while (choices := asked.get()) is not None:
-            _reply(connection, score(evaluate, choices))
+        while (job := asked.get()) is not None:
+            _reply(connection, score(evaluate, job))
 
 
-def _read(connection: Connection, asked: "SimpleQueue[Choices | None]") -> None:
+def _read(connection: Connection, asked: "SimpleQueue[Job | None]") -> None:
     """Pass on what the coordinator sends; end this process at once, busy or not, when it ends."""
-    choices: Choices | None = ()
     try:
-        while choices is not None:
-            choices = connection.recv()
-            asked.put(choices)
+        while True:
+            job: Job | None = connection.recv()
+            asked.put(job)
+            if job is None:
+                return
     except (EOFError, OSError):
         os._exit(COORDINATOR_ENDED)
 

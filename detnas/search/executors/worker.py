@@ -10,10 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from detnas.errors import UserError
-from detnas.search.executors.base import Evaluate, MakeEvaluate, describe, spoils_the_process
-from search_space.architecture import Choices
+from detnas.search.executors.base import Evaluate, Job, MakeEvaluate, describe, spoils_the_process
+
+NAME = "detnas-worker"  # of the processes of a search
 
 SPOILT = 4  # exit status of a worker whose device can no longer be used
+UNGUARDED = 5  # exit status of a worker that meets the search while it imports the script
+UNGUARDED_REASON = (
+    "a worker process imports this script and meets the search again: make the call under "
+    '`if __name__ == "__main__":`'
+)
 
 
 @dataclass(frozen=True)
@@ -49,10 +55,10 @@ def build_scorer(make_evaluate: MakeEvaluate) -> tuple[Evaluate | None, Started 
     return evaluate, Started(worker_name(), tuple(getattr(evaluate, "notes", ())))
 
 
-def score(evaluate: Evaluate, choices: Choices) -> Outcome:
+def score(evaluate: Evaluate, job: Job) -> Outcome:
     """Evaluate a candidate. Ends the process if the evaluation has made its device unusable."""
     try:
-        return Outcome(dict(evaluate(choices)))
+        return Outcome(dict(job.evaluated_by(evaluate)))
     except Exception as error:  # any error of a candidate is a result of the search
         if spoils_the_process(error):
             print(f"worker {worker_name()}: {describe(error)}", file=sys.stderr, flush=True)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 import detnas.models  # noqa: F401
 from detnas.evaluation.evaluator import build_random_model
-from detnas.export.agreement import compare_boxes
+from detnas.export.agreement import agreeing_boxes, compare_boxes, found_boxes
 from detnas.export.dense_decoding import why_not_exportable
 from detnas.export.onnx_file import open_session, write_half, write_onnx
-from detnas.export.whole_models import WholeDetector
+from detnas.export.whole_models import WatchedDetector, WholeDetector
 
 CLASSES = 3
 LEVELS = [8, 16]
@@ -35,6 +35,7 @@ FPN = {"type": "FPN", "in_channels": [32, 48], "out_channels": 32, "num_outs": 2
 BIFPN = {"type": "BiFPN", "in_channels": [32, 48], "out_channels": 32, "num_outs": 3}
 ANCHORS = {"type": "AnchorGenerator", "ratios": [0.5, 1.0, 2.0], "strides": LEVELS}
 SQUARES = ANCHORS | {"ratios": [1.0], "octave_base_scale": 8, "scales_per_octave": 1}
+POINTS = {"type": "MlvlPointGenerator", "offset": 0, "strides": LEVELS}
 DELTAS = {"type": "DeltaXYWHBBoxCoder"}
 LOSSES = {
     "loss_cls": {"type": "FocalLoss", "use_sigmoid": True},
@@ -72,6 +73,30 @@ HEADS: dict[str, dict[str, Any]] = {
     },
     "gfl": {"type": "GFLHead", "stacked_convs": 1, "norm_cfg": {"type": "BN"}}
     | {"anchor_generator": SQUARES, "reg_max": 7},
+    "rtmdet": {
+        "type": "RTMDetHead",
+        "with_objectness": True,
+        "stacked_convs": 1,
+        "norm_cfg": {"type": "BN"},
+        "anchor_generator": POINTS,
+        "bbox_coder": {"type": "DistancePointBBoxCoder"},
+    },
+    "rtmdet_separate": {
+        "type": "RTMDetSepBNHead",
+        "with_objectness": False,
+        "exp_on_reg": True,
+        "stacked_convs": 1,
+        "norm_cfg": {"type": "BN"},
+        "anchor_generator": POINTS,
+        "bbox_coder": {"type": "DistancePointBBoxCoder"},
+    },
+    "softmax": {
+        "type": "RetinaHead",
+        "stacked_convs": 1,
+        "anchor_generator": ANCHORS | {"octave_base_scale": 4, "scales_per_octave": 2},
+        "bbox_coder": DELTAS,
+        "loss_cls": {"type": "CrossEntropyLoss", "use_sigmoid": False},
+    },
     "efficientdet": {
         "type": "EfficientDetHead",
         "num_ins": 3,
@@ -87,7 +112,13 @@ HEADS: dict[str, dict[str, Any]] = {
         **LOSSES,
     },
 }
-DETECTORS = {"fcos": "FCOS", "atss": "ATSS", "gfl": "GFL"}
+DETECTORS = {
+    "fcos": "FCOS",
+    "atss": "ATSS",
+    "gfl": "GFL",
+    "rtmdet": "RTMDet",
+    "rtmdet_separate": "RTMDet",
+}
 
 
 def detector(name: str, rgb: bool = True, **settings: Any) -> Any:
@@ -169,27 +200,94 @@ def test_a_whole_detector_finds_what_mmdet_finds(name: str, rgb: bool) -> None:
             assert torch.equal(labels[number, kept], expected.labels)
 
 
-@pytest.mark.parametrize("name", ["fcos", "efficientdet"])
+def saturated(name: str) -> Any:
+    """A detector that gives most priors the highest score there is."""
+    model = detector(name, nms_pre=100)
+    with torch.no_grad():
+        model.bbox_head.retina_cls.bias.copy_(
+            torch.randn(len(model.bbox_head.retina_cls.bias)) + 30
+        )
+    return model
+
+
+def test_of_equal_scores_the_first_ones_are_taken() -> None:
+    scores = torch.tensor([[0.5] * 1000 + [0.9] + [0.5] * 1000, [1.0] * 2001])
+    values, places = torch.ops.detnas.best(scores, 4)
+    assert places.tolist() == [[1000, 0, 1, 2], [0, 1, 2, 3]]
+    assert values.tolist() == [scores[0, 1000:1001].tolist() + [0.5] * 3, [1.0] * 4]
+
+
+def test_sizes_beyond_the_image_are_those_of_the_image() -> None:
+    whole = WholeDetector(detector("fcos"))
+    images, _ = pictures(1, 64, 96)
+    for one, other in zip(
+        whole(images, torch.tensor([[640, 960]])),
+        whole(images, torch.tensor([[64, 96]])),
+        strict=True,
+    ):
+        assert torch.equal(one, other)
+
+
+def exported(model: Any, file: Path) -> tuple[WatchedDetector, list[str]]:
+    """Write a detector's file, and return it with the names of its maps."""
+    watched = WatchedDetector(WholeDetector(model)).eval()
+    names = watched.map_names(len(watched(*pictures(1, 64, 64))) - 3)
+    divisor = model.data_preprocessor.pad_size_divisor
+    outputs = ["boxes", "scores", "labels"]
+    write_onnx(watched, divisor, file, outputs, {"part": "model"}, True, names)
+    return watched, names
+
+
+@pytest.mark.parametrize("name", ["fcos", "rtmdet", "efficientdet"])
 def test_an_onnx_file_finds_the_same_at_every_size_and_batch(name: str, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     for package in ("onnxscript", "onnxruntime"):
         pytest.importorskip(package)
-    model = detector(name)
-    whole = WholeDetector(model).eval()
-    divisor = model.data_preprocessor.pad_size_divisor
     file, half = tmp_path / "model.onnx", tmp_path / "model_fp16.onnx"
-    write_onnx(whole, divisor, file, ["boxes", "scores", "labels"], {"part": "model"}, True)
+    watched, names = exported(detector(name), file)
+    assert [each.name for each in open_session(file).get_outputs()] == [
+        *("boxes", "scores", "labels")
+    ]
     inputs = [pictures(1, 128, 192), pictures(3, 192, 64)]
-    found = compare_boxes(whole, open_session(file), inputs, TOLERANCE)
+    found = compare_boxes(watched, open_session(file, inner=names), inputs, TOLERANCE)
     assert found.holds, found
-    assert found.boxes is not None
-    assert found.boxes > 20
+    assert found.boxes == found.agreeing
+    assert found.whole > 20
+    assert found.same + found.tied >= 0.98 * found.whole
     write_half(file, half, {"part": "model"})
     weights = Counter(each.data_type for each in onnx.load(half).graph.initializer)
     assert weights[onnx.TensorProto.FLOAT16] > weights[onnx.TensorProto.FLOAT]
-    rough = compare_boxes(whole, open_session(half), inputs, 0.02)
-    assert rough.agreeing is not None
-    assert rough.agreeing > 0.5 * found.boxes  # of random networks, whose boxes are much alike
+    images, sizes = inputs[1]
+    expected = [each.numpy() for each in watched(images, sizes)[:3]]
+    got = open_session(half).run(None, {"images": images.numpy(), "sizes": sizes.numpy()})
+    rough = [
+        agreeing_boxes(one, other, 192, 0.02).mean()
+        for one, other in zip(found_boxes(expected), found_boxes(got), strict=True)
+    ]
+    assert min(rough) > 0.4  # of random networks, whose boxes are much alike
+
+
+def test_equal_scores_another_network_and_no_box_are_told_apart(tmp_path: Path) -> None:
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package)
+    file = tmp_path / "model.onnx"
+    watched, names = exported(saturated("retinanet"), file)
+    inputs = [pictures(1, 256, 320)]
+    session = open_session(file, inner=names)
+    found = compare_boxes(watched, session, inputs, TOLERANCE)
+    assert found.holds, found
+    assert found.boxes == found.agreeing == found.whole == 50
+    other = WatchedDetector(WholeDetector(detector("retinanet"))).eval()
+    differs = compare_boxes(other, session, inputs, TOLERANCE)
+    assert not differs.holds
+    assert differs.largest > 0.1
+    model = detector("retinanet", score_thr=0.999999)
+    with torch.no_grad():
+        model.bbox_head.retina_cls.bias.fill_(-30)
+    watched, names = exported(model, file)
+    none = compare_boxes(watched, open_session(file, inner=names), inputs, TOLERANCE)
+    assert none.holds
+    assert str(none).endswith("it found no box on made-up images, so no box was compared")
 
 
 def test_of_two_stages_the_heads_are_refused_with_a_reason() -> None:

@@ -5,6 +5,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torchvision.models.detection import RetinaNet
@@ -141,10 +142,29 @@ def _other_architecture(path: Path) -> dict[str, Any]:
     ("arguments", "said"),
     [
         (lambda path: {"architecture": "tiny:1,2"}, "architecture has 2 choices"),
-        (lambda path: {"architecture": str(path)}, "unknown architecture|no such architecture"),
+        (lambda path: {"architecture": "none.json"}, "no such architecture"),
+        (lambda path: {"architecture": "none"}, "unknown architecture"),
+        (lambda path: {"architecture": ""}, "unknown architecture ''"),
+        (lambda path: {"architecture": str(path)}, "net.pth is a file of weights.* `pretrained`"),
+        (lambda path: {"architecture": "final.pth"}, "final.pth is a file of weights"),
+        (lambda path: {"architecture": path.parent}, "is a folder: name a file of it, such as"),
         (lambda path: {"pretrained": path}, "net.pth does not exist"),
-        (lambda path: {"out_indices": (4,)}, "out_indices"),
-        (lambda path: {"frozen_stages": 9}, "frozen_stages"),
+        (lambda path: {"pretrained": path.parent}, "is a folder: name a file"),
+        (lambda path: {"pretrained": 5}, "the checkpoint is 5; it must be the path of a file"),
+        (lambda path: {"pretrained": ""}, "the checkpoint is ''"),
+        (lambda path: {"out_indices": (4,)}, "out_indices is .4,.; space 'tiny' has stages 0 to 3"),
+        (lambda path: {"out_indices": 3}, "out_indices is 3; it must list stages"),
+        (lambda path: {"out_indices": None}, "out_indices is None"),
+        (lambda path: {"out_indices": "12"}, "out_indices is '12'"),
+        (lambda path: {"out_indices": (1.5,)}, "out_indices is .1.5,."),
+        (lambda path: {"out_indices": (True,)}, "out_indices is .True,."),
+        (lambda path: {"frozen_stages": 9}, "frozen_stages is 9; it may be -1 to 4"),
+        (lambda path: {"frozen_stages": None}, "frozen_stages is None"),
+        (lambda path: {"frozen_stages": "1"}, "frozen_stages is '1'"),
+        (lambda path: {"frozen_stages": 1.5}, "frozen_stages is 1.5"),
+        (lambda path: {"norm_eval": "no"}, "norm_eval is 'no'; it must be True or False"),
+        (lambda path: {"norm": "BN"}, "norm is 'BN'; it must make a layer"),
+        (lambda path: {"memory_format": ["nhwc"]}, "memory_format is .'nhwc'."),
         (lambda path: {"channel_shuffle": "odd"}, "channel shuffle 'odd'"),
         (lambda path: {"memory_format": "nhwc"}, "memory_format"),
         (_other_architecture, "net.pth is of another architecture"),
@@ -160,3 +180,46 @@ def test_bad_arguments_are_user_errors(
     given = {"architecture": TINY, **arguments(tmp_path / "net.pth")}
     with pytest.raises(UserError, match=said):
         create_backbone(**given)
+
+
+@pytest.mark.parametrize("given", [[1, 2], range(1, 3), np.array([1, 2])])
+def test_any_list_of_stages_is_taken(given: Any) -> None:
+    assert create_backbone(TINY, out_indices=given).out_indices == (1, 2)
+
+
+def test_a_work_directory_is_answered_with_its_files(tmp_path: Path) -> None:
+    (tmp_path / "search").mkdir()
+    file = tmp_path / "search" / "best_architecture.json"
+    parse_architecture(TINY).save(file)
+    with pytest.raises(UserError, match=f"is a folder: name a file of it, {file}$"):
+        create_backbone(str(tmp_path))
+    assert create_backbone(file).architecture.key == TINY
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("stem.0.weight", lambda t: t.double().fill_(1e300), "up to 1e.300, which torch.float32"),
+        ("stem.0.weight", lambda t: t.to_sparse(), "is a sparse tensor"),
+        ("stem.0.weight", lambda t: t.to("meta"), "is a tensor without data"),
+        ("stem.1.running_var", lambda t: -t, "has negative values, which no variance has"),
+    ],
+)
+def test_weights_that_no_training_gives_are_refused(
+    name: str, change: Callable[[torch.Tensor], torch.Tensor], said: str, tmp_path: Path
+) -> None:
+    weights = create_backbone(TINY).state_dict()
+    torch.save({"state_dict": {**weights, name: change(weights[name])}}, tmp_path / "net.pth")
+    with pytest.raises(UserError, match=f"net.pth.*{name} .*{said}"):
+        create_backbone(TINY, tmp_path / "net.pth")
+
+
+def test_weights_of_other_precision_are_taken(tmp_path: Path) -> None:
+    weights = create_backbone(TINY).state_dict()
+    double = {
+        name: value.double() if value.is_floating_point() else value
+        for name, value in weights.items()
+    }
+    torch.save({"state_dict": double}, tmp_path / "net.pth")
+    loaded = create_backbone(TINY, tmp_path / "net.pth").state_dict()
+    assert all(torch.equal(loaded[name], weights[name]) for name in weights)

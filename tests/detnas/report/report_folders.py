@@ -98,12 +98,12 @@ CLASSES = ("red", "white <b>", "platelet")
 
 
 def shown_image(name: str, missed: int | None = None) -> ShownImage:
-    """A grey image with two detections, and two objects."""
+    """A grey image with two detections, and one object."""
     jpeg = io.BytesIO()
     Image.new("RGB", (64, 48), (140, 140, 150)).save(jpeg, "JPEG")
     boxes = ((10.0, 10.0, 90.0, 70.0), (100.0, 20.0, 150.0, 110.0))
     return ShownImage(
-        *(name, 160, 120, jpeg.getvalue(), boxes, (0, 1), (0.9, 0.5), boxes, (0, 2)),
+        *(name, 160, 120, jpeg.getvalue(), boxes, (0, 1), (0.9, 0.5), boxes[:1], (0,)),
         missed=missed,
         wrong=missed,
     )

@@ -104,8 +104,13 @@ def test_the_history_is_sorted_and_filtered_by_keyboard(opened: Any) -> None:
     opened.keyboard.type("4.")
     shown = opened.locator("[data-filter] [role=status]").inner_text()
     assert shown == f"{len(scores())} of 40 rows"
+    numbers = opened.locator("#history-table tbody tr:not([hidden]) td:first-child")
+    opened.locator("[data-filter] [data-column]").select_option(label="number")
+    assert sorted(numbers.all_inner_texts()) == [f"4.{place}" for place in range(8)]
+    search.fill("1.3")
+    assert numbers.all_inner_texts() == ["1.3"], "no row whose cells, side by side, read so"
     search.fill("")
-    opened.locator("[data-filter] select").select_option("random")
+    opened.locator("[data-filter] [data-kind]").select_option("random")
     assert opened.locator("[data-filter] [role=status]").inner_text() == "8 of 40 rows"
 
 

@@ -13,7 +13,7 @@ from detnas.report.folder import read_folder
 from detnas.report.losses import POINTS, draw_losses, read_losses
 from detnas.report.page import write_report
 from detnas.report.pattern import pattern, pattern_sentence
-from detnas.report.stages import read_stages
+from detnas.report.stages import read_stage
 from detnas.search.history.reading import SearchHistory
 from detnas.search.history.writer import History
 
@@ -38,7 +38,9 @@ def test_errors_are_told(whole: Path) -> None:
     assert "Average precision at IoU 0.5 is 0.500. Without missed errors it would be 0.010" in words
     assert "white <b> 0.300 0.300 8" in words
     assert "red 5 1 0 3 white <b> 0 8 0 0 platelet 2 0 1 4 no object 6 1 0" in words
-    assert "worst <i>.jpg: 2 detections, 2 objects, 2 missed, 2 wrong" in words
+    assert "worst <i>.jpg: 2 detections, 1 object, 2 missed, 2 wrong" in words
+    assert "red 0.90" in words
+    assert "The gain of a type is how much higher AP would be without its errors" in words
     found = read_folder(whole).errors
     assert found is not None
     assert confusions(found) == [("platelet", "red", 2), ("red", "white <b>", 1)]
@@ -64,15 +66,16 @@ def test_stages_have_times_attempts_and_configs(whole: Path) -> None:
     state = {"seconds": None, "spent": 5.0, "began": 1.7e9}
     folder = whole.parent / "running"
     (folder / "pretrain").mkdir(parents=True)
-    (folder / "pretrain" / "stage.json").write_text(json.dumps(state))
-    assert read_stages(folder)[0].state == "interrupted"
+    file = folder / "pretrain" / "stage.json"
+    file.write_text(json.dumps(state))
+    assert read_stage(file).state == "interrupted"
     with lock_writer(folder / "run.lock", folder, "run"):
-        assert read_stages(folder)[0].state == "running"
-    assert read_stages(folder)[0].state == "interrupted"
+        assert read_stage(file).state == "running"
+    assert read_stage(file).state == "interrupted"
     (folder / "run.lock").write_text("process 1 on another-machine since today")
-    assert read_stages(folder)[0].state == "not finished"
+    assert read_stage(file).state == "not finished"
     assert "No network has been retrained" in Page(write_report(folder)).words
-    (folder / "pretrain" / "stage.json").write_text("{")
+    file.write_text("{")
     with pytest.raises(ValueError, match=r"pretrain/stage\.json is damaged"):
         write_report(folder)
 
@@ -121,6 +124,6 @@ def test_few_candidates_have_no_pattern(tmp_path: Path) -> None:
 def test_a_best_that_is_random_says_nothing_of_the_budget(tmp_path: Path) -> None:
     build(tmp_path, [[0.4, 0.1, 0.2], [0.3]])
     words = Page(write_report(tmp_path)).words
-    assert "The search's best is one of the 3 random ones, so they do not say" in words
+    assert "The search's best is one of the 3 random ones: it found nothing better" in words
     assert "with 95 % confidence" not in words
-    assert "There is no comparison of the best ones at equal counts" in words
+    assert "Not measured: the only random architectures are the search's own" in words
