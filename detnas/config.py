@@ -52,8 +52,9 @@ Config._get_cfg_path = staticmethod(functools.partial(_base_path, Config._get_cf
 _REFERENCE = re.compile(r"\{(\w+)(?:\[(?:(-?\d+)|(-?\d*):(-?\d*))\])?\}")
 _DERIVED_KEYS = ("stage_channels", "last_channels")
 _OWN_KEYS = (
-    *("amp", "compare", "console_level", "find_unused_parameters", "images_outside_data_root"),
-    *("path_validation", "scoring", "sync_bn", "unusable_boxes"),
+    *("amp", "batch_norm_only", "compare", "console_level", "find_unused_parameters"),
+    *("images_outside_data_root", "path_validation", "scoring", "small_images", "sync_bn"),
+    "unusable_boxes",
 )
 _SPLITS = ("train", "val", "test", "search")
 _DICTS = (

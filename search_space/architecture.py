@@ -57,11 +57,15 @@ def choices_from_text(text: str) -> Choices:
 
 @dataclass(frozen=True)
 class Architecture:
-    """One choice per block, as indices into `space.choices`.
+    """One choice per block of a space.
 
-    `channel_shuffle` is how the channels are divided at stride 1: `even_odd` (the published
-    detection networks) or `interleave` (the authors' supernets). Weights of one do not fit the
-    other. `scaling` makes the network wider and deeper: `network` is what is built then.
+    Attributes:
+        space: the space.
+        choices: one per block, as an index into `space.choices`.
+        channel_shuffle: how the channels are divided at stride 1: "even_odd" (the published
+            detection networks) or "interleave" (the authors' supernets). Weights of one do not fit
+            the other.
+        scaling: makes the network wider and deeper: `network` is what is built then.
 
     Raises:
         SpaceError: a wrong number of choices, a choice out of range or not one of its block's, an
@@ -251,7 +255,7 @@ def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> A
     if isinstance(what, Architecture):
         return what
     if isinstance(what, Path):
-        return Architecture.load(what)
+        return _load(what)
     if isinstance(what, Mapping):
         if "format" in what:
             return Architecture.from_dict(what)
@@ -261,8 +265,9 @@ def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> A
     if what in PUBLISHED:
         space_name, choices = PUBLISHED[what]
         return Architecture(SPACES[space_name], choices)
-    if what.endswith(".json") or os.sep in what:
-        return Architecture.load(what)
+    is_folder = os.path.isdir(what)  # noqa: PTH112 - False for names that no file can have
+    if is_folder or os.sep in what or what.endswith((".json", *_WEIGHTS)):
+        return _load(Path(what))
     space_name, colon, listed = what.partition(":")
     if colon:
         return _build(_Compact(space_name, list(listed.split(","))))
@@ -270,6 +275,26 @@ def parse_architecture(what: str | Path | Mapping[str, Any] | Architecture) -> A
         f"unknown architecture {what!r}: give a .json file, 'space:choices' such as "
         f"'small:2,1,...', or a published name; {did_you_mean(what, PUBLISHED, list_all=True)}"
     )
+
+
+_WEIGHTS = (".pth", ".pt", ".onnx")
+
+
+def _load(path: Path) -> Architecture:
+    """The architecture of a file, which is not a folder or a file of weights."""
+    if path.is_dir():
+        name = "best_architecture.json"
+        found = [str(file) for file in sorted([*path.glob(name), *path.glob(f"*/{name}")])]
+        raise SpaceError(
+            f"architecture {path} is a folder: name a file of it, "
+            f"{' or '.join(found) or f'such as {name}, which a finished search writes'}"
+        )
+    if path.suffix in _WEIGHTS:
+        raise SpaceError(
+            f"architecture {path} is a file of weights: name the architecture's, such as "
+            "best_architecture.json; in Python, `pretrained` takes the weights"
+        )
+    return Architecture.load(path)
 
 
 def parse_scaling(what: Any) -> BackboneScaling | None:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from search_space.cost import DEFAULT_INPUT_SIZE, CostTable, InputSize
 from search_space.errors import SpaceError
+from search_space.validation import check_fields
 
 _QUANTA = 2**16
 
@@ -36,7 +37,8 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
         input_size: (channels, height, width) of the image for which the cost is counted.
 
     Raises:
-        SpaceError: a bound that is not finite, or a lower bound above the upper.
+        SpaceError: a value of another type, a bound that is not finite, or a lower bound above the
+            upper.
     """
 
     cost: str = "macs"
@@ -45,6 +47,7 @@ class Budget(Struct, frozen=True, forbid_unknown_fields=True):
     input_size: InputSize = DEFAULT_INPUT_SIZE
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for bound in (self.lower, self.upper):
             if bound is not None and not math.isfinite(bound):
                 raise SpaceError(f"budget {self.cost}: bound {bound} must be finite; leave it out")

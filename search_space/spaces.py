@@ -60,7 +60,7 @@ class SearchSpace(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     places: tuple[tuple[str, ...], ...] | None = None
 
     def __post_init__(self) -> None:
-        if not self.name or any(mark in self.name for mark in ":, \n"):
+        if not self.name.isprintable() or not self.name or any(mark in self.name for mark in ":, "):
             raise SpaceError(f"space name {self.name!r} must be one word without ':' or ','")
         where = f"space {self.name!r}"
         if self.stem < 1:
@@ -178,6 +178,8 @@ def parse_space(what: str | Mapping[str, Any] | SearchSpace) -> SearchSpace:
         return what
     if isinstance(what, str):
         return get_space(what)
+    if not isinstance(what, Mapping):
+        raise SpaceError(f"space is {what!r}: give a name such as 'small', or a dict")
     space = convert(what, SearchSpace, "space")
     known = get_space(space.name) if _is_known(space.name) else space
     if known != space:

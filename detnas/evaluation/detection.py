@@ -16,12 +16,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from detnas.config import unwrap_dataset
 from detnas.errors import UserError
-from detnas.evaluation.batches import EqualShapeBatches
+from detnas.evaluation.batches import Batches
 
 AT_ONCE = 64
 """Images that are loaded, detected on and given back together."""
 _FEW = 8  # images, for which starting workers takes longer than loading
-_MEGABYTES = 1 << 20  # all images of `AT_ONCE` fit
+_CACHE = 1 << 40  # bytes; all images of `AT_ONCE` fit
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,7 @@ def _detect(
         collate_fn=pseudo_collate,
     )
     divisor = getattr(model.data_preprocessor, "pad_size_divisor", 1)
-    batches = EqualShapeBatches(loaded, divisor, _MEGABYTES)
+    batches = Batches(lambda: loaded, _CACHE, divisor)
     model.eval()
     samples = [sample for batch in batches for sample in model.val_step(batch)]
     return [_detections(images[batches.order[i]], samples[i]) for i in np.argsort(batches.order)]

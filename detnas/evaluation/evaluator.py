@@ -6,8 +6,8 @@ The candidate evaluator sets the path, recalibrates batch norm, and returns the 
 import io
 import multiprocessing
 import numbers
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,20 +29,17 @@ from detnas.config import unwrap_dataset
 from detnas.errors import UserError
 from detnas.evaluation import mended_annotations  # noqa: F401 - before a data set is built
 from detnas.evaluation.batch_norm import recalibrate
-from detnas.evaluation.batches import (
-    CachedBatches,
-    EqualShapeBatches,
-    calibration_loader,
-    scored_loader,
-)
+from detnas.evaluation.batches import Batches, calibration_loader, scored_loader
 from detnas.evaluation.bootstrap import recorded_coco_evaluations, resampled_scores
 from detnas.evaluation.devices import use_device
+from detnas.evaluation.folding import folded_batch_norm
+from detnas.evaluation.kept_images import Keep, SharedFolder, keep_in_memory
+from detnas.evaluation.racing import RacedScoring
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.models.checkpoints import load_weights, slice_subnet
 from detnas.models.memory_format import memory_format_explained, use_memory_format
 from detnas.models.precision import keep_boxes_in_fp32
-
-Batches = Iterable[Mapping[str, Any]]
+from detnas.search.racing import CutOffs, Race
 
 
 def build_random_model(config: Config) -> Any:
@@ -96,6 +93,10 @@ class CandidateEvaluator:
         seed: chooses the calibration images.
         resampled: a score to compute on resampled sets of the scored images as well; see
             `detnas.evaluation.bootstrap.resampled_scores`.
+        shared: where the workers of a machine keep the images together; None keeps them in the
+            memory of this process.
+        race: the test of a search that scores on growing shares of the split; None scores all of
+            it at once.
     Attributes:
         calibration_images: the number of calibration images.
         notes: remarks for the user, one line each.
@@ -110,6 +111,8 @@ class CandidateEvaluator:
         settings: EvaluatorSettings,
         seed: int,
         resampled: str | None = None,
+        shared: SharedFolder | None = None,
+        race: Race | None = None,
     ) -> None:
         quiet_logger()
         use_device(settings.device, settings.tf32)
@@ -122,22 +125,29 @@ class CandidateEvaluator:
                 f"{type(self._model.backbone).__name__}: set it to DetNASSupernet"
             )
         use_memory_format(self._model, settings.memory_format)
-        self._calibration: Batches = ()
+        self._calibration: Batches | None = None
         self.calibration_images = 0
+
+        def batches(name: str, loader: Callable[[], DataLoader]) -> Batches:
+            keep = keep_in_memory if shared is None else shared.keep(name)
+            return make_batches(loader, self._model, settings, keep)
+
         with quiet_stdout():
             if settings.calibration_images:
-                calibration, self.calibration_images = calibration_loader(
-                    config.train_dataloader,
-                    config.val_dataloader,
-                    settings.calibration_images,
-                    settings.calibration_batch_size,
-                    seed,
+                self._calibration = batches(
+                    "calibration",
+                    lambda: calibration_loader(
+                        config.train_dataloader,
+                        config.val_dataloader,
+                        settings.calibration_images,
+                        settings.calibration_batch_size,
+                        seed,
+                    ),
                 )
-                self._calibration = make_batches(calibration, self._model, settings)
-            scored = scored_loader(config.val_dataloader, seed)
-            self._metrics = build_metrics(config.val_evaluator, scored.dataset)
-        self._scored = make_batches(scored, self._model, settings)
-        self._size = len(scored.dataset)  # type: ignore[arg-type]
+                self.calibration_images = self._calibration.images
+            self._scored = batches("scored", lambda: scored_loader(config.val_dataloader, seed))
+            self._metrics = build_metrics(config.val_evaluator, self._scored.metainfo)
+        self._raced = None if race is None else RacedScoring(race, self._scored, seed)
         self.notes: list[str] = []
         if self.calibration_images < settings.calibration_images:
             self.notes.append(
@@ -145,9 +155,15 @@ class CandidateEvaluator:
                 f"batch norm (requested: {settings.calibration_images})"
             )
 
-    def __call__(self, choices: Sequence[int]) -> dict[str, float]:
-        """The metrics of one architecture, by full names such as "coco/bbox_mAP"."""
-        with self._calibrated(choices):
+    def __call__(self, choices: Sequence[int], cut_offs: CutOffs | None = None) -> dict[str, float]:
+        """The metrics of one architecture, by full names such as "coco/bbox_mAP".
+
+        Args:
+            cut_offs: of a race, by which the architecture may be dropped; None scores it in full.
+        """
+        with self._calibrated(choices), folding_of(self._model, self._settings):
+            if self._raced is not None:
+                return self._raced(self._model, self._metrics, cut_offs)
             return self._score()
 
     def calibrated_weights(self, choices: Sequence[int]) -> dict[str, Tensor]:
@@ -169,7 +185,7 @@ class CandidateEvaluator:
         explained = memory_format_explained("search.evaluator.memory_format")
         with autocast_of(self._model, self._settings), explained:
             try:
-                if self._settings.calibration_images:
+                if self._calibration is not None:
                     recalibrate(self._model, self._calibration)
                 yield
             except torch.OutOfMemoryError:
@@ -178,9 +194,9 @@ class CandidateEvaluator:
 
     def _score(self) -> dict[str, float]:
         if self._resampled is None:
-            return score(self._model, self._scored, self._metrics, self._size)
+            return score(self._model, self._scored, self._metrics)
         with recorded_coco_evaluations() as evaluations:
-            metrics = score(self._model, self._scored, self._metrics, self._size)
+            metrics = score(self._model, self._scored, self._metrics)
         return metrics | resampled_scores(evaluations, metrics, self._resampled)
 
 
@@ -191,28 +207,42 @@ def autocast_of(model: Any, settings: EvaluatorSettings) -> torch.autocast:
     return torch.autocast(device, dtype, enabled=dtype != torch.float32)
 
 
-def make_batches(loader: DataLoader, model: Any, settings: EvaluatorSettings) -> Batches:
-    """A loader's images in batches for a model, cached as the settings say."""
-    if settings.batch_shapes == "mixed":
-        return CachedBatches(loader, settings.cache_mb)
+def folding_of(model: Any, settings: EvaluatorSettings) -> AbstractContextManager[None]:
+    """The context in which a model is scored, its batch norm folded if the settings ask for it."""
+    return folded_batch_norm(model) if settings.fold_batch_norm else nullcontext()
+
+
+def make_batches(
+    loader: Callable[[], DataLoader],
+    model: Any,
+    settings: EvaluatorSettings,
+    keep: Keep = keep_in_memory,
+) -> Batches:
+    """A loader's images in batches for a model, kept as the settings say."""
     divisor = getattr(model.data_preprocessor, "pad_size_divisor", 1)
-    return EqualShapeBatches(loader, divisor, settings.cache_mb)
+    is_mixed = settings.batch_shapes == "mixed"
+    return Batches(loader, settings.cache_mb << 20, None if is_mixed else divisor, keep)
 
 
-def build_metrics(config: Any, dataset: Any) -> Evaluator:
-    """Build a config's `val_evaluator` or `test_evaluator` for a dataset."""
+def build_metrics(config: Any, metainfo: Mapping[str, Any] | None) -> Evaluator:
+    """Build a config's `val_evaluator` or `test_evaluator` for a data set of this metainfo."""
     configs = config if isinstance(config, list | tuple) else [config]
     metrics = Evaluator([dict(item) for item in configs])
-    metrics.dataset_meta = getattr(dataset, "metainfo", None)
+    metrics.dataset_meta = metainfo
     return metrics
 
 
 @torch.no_grad()
-def score(model: Any, batches: Batches, metrics: Evaluator, size: int) -> dict[str, float]:
+def score(
+    model: Any, batches: Batches, metrics: Evaluator, size: int | None = None
+) -> dict[str, float]:
     """Run a model over batches, and return the numeric metrics.
 
-    Metrics get the results of `EqualShapeBatches` in the order of the split, or of this process's
-    share of it: the order decides between equal scores, and which results pad the last share.
+    Metrics get the results in the order of the split, or of this process's share of it: the order
+    decides between equal scores, and which results pad the last share.
+
+    Args:
+        size: images of the split in all processes; None if the batches have all.
     """
     model.eval()
     for metric in metrics.metrics:  # left over from a failed evaluation
@@ -220,11 +250,10 @@ def score(model: Any, batches: Batches, metrics: Evaluator, size: int) -> dict[s
     for batch in batches:
         samples = model.val_step(batch)
         metrics.process(data_samples=samples, data_batch=batch)
-    if isinstance(batches, EqualShapeBatches):
-        for metric in metrics.metrics:
-            _put_in_order(metric.results, batches.order)
+    for metric in metrics.metrics:
+        _put_in_order(metric.results, batches.order)
     with quiet_stdout():
-        results: Mapping[str, Any] = metrics.evaluate(size)
+        results: Mapping[str, Any] = metrics.evaluate(batches.images if size is None else size)
     return {key: float(value) for key, value in results.items() if isinstance(value, numbers.Real)}
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from detnas.evaluation.latency import Clock, keep_freed_memory
+from detnas.evaluation.latency import Clock
+from detnas.networks.freed_memory import keep_freed_memory
 
 ProgressCallback = Callable[[int, int], None]
 

@@ -13,9 +13,7 @@ pass. That causes about 800 page faults and makes small networks irregularly slo
 CUDA is timed by events on the current stream. That path was never run.
 """
 
-import ctypes
 import platform
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -31,12 +29,12 @@ from torch import Tensor, nn
 from detnas.errors import UserError
 from detnas.models.backbones import DetNASNet, DetNASSupernet
 from detnas.models.base import Backbone
+from detnas.networks.freed_memory import keep_freed_memory
 from search_space.architecture import Architecture
 from search_space.latency import Device, LatencySettings, LatencyTable
 from search_space.spaces import SearchSpace
 
 TIMED_PASSES = 2
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # from malloc.h
 ProgressCallback = Callable[[int, int], None]
 
 
@@ -206,15 +204,6 @@ def _options(space: SearchSpace, settings: LatencySettings) -> dict[str, Any]:
         "out_indices": range(len(space.stages)),
         "memory_format": settings.memory_format,
     }
-
-
-def keep_freed_memory() -> None:
-    """Set glibc neither to map large blocks separately nor to shrink the heap."""
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt is not None:  # glibc alone has it
-            mallopt(_M_MMAP_MAX, 0)
-            mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _prepare(net: Backbone, settings: LatencySettings, images: Tensor) -> None:

@@ -87,12 +87,12 @@ class PathValidationHook(Hook):
             if self._data is None:
                 quiet_logger()
                 self._data = self._load(runner.cfg, model)
-            calibration, scored, metrics, size = self._data
+            calibration, scored, metrics = self._data
 
             def score_of(path: Sequence[int]) -> float:
                 model.backbone.set_path(path)
                 recalibrate(model, calibration)
-                return score(model, scored, metrics, size)[runner.cfg.score]
+                return score(model, scored, metrics)[runner.cfg.score]
 
             found = [score_of(path) for path in self._paths(model, runner.seed)]
             per_choice = {}
@@ -109,19 +109,19 @@ class PathValidationHook(Hook):
 
     def _load(self, config: Any, model: Any) -> tuple[Any, ...]:
         settings = EvaluatorSettings(calibration_images=self._settings.calibration_images)
-        calibration, _ = calibration_loader(
+        calibration = calibration_loader(
             config.train_dataloader,
             config.search_dataloader,
             settings.calibration_images,
             settings.calibration_batch_size,
             config.randomness["seed"],
         )
-        scored: Any = scored_loader(config.search_dataloader, config.randomness["seed"])
+        loader = scored_loader(config.search_dataloader, config.randomness["seed"])
+        scored = make_batches(lambda: loader, model, settings)
         return (
-            make_batches(calibration, model, settings),
-            make_batches(scored, model, settings),
-            build_metrics(config.search_evaluator, scored.dataset),
-            len(scored.dataset),
+            make_batches(lambda: calibration, model, settings),
+            scored,
+            build_metrics(config.search_evaluator, scored.metainfo),
         )
 
 

@@ -27,6 +27,9 @@ class EvaluatorSettings(Struct, frozen=True, forbid_unknown_fields=True):
         tf32: whether CUDA multiplies float32 in TF32. None is no only where the environment forbids
             it (`NVIDIA_TF32_OVERRIDE=0`), and in a resumed search what it began with.
         memory_format: of weights, images and feature maps.
+        fold_batch_norm: whether batch norm is folded into convolutions while a candidate is scored,
+            which is faster; results differ by rounding. None is yes in a new search that scores in
+            float32, and in a resumed one what it began with.
         dtype: lower precisions than "float32" are used through autocast.
         cache_mb: memory for the decoded images of each split that are kept between candidates, in
             MiB; 0 keeps none.
@@ -39,5 +42,6 @@ class EvaluatorSettings(Struct, frozen=True, forbid_unknown_fields=True):
     device: Literal["cpu", "cuda"] | None = None
     tf32: bool | None = None
     memory_format: Literal["channels_last", "contiguous"] = "channels_last"
+    fold_batch_norm: bool | None = None
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     cache_mb: Annotated[int, Meta(ge=0), MAY_CHANGE] = 2048

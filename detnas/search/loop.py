@@ -1,7 +1,8 @@
 """Runs a search with a strategy, an executor and a history, and resumes it at any point.
 
 Each generation is proposed, recorded and evaluated. Then the strategy is told its results in the
-order proposed. A resumed search repeats this with the recorded generations and only evaluates
+order proposed. In a race (`detnas.search.racing`) the cut-offs of a generation are known before it
+is evaluated. A resumed search repeats this with the recorded generations and only evaluates
 candidates without a result, so it continues exactly where it stopped.
 """
 
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from detnas.errors import UserError
 from detnas.search.executors.base import Executor, Job, JobResult
 from detnas.search.history.records import (
+    DROPPED,
     FAILED,
     RANDOM,
     SEARCH,
@@ -20,6 +22,7 @@ from detnas.search.history.records import (
 )
 from detnas.search.history.writer import History
 from detnas.search.progress import ProgressCallback, Tracker
+from detnas.search.racing import CutOffs, Race
 from detnas.search.strategies import Costs, Result, Strategy
 from search_space.architecture import Choices
 
@@ -57,6 +60,7 @@ def run_search(
     *,
     baseline: Sequence[Choices] = (),
     greater_is_better: bool = True,
+    race: Race | None = None,
     progress: ProgressCallback | None = None,
 ) -> SearchResult:
     """Run a search to its end, or resume one from its history.
@@ -69,6 +73,8 @@ def run_search(
         baseline: architectures to evaluate after the search for comparison, never parents. Those
             that the search has evaluated keep that result.
         greater_is_better: whether the highest score wins.
+        race: the test by which candidates are dropped before they are scored in full; None scores
+            all in full. The baseline never races.
         progress: called after each result.
 
     Raises:
@@ -80,7 +86,7 @@ def run_search(
     """
     total = strategy.planned + len(baseline)
     tracker = Tracker(history.rows(), strategy.generations, total, greater_is_better, progress)
-    run = _Run(executor, history, costs, tracker)
+    run = _Run(executor, history, costs, tracker, race)
     sign = 1.0 if greater_is_better else -1.0
     while evaluations := run.generation(strategy.generation, strategy.ask()):
         if tracker.best is None or failed_together(evaluations):
@@ -136,6 +142,7 @@ class _Run:
     history: History
     costs: Costs
     tracker: Tracker
+    race: Race | None = None
 
     def generation(self, number: int, proposals: Sequence[Choices]) -> list[Evaluation]:
         """A generation with all its results; empty if nothing is proposed."""
@@ -148,9 +155,16 @@ class _Run:
             recorded = self.history.generation(number)
         pending = [evaluation for evaluation in recorded if not evaluation.settled]
         if pending:
-            self._evaluate(pending)
+            self._evaluate(pending, self._cut_offs(number))
             self.history.backup()
         return self.history.generation(number)
+
+    def _cut_offs(self, number: int) -> CutOffs | None:
+        """Those of a generation, by the results of all before it; None without a race."""
+        if self.race is None:
+            return None
+        rows = self.history.rows()
+        return self.race.cut_offs(e for e in rows if e.role == SEARCH and e.generation < number)
 
     def baseline(self, drawn: Sequence[Choices]) -> list[Evaluation]:
         """The baseline with all its results; architectures evaluated before keep theirs."""
@@ -160,7 +174,8 @@ class _Run:
         self.history.record_generation(0, added, RANDOM, first_position=len(recorded))
         rows = self.history.generation(0, RANDOM)[: len(drawn)]
         pending = [evaluation for evaluation in rows if not evaluation.settled]
-        known = {e.choices: e for e in self.history.rows() if e.settled}
+        settled = (e for e in self.history.rows() if e.settled and e.status != DROPPED)
+        known = {e.choices: e for e in settled}
         first: dict[Choices, Evaluation] = {}
         for evaluation in pending:
             if evaluation.choices not in known:
@@ -172,15 +187,17 @@ class _Run:
                 self._copy(known[evaluation.choices], evaluation)
         return self.history.generation(0, RANDOM)[: len(drawn)]
 
-    def _evaluate(self, evaluations: Sequence[Evaluation]) -> None:
+    def _evaluate(self, evaluations: Sequence[Evaluation], cut_offs: CutOffs | None = None) -> None:
         def on_result(result: JobResult) -> None:
-            if result.score is None:
-                self.history.record_failed(result.id, result.error or "no error was given")
+            if result.error is not None:
+                self.history.record_failed(result.id, result.error)
+            elif result.score is None:
+                self.history.record_dropped(result.id, result.metrics)
             else:
                 self.history.record_done(result.id, result.score, result.metrics)
             self.tracker.add(self.history.evaluation(result.id))
 
-        jobs = [Job(evaluation.id, evaluation.choices) for evaluation in evaluations]
+        jobs = [Job(each.id, each.choices, cut_offs) for each in evaluations]
         self.executor.run(jobs, self.history.mark_running, on_result)
 
     def _copy(self, known: Evaluation, to: Evaluation) -> None:

@@ -13,9 +13,11 @@ from msgspec import structs
 
 from detnas.errors import MissingFileError, UserError
 from detnas.evaluation.evaluator import CandidateEvaluator
+from detnas.evaluation.kept_images import SharedFolder
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.search.executors.base import Executor, MakeEvaluate
 from detnas.search.executors.build import Machine, build_executor
+from detnas.search.racing import Race
 from detnas.stages.hashes import input_hashes, versions
 from detnas.stages.plan import SearchPlan
 
@@ -33,6 +35,8 @@ class MakeCandidateEvaluator:
         versions: `versions` of the coordinator.
         folder: the coordinator's working directory; the config's paths are relative to it.
         resampled: the score that is also computed on resampled sets of images; None for none.
+        shared: where the workers of a machine keep the images; None for one worker.
+        race: the test of the search, if it races.
     """
 
     config: Mapping[str, Any]
@@ -43,16 +47,23 @@ class MakeCandidateEvaluator:
     versions: Mapping[str, str]
     folder: str
     resampled: str | None = None
+    shared: SharedFolder | None = None
+    race: Race | None = None
 
     @classmethod
     def of_plan(
-        cls, plan: SearchPlan, seed: int | None = None, resampled: str | None = None
+        cls,
+        plan: SearchPlan,
+        seed: int | None = None,
+        resampled: str | None = None,
+        race: Race | None = None,
     ) -> "MakeCandidateEvaluator":
         """What the coordinator of a search sends to its workers.
 
         Args:
             seed: chooses the calibration images; None takes the search's.
             resampled: see the attribute.
+            race: see the attribute; None scores every candidate in full.
         """
         settings = plan.settings
         return cls(
@@ -64,6 +75,10 @@ class MakeCandidateEvaluator:
             versions(),
             str(Path.cwd()),
             resampled,
+            None
+            if settings.executor.type == "local"
+            else SharedFolder.of_search(Path(plan.config.work_dir).absolute()),
+            race,
         )
 
     def __call__(self) -> CandidateEvaluator:
@@ -85,7 +100,15 @@ class MakeCandidateEvaluator:
             import_modules_from_strings(**config.custom_imports)
         hashes = input_hashes(config, self.supernet)
         _require_equal(hashes, self.hashes, "give it the coordinator's files")
-        return CandidateEvaluator(config, self.supernet, self.settings, self.seed, self.resampled)
+        return CandidateEvaluator(
+            *(config, self.supernet, self.settings, self.seed),
+            *(self.resampled, self.shared, self.race),
+        )
+
+    def finish(self) -> None:
+        """Remove what the workers have shared; see `executors.base.MakeEvaluate`."""
+        if self.shared is not None:
+            self.shared.remove()
 
 
 def executor_of(

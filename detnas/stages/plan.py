@@ -17,6 +17,7 @@ from detnas.evaluation.devices import is_tf32_allowed, scoring_device
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.search.costs import CandidateCosts, read_latency_tables, size_latency_budgets
 from detnas.search.history.fingerprint import recorded_value
+from detnas.search.racing import Race
 from detnas.search.strategies import Strategy
 from detnas.search.warm_start import read_start
 from detnas.stages.checks import (
@@ -58,6 +59,15 @@ class SearchPlan:
     def seed(self) -> int:
         """Of proposals and calibration images."""
         return int(self.config.randomness["seed"])
+
+    @property
+    def race(self) -> Race | None:
+        """The test by which candidates are dropped; None scores all in full."""
+        settings = self.settings
+        if settings.racing is None:
+            return None
+        parents = settings.racing_strategy.parents
+        return Race(settings.racing, settings.score, parents, settings.greater_is_better)
 
     @cached_property
     def hashes(self) -> Mapping[str, Any]:
@@ -114,6 +124,7 @@ def plan_search(config: Config, recorded: Mapping[str, Any] | None = None) -> Se
         budgets = size_latency_budgets(settings.budgets, measured)
         sampler = BudgetSampler(space, budgets, [table.costs for table in measured])
         _note_idle_budgets(sampler)
+        _note_lost_finalists(settings)
         costs = CandidateCosts(sampler, measured)
         start = _start(settings, sampler, recorded)
         strategy = settings.strategy.build(
@@ -139,6 +150,18 @@ def _note_idle_budgets(sampler: BudgetSampler) -> None:
             )
 
 
+def _note_lost_finalists(settings: SearchSettings) -> None:
+    """Say where racing may have dropped what finalists are chosen from."""
+    if settings.racing is None:
+        return
+    parents = settings.racing_strategy.parents
+    if settings.finalists > parents:
+        say_once(
+            f"search.finalists: {settings.finalists} are more than search.strategy.parents "
+            f"({parents}): racing may drop candidates of lower ranks than the parents'"
+        )
+
+
 def _decided(evaluator: EvaluatorSettings, recorded: Mapping[str, Any]) -> EvaluatorSettings:
     """The settings without None: as recorded, or the defaults of a new search."""
     defaults = {
@@ -146,6 +169,7 @@ def _decided(evaluator: EvaluatorSettings, recorded: Mapping[str, Any]) -> Evalu
         "batch_shapes": "equal",
         "device": scoring_device(),
         "tf32": is_tf32_allowed(),
+        "fold_batch_norm": evaluator.dtype == "float32",
     }
     values = {}
     for key, default in defaults.items():

@@ -14,7 +14,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import VISUALIZERS, init_default_scope
 
-from detnas.search.history.records import RANDOM, Evaluation
+from detnas.search.history.records import DROPPED, RANDOM, Evaluation
 from detnas.search.progress import Progress, ProgressCallback
 
 
@@ -91,6 +91,7 @@ class _SearchScalars:
         self._generation = max((each.generation for each in searched), default=0)
         begun = [each for each in searched if each.generation == self._generation]
         self._scores: list[float] = []
+        self._has_dropped = any(each.status == DROPPED for each in begun)
         if not all(each.settled for each in begun):  # of a whole one, the mean is written
             self._scores = [each.score for each in begun if each.score is not None]
 
@@ -113,13 +114,18 @@ class _SearchScalars:
         if last.score is not None:
             self._scores.append(last.score)
             scalars["search/score"] = last.score
+        self._has_dropped = self._has_dropped or last.status == DROPPED
         if state.best is not None and state.best.score is not None:
             scalars["search/best_score"] = state.best.score
         self._visualizer.add_scalars(scalars, step=state.done)
 
     def end_generation(self) -> None:
-        """Give the mean of the generation that ends, if it has any score."""
-        if self._scores:
+        """Give the mean of the generation that ends, if it has any score and nothing was dropped.
+
+        The mean of those that racing has left compares with no other one.
+        """
+        if self._scores and not self._has_dropped:
             mean = statistics.fmean(self._scores)
             self._visualizer.add_scalars({"search/generation_mean": mean}, step=self._done)
-            self._scores = []
+        self._scores = []
+        self._has_dropped = False

@@ -91,7 +91,7 @@ def _evaluate(
     progress: ProgressCallback | None,
 ) -> None:
     """Evaluate the search and its baseline; the executor has ended afterwards."""
-    make_evaluate = MakeCandidateEvaluator.of_plan(plan)
+    make_evaluate = MakeCandidateEvaluator.of_plan(plan, race=plan.race)
     has_scored = earlier is not None and bool(earlier.scores())
     executor = executor_of(plan, make_evaluate, has_scored)
     with ExitStack() as stack:
@@ -115,6 +115,7 @@ def _evaluate(
             plan.costs,
             baseline=draw_baseline(plan.costs.sampler, plan.seed, plan.settings.random_baseline),
             greater_is_better=plan.settings.greater_is_better,
+            race=plan.race,
             progress=progress,
         )
 

@@ -15,6 +15,7 @@ from detnas.evaluation.settings import EvaluatorSettings
 from detnas.resuming import MAY_CHANGE, MAY_GROW, RECORDED_RESOLVED, keys_marked, remove_keys
 from detnas.search.executors.settings import ExecutorSettings
 from detnas.search.finalists import MAX_SEEDS
+from detnas.search.racing import RacingSettings
 from detnas.search.strategies import StrategySettings, read_strategy
 from detnas.search.strategies.evolution import EvolutionSettings
 from search_space.budget import Budget
@@ -34,6 +35,8 @@ class SearchSettings(Struct, frozen=True, forbid_unknown_fields=True):
         greater_is_better: whether the highest score wins.
         evaluator: how one candidate is scored.
         executor: where candidates are evaluated.
+        racing: scores candidates on growing shares of the search split, and drops those that cannot
+            become parents; None scores all in full.
         random_baseline: random architectures in the same budget, scored after the search for
             comparison; never parents.
         finalists: the best candidates, scored again after the search with other calibration images.
@@ -51,6 +54,7 @@ class SearchSettings(Struct, frozen=True, forbid_unknown_fields=True):
     greater_is_better: bool = True
     evaluator: EvaluatorSettings = EvaluatorSettings()
     executor: Annotated[ExecutorSettings, MAY_CHANGE] = ExecutorSettings()
+    racing: RacingSettings | None = None
     random_baseline: Annotated[int, Meta(ge=0), MAY_GROW] = 0
     finalists: Annotated[int, Meta(ge=0), MAY_CHANGE] = 0
     finalist_seeds: Annotated[int, Meta(ge=1, le=MAX_SEEDS), MAY_CHANGE] = 3
@@ -75,7 +79,25 @@ class SearchSettings(Struct, frozen=True, forbid_unknown_fields=True):
         with user_input():
             settings = convert(section, cls, "search")
             read = read_strategy(strategy, "search.strategy")
-            return structs.replace(settings, strategy=read)
+            settings = structs.replace(settings, strategy=read)
+        if settings.racing is not None:
+            _ = settings.racing_strategy
+        return settings
+
+    @property
+    def racing_strategy(self) -> EvolutionSettings:
+        """The strategy of a search that races.
+
+        Raises:
+            UserError: it has no parents by score.
+        """
+        if isinstance(self.strategy, EvolutionSettings):
+            return self.strategy
+        raise UserError(
+            f"search.racing drops candidates that cannot become parents by their score, but "
+            f"search.strategy.type is {self.strategy.type!r}: leave out search.racing, or set the "
+            "strategy to 'evolution'"
+        )
 
     def fingerprint(self) -> dict[str, Any]:
         """The settings that alter scores or proposals, as a history records them.
@@ -86,6 +108,8 @@ class SearchSettings(Struct, frozen=True, forbid_unknown_fields=True):
         marks = (MAY_CHANGE, RECORDED_RESOLVED)
         remove_keys(recorded, keys_marked(SearchSettings, *marks))
         del recorded["random_baseline"]  # counted in the history itself
+        if self.racing is None:
+            del recorded["racing"]  # which earlier histories do not have
         return recorded
 
 

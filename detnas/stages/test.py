@@ -24,6 +24,7 @@ from detnas.evaluation.evaluator import (
     autocast_of,
     build_metrics,
     build_model,
+    folding_of,
     make_batches,
     quiet_logger,
     quiet_stdout,
@@ -133,23 +134,25 @@ def score_model(
     """
     if choices is not None:
         model.backbone.set_path(choices)
-        loader, _ = calibration_loader(
+        calibration = calibration_loader(
             config.train_dataloader,
             config.test_dataloader,
             settings.calibration_images,
             settings.calibration_batch_size,
             config.randomness["seed"],
         )
-        recalibrate(model, make_batches(loader, model, settings))
+        recalibrate(model, make_batches(lambda: calibration, model, settings))
     loader = scored_loader(config.test_dataloader, config.randomness["seed"])
     dataset: Any = loader.dataset
-    metrics = build_metrics(config.test_evaluator, dataset)
+    metrics = build_metrics(config.test_evaluator, getattr(dataset, "metainfo", None))
     for metric in metrics.metrics:
         if metric.collect_device == "cpu" and metric.collect_dir is None:
             metric.collect_dir = str(Path(config.work_dir) / ".collected")  # all machines share it
         if hasattr(metric, "classwise"):  # mmdet's CocoMetric
             metric.classwise = True
-    found = score(model, make_batches(loader, model, settings), metrics, len(dataset))
+    batches = make_batches(lambda: loader, model, settings)
+    with folding_of(model, settings):
+        found = score(model, batches, metrics, len(dataset))
     return {name: value for name, value in found.items() if not math.isnan(value)}  # no such class
 
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from mmengine.config import Config
 from mmengine.dist import get_world_size, is_distributed
 from mmengine.logging import print_log
 from mmengine.registry import HOOKS, PARAM_SCHEDULERS
-from msgspec import structs
+from msgspec import Struct, structs
 
 import detnas.evaluation.mended_annotations
 import detnas.models
@@ -34,11 +34,19 @@ from detnas.stages.checks import (
     check_pretrained,
     check_values,
 )
+from detnas.training.batch_norm_only import (
+    BatchNormOnly,
+    BatchNormOnlyHook,
+    fix_all_but_batch_norm,
+)
 from detnas.training.hooks import FINAL_WEIGHTS
 from detnas.training.optimisers import with_precision
 from detnas.training.paths import PathSamplingHook
 from detnas.training.runner import DetNASRunner
+from detnas.training.small_images import SmallImages, SmallImagesHook
 from search_space.validation import convert
+
+Section = TypeVar("Section", bound=Struct)
 
 PASSES = 3
 """Forward passes that take as long as a training step, of which the backward pass is two."""
@@ -74,10 +82,15 @@ def _train(config: Config) -> Path:
         config.load_from = str(latest)
         config.resume = True
         config.model.backbone.pop("init_cfg", None)
-    settings = _path_validation(config)
-    if settings is not None:
-        hook = {"type": PathValidationHook.__name__, **structs.asdict(settings)}
-        config.custom_hooks = [*config.get("custom_hooks", []), hook]
+    sections = {
+        PathValidationHook: _path_validation(config),
+        BatchNormOnlyHook: _batch_norm_only(config),
+        SmallImagesHook: _small_images(config),
+    }
+    for hook, settings in sections.items():
+        if settings is not None:
+            added = {"type": hook.__name__, **structs.asdict(settings)}
+            config.custom_hooks = [*config.get("custom_hooks", []), added]
     config.launcher = "pytorch" if is_distributed() else "none"
     DetNASRunner.from_cfg(config).train()
     return Path(config.work_dir) / FINAL_WEIGHTS
@@ -109,11 +122,14 @@ def check_training(config: Config) -> float:
     with of_backbone:
         check_backbone(config)
         _path_validation(config)
+        _batch_norm_only(config)
         for hook in config.get("custom_hooks") or []:
             if hook.get("type") == PathSamplingHook.__name__:
                 paths = _check_paths(config, hook)
     with problems:
         of_backbone.raise_found()
+    with problems:
+        _small_images(config)
     names = {k: v for k, v in SPLITS.items() if not _repeats_val(config, k)}
     metrics = ("val_evaluator", "test_evaluator")
     with problems:
@@ -148,15 +164,61 @@ def _check_paths(config: Config, hook: Mapping[str, Any]) -> int:
 
 def _path_validation(config: Config) -> PathValidation | None:
     """The checked section `path_validation`; None without one, and for a single network."""
-    section = config.get("path_validation")
-    if section is None or backbone_kind(config) != DetNASSupernet.__name__:
+    settings = _section(config, "path_validation", PathValidation)
+    if settings is None or backbone_kind(config) != DetNASSupernet.__name__:
         return None
-    with user_input():
-        settings = convert(dict(section), PathValidation, "path_validation")
     for key in ("search_dataloader", "search_evaluator", "score"):
         if config.get(key) is None:
             raise UserError(f"path_validation scores paths by `{key}`, which the config lacks")
     return settings
+
+
+def _batch_norm_only(config: Config) -> BatchNormOnly | None:
+    """The checked section `batch_norm_only`; None without one."""
+    settings = _section(config, "batch_norm_only", BatchNormOnly)
+    if settings is None:
+        return None
+    if backbone_kind(config) != DetNASSupernet.__name__:  # whose architecture may be awaited
+        raise UserError(
+            "batch_norm_only is for supernets, and this stage trains "
+            f"{config.model.backbone.get('type')}: remove it from this stage's config"
+        )
+    backbone = build_backbone(config)
+    assert backbone is not None
+    fix_all_but_batch_norm(backbone)
+    _check_is_before_end(config, "batch_norm_only.begin", settings.begin, "it changes nothing")
+    return settings
+
+
+def _small_images(config: Config) -> SmallImages | None:
+    """The checked section `small_images`; None without one."""
+    settings = _section(config, "small_images", SmallImages)
+    if settings is None:
+        return None
+    if "num_classes" not in config.model.get("head", {}):
+        raise UserError(
+            "small_images resizes images but no boxes, and this stage trains a detector: move it "
+            "to the config of the pretraining"
+        )
+    _check_is_before_end(config, "small_images.until", settings.until, "all images stay small")
+    return settings
+
+
+def _section(config: Config, key: str, kind: type[Section]) -> Section | None:
+    """A section of the config as its type; None without one."""
+    section = config.get(key)
+    if section is None:
+        return None
+    with user_input():
+        plain = dict(section) if isinstance(section, Mapping) else section
+        return convert(plain, kind, key)
+
+
+def _check_is_before_end(config: Config, key: str, value: int, otherwise: str) -> None:
+    """Refuse an iteration that does not come; `otherwise` says what that would mean."""
+    iterations = config.train_cfg.get("max_iters")
+    if iterations is not None and value >= iterations:
+        raise UserError(f"{key} is {value} of {iterations} iterations: {otherwise}; set it lower")
 
 
 def _check_schedule(config: Config) -> None:
@@ -252,6 +314,7 @@ class TrainingStage(Stage):
         *("train_dataloader", "train_cfg", "optim_wrapper", "param_scheduler", "auto_scale_lr"),
         *("val_dataloader", "val_cfg", "val_evaluator", "default_hooks", "custom_hooks"),
         *("env_cfg", "randomness", "load_from", "amp", "sync_bn", "find_unused_parameters"),
+        *("batch_norm_only", "small_images"),
     )
 
     def check(self) -> float:

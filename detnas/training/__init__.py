@@ -3,4 +3,12 @@
 Importing this package registers samplers, datasets, hooks and the archive backend with mmengine.
 """
 
-from detnas.training import archive_backend, hooks, optimisers, paths, seeding  # noqa: F401
+from detnas.training import (  # noqa: F401
+    archive_backend,
+    batch_norm_only,
+    hooks,
+    optimisers,
+    paths,
+    seeding,
+    small_images,
+)

@@ -25,6 +25,7 @@ from detnas.console import print_trainings
 from detnas.data.digits import BENCHMARK_COUNTS, BENCHMARK_HEIGHTS, write_digits
 from detnas.errors import UserError
 from detnas.fidelity.comparison import TRAINED, estimate_text
+from detnas.fidelity.correlation import Bootstrap
 from detnas.fidelity.statistics import measure_fidelity
 from detnas.fidelity.table import Table
 from detnas.fidelity.table_file import read_table, write_table
@@ -44,9 +45,9 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "benchmark"
 class Variant:
     """Overrides of the benchmark's configs, by stage.
 
-    A variant without overrides of pretraining starts from the pretraining of "base"; one with
-    overrides of the search alone takes all weights of "base". `cropped` scores it on images of many
-    sizes.
+    A variant starts from the pretraining of the first one with the same overrides of it, "base"
+    without any; one with overrides of the search alone takes all weights of "base". `cropped`
+    scores it on images of many sizes.
     """
 
     about: str
@@ -59,6 +60,11 @@ class Variant:
 FAIR = {"path_policy.type": "fair"}
 STRICT = {"path_policy.type": "strictly_fair"}
 IN_BAND = {"path_policy.budgets": [{"cost": "macs", "lower": 34e6, "upper": 36e6}]}
+WARM_UP = 700
+"""Iterations of the pretraining's warm-up."""
+
+NORMS_AFTER_WARMUP = {"batch_norm_only": {"begin": WARM_UP}}
+NORMS = {"batch_norm_only": {"begin": 0}}
 ADAMW = {"_delete_": True, "type": "AdamW", "lr": 0.002, "weight_decay": 0.05}
 VARIANTS = {
     "base": Variant("the recipe of configs/benchmark"),
@@ -67,6 +73,20 @@ VARIANTS = {
     "adamw": Variant("fine-tuning by AdamW", finetune={"optim_wrapper.optimizer": ADAMW}),
     "pretrain2": Variant("twice the pretraining", pretrain={"max_iters": 4000}),
     "pretrain4": Variant("four times the pretraining", pretrain={"max_iters": 8000}),
+    "pretrain-half": Variant("half the pretraining", pretrain={"max_iters": 1000}),
+    "bn-pretrain": Variant(
+        "pretraining of batch norm alone after the warm-up", pretrain=NORMS_AFTER_WARMUP
+    ),
+    "bn-finetune": Variant("fine-tuning of the backbone's batch norm alone", finetune=NORMS),
+    "bn-both": Variant(
+        "batch norm alone, in pretraining after the warm-up and in fine-tuning",
+        pretrain=NORMS_AFTER_WARMUP,
+        finetune=NORMS,
+    ),
+    "small-images": Variant(
+        "pretraining of half-size images up to iteration 1,000",
+        pretrain={"small_images": {"until": 1000}},
+    ),
     "no-warmup": Variant("random paths from the start", pretrain={"path_warmup_iters": 0}),
     "warmup-250": Variant("a short warm-up", pretrain={"path_warmup_iters": 250}),
     "warmup-1400": Variant("a long warm-up", pretrain={"path_warmup_iters": 1400}),
@@ -133,8 +153,9 @@ def main() -> None:
 
 
 def pretrained_by(name: str) -> str:
-    """The variant whose pretraining a variant starts from."""
-    return name if VARIANTS[name].pretrain else "base"
+    """The variant whose pretraining a variant starts from: the first with the same."""
+    own = VARIANTS[name].pretrain
+    return next(other for other, variant in VARIANTS.items() if variant.pretrain == own)
 
 
 def cropped_in(data: Path) -> Path:
@@ -190,22 +211,26 @@ def score_variant(
 
 
 def report(file: Path) -> None:
-    """Print each variant's mean score, the agreement of its seeds, and its fidelity."""
+    """Print each variant's mean score, the agreement of its seeds, and its fidelity.
+
+    "minus base" is the tau with the trained networks less that of "base" on the same seeds.
+    """
     table = read_table(file)
     names = list(dict.fromkeys(name.rpartition("/")[0] for name in table.names("supernet")))
     groups = {"all": table, **{name: table.subset(name) for name in dict.fromkeys(table.groups)}}
     print(f"{'variant':<24}{'rows':<8}{'seeds':>5}  {'mean score':<12}", end="")
-    print(f"{'tau between seeds':<24}{'tau with trained':<24}{'beyond MACs':<24}rho with trained")
+    print(f"{'tau between seeds':<24}{'tau with trained':<24}{'beyond MACs':<24}", end="")
+    print(f"{'rho with trained':<24}minus base")
     for name in names:
         for group, part in groups.items():
             proxy = part.columns(name)
             label = name.removeprefix("supernet/")
-            _print_row(label, group, proxy, part)
+            _print_row(label, group, proxy, part, _minus_base(part, name))
             if proxy.shape[1] > 1:
                 _print_row(f"{label}, averaged", group, proxy.mean(axis=1, keepdims=True), part)
 
 
-def _print_row(label: str, group: str, proxy: np.ndarray, table: Table) -> None:
+def _print_row(label: str, group: str, proxy: np.ndarray, table: Table, minus: str = "") -> None:
     try:
         found = measure_fidelity(proxy, table.columns(TRAINED), table.costs)
     except UserError as error:
@@ -215,8 +240,27 @@ def _print_row(label: str, group: str, proxy: np.ndarray, table: Table) -> None:
     beyond = estimate_text(found.costs["macs"].beyond.tau)
     print(
         f"{label:<24}{group:<8}{found.proxies:>5}  {float(np.nanmean(proxy)):<12.4f}{agreement:<24}"
-        f"{estimate_text(found.proxy.tau):<24}{beyond:<24}{estimate_text(found.proxy.rho)}"
+        f"{estimate_text(found.proxy.tau):<24}{beyond:<24}{estimate_text(found.proxy.rho):<24}{minus}"
     )
+
+
+def _minus_base(table: Table, name: str) -> str:
+    """The difference of tau to "base" on the same seeds, of rows that have all scores."""
+    pairs = [(own, f"supernet/base/{own.rpartition('/')[2]}") for own in table.names(name)]
+    pairs = [pair for pair in pairs if pair[1] in table.scores]
+    truth = table.columns(TRAINED)
+    if name == "supernet/base" or not pairs:
+        return ""
+    sides = [
+        np.stack([table.column(each) for each in side], axis=1) for side in zip(*pairs, strict=True)
+    ]
+    kept = np.isfinite(np.hstack([truth, *sides])).all(axis=1)
+    bootstrap = Bootstrap(int(kept.sum()), 2000, 0)
+    mean = truth[kept].mean(axis=1)
+    own, other = (
+        bootstrap.mean_correlation([(column, mean) for column in side[kept].T]) for side in sides
+    )
+    return estimate_text((own - other).summary(0.95).tau)
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ def test_a_space_is_parsed_from_every_form() -> None:
     space = SearchSpace("mine", 8, (Stage(16, 1), Stage(32, 2)), PAPER_CHOICES)
     assert parse_space(custom) == parse_space(space) == space
     assert parse_space("tiny") is parse_space(SPACES["tiny"].to_dict()) is SPACES["tiny"]
-    with pytest.raises(SpaceError, match="space must be a dict, not 3"):
+    with pytest.raises(SpaceError, match="space is 3: give a name"):
         parse_space(3)  # type: ignore[arg-type]
     with pytest.raises(SpaceError, match="key 'stem' is missing under space; add it"):
         parse_space({"name": "mine", "stages": [[16, 1]], "choices": ["xception_3x3"]})

@@ -9,17 +9,20 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from detnas.errors import UserError, printable
+from detnas.search.racing import CutOffs, is_dropped
 from search_space.architecture import Choices
 
-Evaluate = Callable[[Choices], Mapping[str, float]]
-"""Scores one candidate: from its choices to the evaluator's metrics by name. It may have an
-attribute `notes`, lines that the user should read once."""
+Evaluate = Callable[..., Mapping[str, float]]
+"""Scores one candidate: from its choices to the evaluator's metrics by name. Of a race it gets the
+cut-offs as well, and may drop the candidate (`detnas.search.racing`). It may have an attribute
+`notes`, lines that the user should read once."""
 
 MakeEvaluate = Callable[[], Evaluate]
 """Builds the scorer in a worker; must be picklable.
 
 A `UserError` refuses the worker for good (it has another supernet, say). After any other error the
-worker is started again.
+worker is started again. It may have a method `finish`, which is called where the search runs, after
+all workers have ended.
 """
 
 
@@ -36,10 +39,23 @@ class ExecutorError(UserError, RuntimeError):
 
 @dataclass(frozen=True)
 class Job:
-    """A candidate to evaluate; `id` names it in the callbacks."""
+    """A candidate to evaluate.
+
+    Attributes:
+        id: names it in the callbacks.
+        choices: one block choice per block.
+        cut_offs: of a race, by which it may be dropped; None scores it in full.
+    """
 
     id: int
     choices: Choices
+    cut_offs: CutOffs | None = None
+
+    def evaluated_by(self, evaluate: Evaluate) -> Mapping[str, float]:
+        """The metrics that a scorer gives."""
+        if self.cut_offs is None:
+            return evaluate(self.choices)
+        return evaluate(self.choices, self.cut_offs)
 
 
 @dataclass(frozen=True)
@@ -48,7 +64,7 @@ class JobResult:
 
     Attributes:
         id: the job's.
-        score: finite; None if every try failed.
+        score: finite; None if every try failed, or if a race dropped the candidate.
         metrics: all that the evaluator returned.
         error: "Type: message" of the last try if every one failed, else None.
     """
@@ -88,7 +104,7 @@ class Executor(Protocol):
 
 
 class ScoreReader:
-    """Reads the score from each evaluation's metrics, and remembers whether there was one.
+    """Reads results from evaluations' metrics, and remembers whether there was a score.
 
     Args:
         score: the key of the score.
@@ -99,12 +115,14 @@ class ScoreReader:
         self._score = score
         self._has_scored = has_scored
 
-    def read(self, metrics: Mapping[str, float]) -> tuple[float | None, str]:
-        """The score and "", or None and the error of this candidate.
+    def read(self, job: Job, metrics: Mapping[str, float]) -> JobResult:
+        """The result of one try: with a score, dropped, or with an error.
 
         Raises:
             MissingScoreError: no metrics so far had the score.
         """
+        if is_dropped(metrics):
+            return JobResult(job.id, None, metrics)
         if self._score not in metrics:
             missing = MissingScoreError(
                 f"search.score '{self._score}' is not among the evaluator's metrics; "
@@ -112,12 +130,13 @@ class ScoreReader:
             )
             if not self._has_scored:
                 raise missing
-            return None, describe(missing)
+            return JobResult(job.id, None, error=describe(missing))
         score = float(metrics[self._score])
         if not math.isfinite(score):
-            return None, f"ScoreNotFiniteError: {self._score} is {score}"
+            error = f"ScoreNotFiniteError: {self._score} is {score}"
+            return JobResult(job.id, None, error=error)
         self._has_scored = True
-        return score, ""
+        return JobResult(job.id, score, metrics)
 
 
 def describe(error: BaseException) -> str:

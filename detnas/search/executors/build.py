@@ -54,7 +54,8 @@ def build_executor(
             )
         return executor
     workers = _workers(settings, make_evaluate, machine)
-    return PoolExecutor(workers, score, settings.attempts, settings.timeout, has_scored)
+    finish = getattr(make_evaluate, "finish", None)
+    return PoolExecutor(workers, score, settings.attempts, settings.timeout, has_scored, finish)
 
 
 def _workers(settings: ExecutorSettings, make_evaluate: MakeEvaluate, machine: Machine) -> Workers:

@@ -43,13 +43,14 @@ class LocalExecutor:
         for _ in range(self._attempts):
             on_start(job.id, "local")
             try:
-                metrics = self._evaluate(job.choices)
+                metrics = job.evaluated_by(self._evaluate)
             except Exception as failure:  # any error of a candidate is a result of the search
                 error = describe(failure)
                 if spoils_the_process(failure):
                     raise ExecutorError(f"{error}; resume with --resume") from failure
                 continue
-            score, error = self._reader.read(metrics)
-            if score is not None:
-                return JobResult(job.id, score, metrics)
+            result = self._reader.read(job, metrics)
+            if result.error is None:
+                return result
+            error = result.error
         return JobResult(job.id, None, error=error)

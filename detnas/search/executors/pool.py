@@ -7,13 +7,12 @@ worker evaluates what, and when a candidate has failed. It knows neither process
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from detnas.search.executors.base import Job, JobResult, OnResult, OnStart, ScoreReader
 from detnas.search.executors.worker import Outcome, Started
-from search_space.architecture import Choices
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +39,7 @@ class Workers(Protocol):
     def __exit__(self, *error: object) -> None:
         """End all workers at once, busy or not."""
 
-    def send(self, worker: int, choices: Choices) -> None:
+    def send(self, worker: int, job: Job) -> None:
         """Give a candidate to a started worker. A worker that has ended is reported as `Lost`."""
 
     def wait(self, seconds: float) -> list[Event]:
@@ -71,12 +70,20 @@ class PoolExecutor:
         attempts: tries of a candidate before it counts as failed.
         timeout: seconds for one try; a worker that takes longer is replaced.
         has_scored: whether the metrics are known to have the score.
+        finish: called after all workers have ended.
     """
 
     def __init__(
-        self, workers: Workers, score: str, attempts: int, timeout: float, has_scored: bool = False
+        self,
+        workers: Workers,
+        score: str,
+        attempts: int,
+        timeout: float,
+        has_scored: bool = False,
+        finish: Callable[[], None] | None = None,
     ) -> None:
         self._workers = workers
+        self._finish = finish
         self._reader = ScoreReader(score, has_scored)
         self._attempts = attempts
         self._timeout = timeout
@@ -90,12 +97,16 @@ class PoolExecutor:
             while not self._names:
                 self._update_names(self._workers.wait(1.0))
         except BaseException:
-            self._workers.__exit__()
+            self.__exit__()
             raise
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._workers.__exit__(*error)
+        try:
+            self._workers.__exit__(*error)
+        finally:
+            if self._finish is not None:
+                self._finish()
 
     def run(self, jobs: Sequence[Job], on_start: OnStart, on_result: OnResult) -> None:
         """See `Executor.run`."""
@@ -109,11 +120,11 @@ class PoolExecutor:
                 on_start(task.job.id, self._names[worker])
                 running[worker] = task
                 task.deadline = time.monotonic() + self._timeout
-                self._workers.send(worker, task.job.choices)
+                self._workers.send(worker, task.job)
             for worker, outcome in self._outcomes(running).items():
                 task = running.pop(worker)
                 result = self._result(task, worker, outcome)
-                self._watch(worker, failed=result is None or result.score is None)
+                self._watch(worker, failed=result is None or result.error is not None)
                 if result is None:
                     waiting.append(task)
                 else:
@@ -176,12 +187,10 @@ class PoolExecutor:
                 return None
             error = f"WorkerLost: {task.losses} workers ended in it, the last: {outcome.reason}"
             return JobResult(task.job.id, None, error=error)
-        error = outcome.error
+        result = JobResult(task.job.id, None, error=outcome.error)
         if outcome.metrics is not None:
-            score, error = self._reader.read(outcome.metrics)
-            if score is not None:
-                return JobResult(task.job.id, score, outcome.metrics)
+            result = self._reader.read(task.job, outcome.metrics)
+            if result.error is None:
+                return result
         task.failed_on.append(worker)
-        if len(task.failed_on) < self._attempts:
-            return None
-        return JobResult(task.job.id, None, error=error)
+        return result if len(task.failed_on) >= self._attempts else None

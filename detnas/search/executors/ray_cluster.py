@@ -13,11 +13,10 @@ import time
 from typing import Any, Self
 
 from detnas.errors import MissingPackageError, UserError
-from detnas.search.executors.base import Evaluate, ExecutorError, MakeEvaluate
+from detnas.search.executors.base import Evaluate, ExecutorError, Job, MakeEvaluate
 from detnas.search.executors.pool import Event, Lost
 from detnas.search.executors.restarts import Restarts
 from detnas.search.executors.worker import NotStarted, Outcome, Started, build_scorer, score
-from search_space.architecture import Choices
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +36,9 @@ class _Worker:
         self._evaluate, message = build_scorer(lambda: pickle.loads(self._payload)())
         return message
 
-    def score(self, choices: Choices) -> Outcome:
+    def score(self, job: Job) -> Outcome:
         assert self._evaluate is not None, "only a worker that has started is given a candidate"
-        return score(self._evaluate, choices)
+        return score(self._evaluate, job)
 
     def hold(self) -> None:
         threading.Event().wait()
@@ -116,9 +115,9 @@ class RayWorkers:
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, sigterm)
 
-    def send(self, worker: int, choices: Choices) -> None:
+    def send(self, worker: int, job: Job) -> None:
         """See `Workers.send`."""
-        self._pending[self._actors[worker].score.remote(choices)] = worker
+        self._pending[self._actors[worker].score.remote(job)] = worker
 
     def replace(self, worker: int) -> None:
         """See `Workers.replace`."""

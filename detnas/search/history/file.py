@@ -19,7 +19,7 @@ FILE_NAME = "history.db"
 """Name of the history in the work directory of a search."""
 
 APPLICATION_ID = 0x44654E41  # "DeNA"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER);
 CREATE TABLE evaluations (
@@ -28,7 +28,7 @@ CREATE TABLE evaluations (
     generation INTEGER NOT NULL,
     position INTEGER NOT NULL,
     choices TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('proposed', 'running', 'done', 'failed')),
+    status TEXT NOT NULL CHECK (status IN ('proposed', 'running', 'done', 'failed', 'dropped')),
     score REAL,
     metrics TEXT NOT NULL DEFAULT '{}',
     costs TEXT NOT NULL,
@@ -46,16 +46,24 @@ CREATE TABLE evaluations (
 CREATE UNIQUE INDEX no_candidate_twice ON evaluations (choices) WHERE role = 'search';
 """
 
+FIRST_SEALED = 3
+"""The first version whose rows have checksums."""
+SCHEMA_3 = SCHEMA.replace(", 'dropped'", "")
+
 _COPIES = " ".join(
     f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(columns)} FROM old_{table}; "
     f"DROP TABLE old_{table}; "
     f"UPDATE {table} SET checksum = row_checksum({', '.join(columns)});"
     for table, columns in COLUMNS.items()
 )
+_REBUILT = (
+    "DROP INDEX no_candidate_twice; ALTER TABLE meta RENAME TO old_meta; "
+    f"ALTER TABLE evaluations RENAME TO old_evaluations; {SCHEMA} {_COPIES}"
+)
 UPGRADES = {
     1: "ALTER TABLE evaluations ADD COLUMN proposed REAL;",
-    2: "DROP INDEX no_candidate_twice; ALTER TABLE meta RENAME TO old_meta; "
-    f"ALTER TABLE evaluations RENAME TO old_evaluations; {SCHEMA} {_COPIES}",
+    2: _REBUILT,  # gave rows their checksums
+    3: _REBUILT,  # knew no dropped candidates
 }
 """SQL from each older version to the next one; older versions are also read without it."""
 
@@ -198,15 +206,17 @@ def _check_integrity(connection: sqlite3.Connection, path: Path) -> int:
 
 def _check_tables(connection: sqlite3.Connection, path: Path, version: int) -> None:
     """A flipped bit in a table's definition would show only when a row is written."""
-    with closing(sqlite3.connect(":memory:")) as expected:
-        expected.executescript(SCHEMA)
-        wanted = _tables(expected)
     try:
         tables = _tables(connection)
     except sqlite3.Error as error:
         raise damaged(path, error) from error
-    sealed = any("checksum" in sql for *_, sql in tables)
-    if tables != wanted if version == SCHEMA_VERSION else sealed:
+    if version >= FIRST_SEALED:
+        with closing(sqlite3.connect(":memory:")) as expected:
+            expected.executescript(SCHEMA if version == SCHEMA_VERSION else SCHEMA_3)
+            is_right = tables == _tables(expected)
+    else:
+        is_right = not any("checksum" in sql for *_, sql in tables)
+    if not is_right:
         raise damaged(path, f"its tables are not those of version {version}")
 
 
@@ -221,7 +231,7 @@ def _tables(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
 def _check_rows(connection: sqlite3.Connection, path: Path, version: int) -> None:
     """Compare every row with its checksum, and decode it."""
     try:
-        broken = broken_row(connection) if version == SCHEMA_VERSION else None
+        broken = broken_row(connection) if version >= FIRST_SEALED else None
         ids = [row.id for row in read_rows(connection)]
         recorded_fingerprint(connection)
     except (sqlite3.Error, ValueError, RecursionError) as error:

@@ -13,7 +13,10 @@ MAY_GROW_KEYS = tuple(keys_marked(StrategySettings, MAY_GROW, prefix="strategy."
 # Keys that earlier histories lack; a resumed search adds them.
 ADDED_LATER = ("images.", "data.metrics", "evaluator.device", "evaluator.tf32")
 # Values that the absence of a key stands for, in histories of versions that did not have it.
-ABSENT_MEANS: Mapping[str, Any] = {"evaluator.batch_shapes": "mixed"}
+ABSENT_MEANS: Mapping[str, Any] = {
+    "evaluator.batch_shapes": "mixed",
+    "evaluator.fold_batch_norm": False,
+}
 
 
 def normalised(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,9 +56,11 @@ def check_fingerprint(
                 f"{path} was made with {key} = {old}, but now it is {new}: "
                 f"{key.rpartition('.')[2]} may only increase; set {old} or more"
             )
+        if isinstance(_at(recorded, listed := key.removesuffix(".count")), list):
+            key = listed  # another number of entries
         raise UserError(
-            f"{path} was made with {key} = {_shown(before, key)}, "
-            f"but now it is {_shown(now, key)}: "
+            f"{path} was made with {key} = {_shown(recorded, before, key)}, "
+            f"but now it is {_shown(asked, now, key)}: "
             f"change it back to resume, or {otherwise}"
         )
 
@@ -80,5 +85,18 @@ def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _shown(flat: Mapping[str, Any], key: str) -> str:
-    return json.dumps(flat[key]) if key in flat else "nothing"
+def _at(fingerprint: Any, key: str) -> Any:
+    """What is at a dotted key, a list or dict as a whole; None where nothing is."""
+    for step in key.split("."):
+        if isinstance(fingerprint, list):
+            fingerprint = fingerprint[int(step)] if step.isdecimal() else None
+        else:
+            fingerprint = fingerprint.get(step) if isinstance(fingerprint, Mapping) else None
+    return fingerprint
+
+
+def _shown(fingerprint: Mapping[str, Any], flat: Mapping[str, Any], key: str) -> str:
+    whole = _at(fingerprint, key)
+    if whole is not None or key in flat:
+        return json.dumps(flat.get(key, whole))
+    return "nothing"

@@ -12,6 +12,7 @@ from detnas.search.front import pareto_front
 from detnas.search.history.file import FILE_NAME, open_checked
 from detnas.search.history.records import (
     DONE,
+    DROPPED,
     FAILED,
     RANDOM,
     SEARCH,
@@ -120,10 +121,20 @@ class SearchHistory:
         return tuple(row for row in self.rows if row.status == FAILED)
 
     @property
+    def dropped(self) -> tuple[Evaluation, ...]:
+        """The rows that racing dropped; they were evaluated, and have no score."""
+        return tuple(row for row in self.rows if row.status == DROPPED)
+
+    @property
     def has_only_failed(self) -> bool:
         """Whether candidates have failed and none has a score."""
         statuses = {row.status for row in self.rows}
         return FAILED in statuses and DONE not in statuses
+
+    @property
+    def all_scores(self) -> list[float]:
+        """The scores of the search and of the baseline."""
+        return [row.score for row in self.rows if row.score is not None]
 
     def scores(self, role: str = SEARCH) -> list[float]:
         """The scores of `role`, in the order of proposal."""

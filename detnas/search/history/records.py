@@ -19,6 +19,8 @@ PROPOSED = "proposed"
 RUNNING = "running"
 DONE = "done"
 FAILED = "failed"
+DROPPED = "dropped"
+"""By racing (`detnas.search.racing`): it has scores on shares of the split, none on the whole."""
 
 MIN_OUTAGE = 4
 """If all of at least this many candidates of a generation fail, it counts as an outage."""
@@ -42,7 +44,7 @@ class Evaluation:
         generation: from 0; 0 in the baseline. Whatever is shown counts from 1: `number`.
         position: index in the generation, in the order proposed.
         choices: one block choice per block.
-        status: "proposed", "running", "done" or "failed".
+        status: "proposed", "running", "done", "failed", or "dropped" by racing.
         score: the evaluator's value; None unless done.
         metrics: all the evaluator's metrics; None for a value that was not finite.
         costs: by name; the first one breaks ties in score.
@@ -77,8 +79,8 @@ class Evaluation:
 
     @property
     def settled(self) -> bool:
-        """Whether the evaluation is done or failed."""
-        return self.status in (DONE, FAILED)
+        """Whether the evaluation has its result: done, failed or dropped."""
+        return self.status in (DONE, FAILED, DROPPED)
 
 
 def read_rows(connection: sqlite3.Connection) -> list[Evaluation]:

@@ -29,6 +29,7 @@ from detnas.search.history.fingerprint import check_fingerprint, normalised
 from detnas.search.history.journal import enable_wal, leave_wal, lock_history
 from detnas.search.history.records import (
     DONE,
+    DROPPED,
     FAILED,
     FINGERPRINT,
     PROPOSED,
@@ -193,14 +194,18 @@ class History:
 
     def record_done(self, key: int, score: float, metrics: Mapping[str, float | None]) -> None:
         """Record the finite score and all the metrics of evaluation `key`."""
-        finite = {
-            name: None if value is None or not math.isfinite(value) else float(value)
-            for name, value in metrics.items()
-        }
         self._update(
             key,
             "status = ?, score = ?, metrics = ?, finished = ?",
-            *(DONE, float(score), json.dumps(finite), time.time()),
+            *(DONE, float(score), _metrics_json(metrics), time.time()),
+        )
+
+    def record_dropped(self, key: int, metrics: Mapping[str, float | None]) -> None:
+        """Record that racing dropped evaluation `key`, and its metrics on shares of the split."""
+        self._update(
+            key,
+            "status = ?, metrics = ?, finished = ?",
+            *(DROPPED, _metrics_json(metrics), time.time()),
         )
 
     def record_failed(self, key: int, error: str) -> None:
@@ -267,6 +272,15 @@ class History:
             if isinstance(error, sqlite3.IntegrityError):
                 raise  # a mistake of the program
             raise damaged(self.path, error) from error
+
+
+def _metrics_json(metrics: Mapping[str, float | None]) -> str:
+    """Metrics as the history keeps them: None for a value that is not finite."""
+    finite = {
+        name: None if value is None or not math.isfinite(value) else float(value)
+        for name, value in metrics.items()
+    }
+    return json.dumps(finite)
 
 
 @contextmanager

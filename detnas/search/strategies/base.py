@@ -23,7 +23,7 @@ from search_space.sampling import BudgetSampler
 Positive = Annotated[int, Meta(ge=1)]
 
 Result = tuple[Choices, float | None]
-"""A candidate and its score, higher is better; None if its evaluation failed."""
+"""A candidate and its score, higher is better; None if it failed, or if a race dropped it."""
 
 Costs = Callable[[Choices], Mapping[str, float]]
 """A candidate's costs by name; the first one breaks ties in score, lower is better."""

@@ -66,10 +66,11 @@ def measure_scoring(config: Config, settings: EvaluatorSettings) -> ScoringPace:
             calibration_loader(
                 *(config.train_dataloader, config.val_dataloader, SCORED_IMAGES),
                 *(settings.calibration_batch_size, seed),
-            )[0],
+            ),
             scored_loader(config.val_dataloader, seed),
         )
-        calibration, scored = (make_batches(loader, model, settings) for loader in loaders)
+        calibration = make_batches(lambda: loaders[0], model, settings)
+        scored = make_batches(lambda: loaders[1], model, settings)
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         try:

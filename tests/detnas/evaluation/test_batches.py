@@ -1,50 +1,26 @@
-"""Batches of an evaluator: of one padded shape, cached in this process's memory."""
+"""Batches of an evaluator: of one padded shape, of images that are kept as far as they fit."""
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from mmdet.structures import DetDataSample
 from mmengine.evaluator import BaseMetric, Evaluator
+from mmengine.structures import InstanceData
 from torch.utils.data import DataLoader, Dataset
 
-from detnas.evaluation.batches import CachedBatches, EqualShapeBatches, group_by_shape
+from detnas.evaluation.batches import Batches, group_by_shape
 from detnas.evaluation.evaluator import score
+from detnas.evaluation.kept_images import Keep, SharedFolder, keep_in_memory
+
+MUCH = 1 << 30
 
 
 def as_lists(items: list[dict[str, Any]]) -> dict[str, Any]:
     return {key: [item[key] for item in items] for key in items[0]}
-
-
-def as_batch(items: list[int]) -> dict[str, Any]:
-    return {"inputs": [torch.full((3, 4, 4), float(i)) for i in items], "data_samples": items}
-
-
-def test_cached_images_are_not_in_shared_memory() -> None:
-    loader = DataLoader(list(range(6)), 2, num_workers=1, collate_fn=as_batch)  # type: ignore[arg-type]
-    batches = CachedBatches(loader, 10)
-    first, second = list(batches), list(batches)
-    assert [batch["data_samples"] for batch in second] == [[0, 1], [2, 3], [4, 5]]
-    for one, other in zip(first, second, strict=True):
-        for image, kept in zip(one["inputs"], other["inputs"], strict=True):
-            assert torch.equal(image, kept)
-            assert not kept.is_shared()
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_of_batches_that_do_not_all_fit_the_first_are_kept(
-    workers: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    loader = DataLoader(Images(), 2, num_workers=workers, collate_fn=as_lists)
-    batches = CachedBatches(loader, 0)
-    batches._limit = sum(3 * height * width for height, width in Images.sizes[:5])
-    for _ in range(3):
-        found = [[int(image[0, 0, 0]) for image in batch["inputs"]] for batch in batches]
-        assert found == [[0, 1], [2, 3], [4, 5], [6]]
-    assert "4 of 7 images fit into search.evaluator.cache_mb=0" in capsys.readouterr().err
-    if not workers:  # otherwise another process counts
-        assert loader.dataset.loaded == len(Images.sizes) + 2 * 3  # type: ignore[attr-defined]
 
 
 shapes_of_images = st.lists(st.tuples(*[st.sampled_from([32, 64, 96])] * 2), max_size=40)
@@ -85,45 +61,87 @@ class Images(Dataset[dict[str, Any]]):
         return {"inputs": image, "data_samples": [index]}
 
 
-def of_equal_shapes(workers: int, megabytes: int) -> EqualShapeBatches:
-    loader = DataLoader(Images(), 2, num_workers=workers, collate_fn=as_lists)
-    return EqualShapeBatches(loader, 32, megabytes)
+def batches_of(
+    workers: int = 0, limit: int = MUCH, divisor: int | None = 32, keep: Keep = keep_in_memory
+) -> tuple[Batches, Images]:
+    images = Images()
+    loader = DataLoader(images, 2, num_workers=workers, collate_fn=as_lists)
+    return Batches(lambda: loader, limit, divisor, keep), images
+
+
+def numbers_in(batches: Batches) -> list[list[int]]:
+    return [[int(image[0, 0, 0]) for image in batch["inputs"]] for batch in batches]
+
+
+def where(kind: str, folder: Path) -> Keep:
+    return keep_in_memory if kind == "memory" else SharedFolder.of_search(folder).keep("scored")
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-@pytest.mark.parametrize("megabytes", [0, 10])
-def test_batches_are_padded_to_the_same_shape(workers: int, megabytes: int) -> None:
-    batches = of_equal_shapes(workers, megabytes)
+@pytest.mark.parametrize("limit", [0, MUCH])
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_batches_are_padded_to_the_same_shape(
+    workers: int, limit: int, kind: str, tmp_path: Path
+) -> None:
+    batches, _ = batches_of(workers, limit, keep=where(kind, tmp_path))
     for _ in range(2):
-        found = [[int(image[0, 0, 0]) for image in batch["inputs"]] for batch in batches]
         # 30 x 60 and 32 x 64 are padded to 32 x 64, all others to 64 x 64.
-        assert found == [[0, 2], [1, 3], [4, 5], [6]]
+        assert numbers_in(batches) == [[0, 2], [1, 3], [4, 5], [6]]
     assert batches.order == [0, 2, 1, 3, 4, 5, 6]
+    assert batches.images == 7
 
 
-def test_images_that_fit_are_loaded_once() -> None:
-    for megabytes, times in ((10, 1), (0, 4)):  # to find the shapes, and in each of three passes
-        batches = of_equal_shapes(0, megabytes)
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_images_that_fit_are_loaded_once(kind: str, tmp_path: Path) -> None:
+    for limit, times in ((MUCH, 1), (0, 4)):  # to find the shapes, and in each of three passes
+        batches, images = batches_of(0, limit, keep=where(kind, tmp_path))
         for _ in range(3):
             for batch in batches:
                 batch["data_samples"][0].append("changed by a model")
-        assert batches._loader.dataset.loaded == times * len(Images.sizes)  # type: ignore[attr-defined]
+        assert images.loaded == times * len(Images.sizes)
         assert [sample for batch in batches for sample in batch["data_samples"]] == [
             [place] for place in batches.order
         ]
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_of_images_that_do_not_all_fit_the_first_are_kept(workers: int) -> None:
-    batches = of_equal_shapes(workers, 0)
-    batches._limit = sum(3 * height * width for height, width in Images.sizes[:4])
+@pytest.mark.parametrize("divisor", [32, None])
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_of_images_that_do_not_all_fit_the_first_are_kept(
+    workers: int,
+    divisor: int | None,
+    kind: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    limit = sum(3 * height * width for height, width in Images.sizes[:4])
+    batches, images = batches_of(workers, limit + 200, divisor, where(kind, tmp_path))
+    expected = [[0, 2], [1, 3], [4, 5], [6]] if divisor else [[0, 1], [2, 3], [4, 5], [6]]
     for _ in range(3):
-        found = [[int(image[0, 0, 0]) for image in batch["inputs"]] for batch in batches]
-        assert found == [[0, 2], [1, 3], [4, 5], [6]]
-    assert len(batches._items) == 4
+        assert numbers_in(batches) == expected
+    assert "4 of 7 images fit into search.evaluator.cache_mb=0;" in capsys.readouterr().err
     if not workers:  # otherwise another process counts
-        loaded = batches._loader.dataset.loaded  # type: ignore[attr-defined]
-        assert loaded == len(Images.sizes) + 3 * 3
+        assert images.loaded == len(Images.sizes) + 3 * 3
+
+
+def test_a_sample_keeps_nothing_that_a_model_sets() -> None:
+    class Samples(Images):
+        def __getitem__(self, index: int) -> dict[str, Any]:
+            truth = InstanceData(labels=torch.tensor([index]))
+            sample = DetDataSample(metainfo={"img_id": index}, gt_instances=truth)
+            return super().__getitem__(index) | {"data_samples": sample}
+
+    loader = DataLoader(Samples(), 2, num_workers=0, collate_fn=as_lists)
+    batches = Batches(lambda: loader, MUCH, 32)
+    for _ in range(2):
+        for batch in batches:
+            for sample in batch["data_samples"]:
+                assert set(sample.metainfo_keys()) == {"img_id"}
+                assert set(sample.keys()) == {"gt_instances"}
+                assert int(sample.gt_instances.labels) == sample.img_id
+                sample.set_metainfo({"batch_input_shape": (64, 64), "img_id": 99})
+                sample.pred_instances = InstanceData()
+                del sample.gt_instances
 
 
 def test_metrics_get_results_in_the_order_of_the_sampler() -> None:
@@ -142,7 +160,7 @@ def test_metrics_get_results_in_the_order_of_the_sampler() -> None:
             return batch["data_samples"]
 
     loader = DataLoader(Images(), 2, sampler=[0, 3, 2, 1, 0], collate_fn=as_lists)
-    batches = EqualShapeBatches(loader, 32, 10)
+    batches = Batches(lambda: loader, MUCH, 32)
     metrics = Evaluator([Metric()])
     assert score(Model(), batches, metrics, 7) == {"count": 5}
     assert batches.order == [0, 2, 4, 1, 3]

@@ -127,7 +127,7 @@ def test_freed_memory_is_kept() -> None:
     """In a process of its own: glibc treats memory of threads differently."""
     code = """
 import resource, statistics, torch
-from detnas.evaluation.latency import keep_freed_memory
+from detnas.networks.freed_memory import keep_freed_memory
 keep_freed_memory()
 faults = []
 for _ in range(7):

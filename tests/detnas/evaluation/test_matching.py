@@ -17,7 +17,7 @@ from detnas.evaluation.metrics import UnroundedCocoMetric
 pytest.importorskip("hotcoco")
 
 SIZE = 60
-CASES = 200
+CASES = range(1000)
 
 
 def random_case(seed: int, kind: str) -> tuple[COCO, COCO]:
@@ -84,7 +84,11 @@ def shape(box: Any, kind: str) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.parametrize(("kind", "cases"), [("bbox", CASES), ("segm", 20)])
+def random_box_case(seed: int) -> tuple[COCO, COCO]:
+    return random_case(seed, "bbox")
+
+
+@pytest.mark.parametrize(("kind", "cases"), [("bbox", len(CASES)), ("segm", 20)])
 def test_arrays_and_summary_equal_those_of_pycocotools(
     kind: str, cases: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,17 +127,12 @@ def test_only_pycocotools_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
         assert coco_metric.COCOeval is other
 
 
-def test_the_metric_is_that_of_mmdet_with_files_and_pycocotools(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    truth, found = random_case(5, "bbox")
-    file = tmp_path / "truth.json"
-    file.write_text(json.dumps(truth.dataset), encoding="utf-8")
-    names = [each["name"] for each in truth.dataset["categories"]]
+def results_of(truth: COCO, found: COCO | None) -> list[Any]:
+    """What CocoMetric keeps of each image; labels are places of the categories."""
     places = {each["id"]: place for place, each in enumerate(truth.dataset["categories"])}
     results = []
     for image in truth.getImgIds():
-        here = found.loadAnns(found.getAnnIds(imgIds=[image]))
+        here = [] if found is None else found.loadAnns(found.getAnnIds(imgIds=[image]))
         boxes = np.array([each["bbox"] for each in here], np.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]
         prediction = {
@@ -143,13 +142,26 @@ def test_the_metric_is_that_of_mmdet_with_files_and_pycocotools(
             "labels": np.array([places[each["category_id"]] for each in here], int),
         }
         results.append(({"img_id": image, "width": SIZE, "height": SIZE}, prediction))
+    return results
+
+
+def metrics_of(truth: COCO, results: Any, file: Path, **options: Any) -> dict[str, float]:
+    """The metric's values for ground truth that is in a file."""
+    file.write_text(json.dumps(truth.dataset), encoding="utf-8")
+    metric = UnroundedCocoMetric(ann_file=str(file), **options)
+    metric.dataset_meta = {"classes": [each["name"] for each in truth.dataset["categories"]]}
+    return metric.compute_metrics(results)
+
+
+def test_the_metric_is_that_of_mmdet_with_files_and_pycocotools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth, found = random_case(5, "bbox")
+    results = results_of(truth, found)
+    asked = {"metric": ["bbox", "proposal"], "classwise": True}
 
     def metrics(**options: Any) -> dict[str, float]:
-        metric = UnroundedCocoMetric(
-            ann_file=str(file), metric=["bbox", "proposal"], classwise=True, **options
-        )
-        metric.dataset_meta = {"classes": names}
-        return metric.compute_metrics(results)
+        return metrics_of(truth, results, tmp_path / "truth.json", **asked, **options)
 
     ours = metrics()
     with_files = metrics(outfile_prefix=str(tmp_path / "results"))
@@ -158,3 +170,17 @@ def test_the_metric_is_that_of_mmdet_with_files_and_pycocotools(
     theirs = metrics(outfile_prefix=str(tmp_path / "theirs"))
     assert ours == with_files == theirs
     assert 0 < ours["bbox_mAP"] < 1
+
+
+def test_boxes_that_are_never_records_score_as_those_of_pycocotools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "truth.json"
+    cases = [
+        (truth, results_of(truth, found)) for truth, found in map(random_box_case, CASES[:200])
+    ]
+    ours = [metrics_of(truth, results, file) for truth, results in cases]
+    monkeypatch.setattr(coco_metric, "COCOeval", type("Theirs", (COCOeval,), {}))
+    theirs = [metrics_of(truth, results, file) for truth, results in cases]
+    assert ours == theirs
+    assert sum(0 < each["bbox_mAP"] < 1 for each in ours) > 0.8 * len(cases)

@@ -28,6 +28,29 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path: Path) -> None:
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"hello", "is not a checkpoint: it does not begin as files of torch.save"),
+        (b"{}", "is not a checkpoint: it does not begin as files of torch.save"),
+        (b"", "is damaged: it is empty"),
+        (pickle.dumps({"a": 1}), "is damaged, or is not a checkpoint of torch"),
+        (_Attack(), "names exec, which could run code"),
+        (torch.nn.Linear(1, 1), "names torch.nn.modules.linear.Linear"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_refused_without_torchs_advice(
+    content: Any, said: str, tmp_path: Path
+) -> None:
+    """Torch's own message says how to load the file without protection."""
+    path = tmp_path / "other.pth"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    with pytest.raises(UserError, match=f"other.pth .*{said}") as refusal:
+        read_checkpoint(path)
+    assert "weights_only" not in str(refusal.value)
+    assert "safe_globals" not in str(refusal.value)
+
+
 class _LookUp:
     def __reduce__(self) -> tuple[object, ...]:
         return getattr, (str, "join")

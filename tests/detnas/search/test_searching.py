@@ -1,19 +1,27 @@
 """`detnas.search`: any Python function, resumed, in processes, with its mistakes named."""
 
+import inspect
 import multiprocessing
+import pydoc
 import subprocess
 import sys
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import detnas
+from detnas.search import searching
 from detnas.search.executors.base import MissingScoreError
 from detnas.search.function_scorer import FunctionScorer, MakeFunctionScorer
 from detnas.search.loop import SearchFailedError
+from detnas.search.strategies.random_search import RandomSettings
 from search_space.spaces import parse_space
 
+TINY = parse_space("tiny")
 SETTINGS: dict[str, Any] = {
     "budgets": "macs=..45e6",
     "strategy": {
@@ -145,30 +153,67 @@ def test_a_missing_score_is_named_and_leaves_no_history(tmp_path: Path) -> None:
     ("change", "said"),
     [
         ({"seed": -1}, "seed is -1"),
-        ({"workers": 0}, "workers must be an integer >= 1"),
+        ({"seed": True}, "seed is True"),
+        ({"workers": 0}, "workers is 0; it must be an integer of at least 1"),
+        ({"workers": None}, "workers is None"),
+        ({"workers": True}, "workers is True"),
+        ({"attempts": "2"}, "attempts is '2'"),
+        ({"timeout": None}, "timeout must be a number"),
+        ({"gpus": True}, "gpus is True"),
+        ({"resume": "no"}, "resume is 'no'; it must be True or False"),
+        ({"score": 5}, "score is 5; it must be a name"),
+        ({"score": ""}, "score is ''"),
+        ({"score": " "}, "score is ' '"),
+        ({"score": None}, "score is None"),
+        ({"score": b"mAP"}, "score is b'mAP'"),
+        ({"score": "\udcff"}, r"score is '\\udcff'"),
+        ({"score": "a\nb"}, r"score is 'a\\nb'"),
+        ({"progress": 5}, "progress is 5; it must be a function"),
+        ({"progress": lambda: None}, "progress must take one argument"),
+        ({"evaluate": lambda: 1.0}, "evaluate must take one argument, an Architecture"),
+        ({"work_dir": None}, "work_dir is None; it must be the path of a folder"),
+        ({"work_dir": ""}, "work_dir is ''"),
+        ({"work_dir": "a\0b"}, r"work_dir is 'a\\x00b'"),
+        ({"work_dir": 5}, "work_dir is 5"),
+        ({"strategy": None}, "strategy is None; it must be 'evolution'"),
+        ({"strategy": RandomSettings(population=0)}, "strategy.population must be an integer >= 1"),
         ({"strategy": "evolutoin"}, "did you mean 'evolution'"),
         ({"strategy": {"type": "random", "population": 0}}, "strategy.population"),
         ({"strategy": {"type": "evolution", "population": 20}}, "^strategy: mutations"),
         ({"budgets": "macs=..1"}, "admits no architecture"),
-        ({"budgets": 5}, "budgets must be a dict, not 5"),
+        ({"budgets": 5}, "budgets has 5; it must be a text such as"),
+        ({"budgets": None}, "budgets has None"),
+        ({"budgets": [None]}, "budgets has None"),
         ({"budgets": [{"cst": "macs"}]}, "did you mean 'cost'"),
+        ({"space": None}, "space is None: give a name"),
+        ({"space": {**TINY.to_dict(), "name": "\udcff"}}, "must be one word"),
         ({"space": "smal"}, "did you mean 'small'"),
         ({"evaluate": 3}, "must be a function"),
         ({"channel_shuffle": "odd"}, "channel_shuffle is 'odd'"),
         ({"depends_on": {"a": {1}}}, "depends_on must hold JSON"),
         ({"depends_on": {"a": float("nan")}}, "depends_on must hold JSON"),
-        ({"greater_is_better": "no"}, "greater_is_better is 'no'; True or False"),
+        ({"depends_on": {"a": "\udcff"}}, "depends_on must hold JSON"),
+        ({"depends_on": [1]}, "depends_on is .1.; it must be a dict"),
+        ({"greater_is_better": "no"}, "greater_is_better is 'no'; it must be True or False"),
         ({"cost_tables": "none.json"}, "none.json"),
+        ({"cost_tables": None}, "cost_tables is None; it must be a list of files"),
         ({"workers": 2, "evaluate": lambda a: 1.0}, "top level of a module, or set workers=1"),
     ],
 )
 def test_mistakes_are_named_before_anything_is_made(
-    change: dict[str, Any], said: str, tmp_path: Path
+    change: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = {"space": "tiny", "evaluate": score, **SETTINGS, **change}
-    with pytest.raises(detnas.UserError, match=said):
-        detnas.search(work_dir=tmp_path / "search", **arguments)
-    assert not (tmp_path / "search").exists()
+    monkeypatch.chdir(tmp_path)
+    arguments = {"space": "tiny", "evaluate": score, "work_dir": "search", **SETTINGS, **change}
+    with pytest.raises(detnas.UserError, match=said) as refusal:
+        detnas.search(**arguments)
+    assert "\n" not in str(refusal.value)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_budget_of_another_type_is_refused() -> None:
+    with pytest.raises(ValueError, match="upper must be a number or None, not '45e6'"):
+        detnas.Budget(upper="45e6")  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +230,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"seed": 2}, "made with seed = 1, but now it is 2"),
         ({"depends_on": {"data": 2}}, "made with depends_on.data = 1, but now it is 2"),
         ({"budgets": "macs=..44e6"}, "budgets.0.upper"),
+        ({"budgets": ()}, r"made with budgets = \[{.*}\], but now it is \[\]: change it back"),
+        (
+            {"strategy": {**SETTINGS["strategy"], "generations": 2}},
+            "generations = 3, but now it is 2: generations may only increase; set 3 or more",
+        ),
     ],
 )
 def test_a_history_of_other_settings_is_not_continued(
@@ -234,6 +284,85 @@ def test_a_guarded_script_searches_in_processes(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "best_architecture.json").is_file()
 
 
+def _refused(folder: Path, arguments: Sequence[str] = (), script: str = "") -> str:
+    """The last line of a Python process that fails before its search makes files."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        input=script,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert not (folder / "out").exists()
+    assert done.stderr.count("Traceback") == 1  # none of a worker
+    return str(done.stderr.splitlines()[-1])
+
+
+def test_a_script_without_its_guard_is_told_once(tmp_path: Path) -> None:
+    script = SCRIPT.format(strategy="random").replace("if __name__ == '__main__'", "if True")
+    (tmp_path / "script.py").write_text(script)
+    said = _refused(tmp_path, ["script.py"])
+    assert 'make the call under `if __name__ == "__main__":`' in said
+
+
+def test_a_script_from_a_pipe_is_told_what_to_do(tmp_path: Path) -> None:
+    script = SCRIPT.format(strategy="random")
+    said = _refused(tmp_path, script=script)
+    assert "cannot import the script <stdin>: save it as a file, or set workers=1" in said
+
+
+def test_an_evaluation_that_exits_fails_alone(tmp_path: Path) -> None:
+    calls = 0
+
+    def exits_once(architecture: detnas.Architecture) -> float:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            sys.exit("no data")
+        return score(architecture)
+
+    history = detnas.search("tiny", exits_once, work_dir=tmp_path, **SETTINGS)
+    assert [row.error for row in history.failed] == [
+        "RuntimeError: evaluate called sys.exit('no data')"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        ("3", "evaluate returned a str; it must return a number"),
+        (True, "evaluate returned a bool; it must"),
+        (np.bool_(True), "evaluate returned a bool"),
+        ({"score": "3"}, "evaluate returned a str for 'score'"),
+        ({"score": True}, "evaluate returned a bool for 'score'"),
+        ({"score": 1.0, "other": "3"}, "evaluate returned a str for 'other'"),
+        ({"score": 1.0, "\udcff": 2.0}, r"called '\\udcff', which is not printable"),
+    ],
+)
+def test_what_is_no_number_is_no_score(returned: Any, said: str) -> None:
+    scorer = FunctionScorer(lambda architecture: returned, TINY, "even_odd", "score")
+    with pytest.raises(TypeError, match=said):
+        scorer((0,) * 10)
+
+
+def test_numbers_of_other_types_are_scores() -> None:
+    for returned in (3, np.float32(3), np.array(3), Fraction(3), {"score": 3, "done": True}):
+        scorer = FunctionScorer(lambda a, given=returned: given, TINY, "even_odd", "score")
+        assert scorer((0,) * 10)["score"] == 3.0
+
+
+def test_help_shows_the_function() -> None:
+    text = pydoc.render_doc(detnas.search, renderer=pydoc.plaintext)
+    assert "detnas.search - Search a space by a function" in text
+    assert "detnas.search(space, evaluate, *, work_dir, budgets=(), " in text
+    arguments = inspect.signature(detnas.search).parameters
+    assert arguments == inspect.signature(searching.search).parameters
+    for name in arguments:
+        assert f"\n        {name}: " in text, name
+
+
 def test_a_worker_that_imports_an_unguarded_script_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,7 +373,7 @@ def test_a_worker_that_imports_an_unguarded_script_says_so(
 
 
 def test_a_function_that_a_worker_cannot_import_is_said() -> None:
-    made = MakeFunctionScorer.of(FunctionScorer(score, parse_space("tiny"), "even_odd", "score"))
+    made = MakeFunctionScorer.of(FunctionScorer(score, TINY, "even_odd", "score"))
     lost = MakeFunctionScorer(made.pickled.replace(b"score", b"scare", 1))
     with pytest.raises(detnas.UserError, match="cannot be imported in a worker"):
         lost()
