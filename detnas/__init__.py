@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from detnas.search.searching import search
     from search_space.architecture import Architecture
     from search_space.budget import Budget
+    from search_space.errors import SpaceError
 
 __all__ = [
     "Architecture",
     "BackboneWithFPN",
     "Budget",
     "SearchHistory",
+    "SpaceError",
     "SubnetBackbone",
     "UserError",
     "__version__",
@@ -35,6 +37,7 @@ _MODULES = {
     "BackboneWithFPN": "detnas.networks.pyramid",
     "Budget": "search_space.budget",
     "SearchHistory": "detnas.search.history.reading",
+    "SpaceError": "search_space.errors",
     "SubnetBackbone": "detnas.networks.subnet",
     "UserError": "detnas.errors",
     "create_backbone": "detnas.networks.subnet",

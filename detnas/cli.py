@@ -21,6 +21,9 @@ from detnas.version import __version__
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors of writing; those of an open file do not name it."""
 
+RESUMING = ("train", "search", "run", "fidelity", "demo")
+"""Commands that go on where they were stopped; others begin again."""
+
 COMMANDS = {
     "init": "make an experiment's folder from your annotations and images",
     "train": "train one stage (pretrain, fine-tune, retrain)",
@@ -60,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         again = shlex.join(command)
         if getattr(options, "launcher", "none") != "none":
             again = "the launcher's command again, with --resume for `train`"
-        print(f"detnas: stopped; to go on: {again}", file=sys.stderr)
+        what = "to go on" if options.name in RESUMING else "to begin again"
+        print(f"detnas: stopped; {what}: {again}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         return 0

@@ -78,6 +78,11 @@ class Architecture:
     scaling: BackboneScaling | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.space, SearchSpace):
+            raise SpaceError(
+                f"space is {self.space!r}: give a SearchSpace, such as "
+                "search_space.spaces.parse_space makes of a name"
+            )
         # numpy integers are accepted, but JSON cannot hold them.
         object.__setattr__(self, "choices", tuple(int(choice) for choice in self.choices))
         space = self.space

@@ -87,7 +87,7 @@ def run(options: shared.Options) -> None:
     print(
         f"medians and quartiles of {options.rounds} interleaved rounds, in ms for a batch of "
         f"{options.batch_size} at {height}x{width} (height x width, {printable(found.size_of)}); "
-        f"{options.threads} threads; {found.device}"
+        f"threads: {options.threads}; {found.device}"
     )
 
 
@@ -95,7 +95,7 @@ def _table(timings: Sequence[Any]) -> str:
     """A row for each network and engine, with its time relative to the found network."""
     from detnas.console import columns
 
-    lines = [("network", "engine", "MACs", "params", "median", "quartiles", "relative")]
+    lines = [("network", "engine", "MACs", "params", "median ms", "quartiles", "relative")]
     first = {timing.engine: timing.median for timing in reversed(timings)}
     for one in timings:
         lines.append(

@@ -10,6 +10,7 @@ from torchvision.ops.feature_pyramid_network import (
     LastLevelMaxPool,
 )
 
+from detnas.errors import UserError
 from detnas.networks.subnet import SubnetBackbone
 
 
@@ -27,6 +28,9 @@ class BackboneWithFPN(nn.Module):
         body: the backbone.
         fpn: torchvision's FPN.
         out_channels: channels of every map of the FPN.
+
+    Raises:
+        UserError: `backbone` is not of `create_backbone`, or `out_channels` is not positive.
     """
 
     def __init__(
@@ -36,6 +40,10 @@ class BackboneWithFPN(nn.Module):
         extra_blocks: ExtraFPNBlock | None = None,
         norm: Callable[..., nn.Module] | None = None,
     ) -> None:
+        if not isinstance(backbone, SubnetBackbone):
+            raise UserError(f"backbone is {type(backbone).__name__}: take one of create_backbone")
+        if isinstance(out_channels, bool) or not isinstance(out_channels, int) or out_channels < 1:
+            raise UserError(f"out_channels is {out_channels!r}; it must be 1 or more")
         super().__init__()
         self.body = backbone
         self.fpn = FeaturePyramidNetwork(

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from detnas.errors import MissingFileError, Problems, UserError, user_input
 from detnas.fidelity import table_file
 from detnas.fidelity.table import Table
-from detnas.report.losses import LossCurve, read_losses
+from detnas.report.losses import LossCurve, read_curve, trainings
 from detnas.report.pictures import as_jpeg, check_pictures
 from detnas.report.stages import STAGE_FILE, StageRecord, in_order, read_stage, stage_files
 from detnas.report.summary_file import SUMMARY_FILE, read_metrics, read_summary
@@ -108,7 +108,11 @@ def read_folder(folder: Path) -> ReportFolder:
         trained=trained,
         comparison=read(lambda: read_comparison(folder / "compare")),
         stages=in_order(stages),
-        losses=read(lambda: read_losses(folder)) or [],
+        losses=[
+            curve
+            for each in trainings(folder)
+            if (curve := read(partial(read_curve, each, folder)))
+        ],
         problems=read.problems,
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from detnas.errors import UserError
 from detnas.report.marks import add_legend, is_wide, new_figure
 from detnas.report.stages import run_folders
 from detnas.report.style import LIGHT, WIDE, Size, Theme, save_figure, themed
@@ -40,21 +41,22 @@ class LossCurve:
     began_again: tuple[int, ...]
 
 
-def read_losses(folder: Path) -> list[LossCurve]:
-    """The loss curves in an experiment's folder, in the order in which they were begun.
+def trainings(folder: Path) -> list[Path]:
+    """The folders of the trainings in an experiment's folder, in the order in which they began."""
+    found = {file.parents[2] for file in folder.glob(f"**/{SCALARS_FILE}") if _is_run(file, folder)}
+    return sorted(found, key=lambda each: run_folders(each)[0].name)
+
+
+def read_curve(training: Path, folder: Path) -> LossCurve | None:
+    """The loss curve of a training in an experiment's folder; None if it has none yet.
 
     Lines that are not whole, as of a training that is running, are left out.
+
+    Raises:
+        UserError: a log has lines, and none is whole.
     """
-    trainings = {
-        file.parents[2] for file in folder.glob(f"**/{SCALARS_FILE}") if _is_run(file, folder)
-    }
-    curves = []
-    for training in sorted(trainings, key=lambda each: run_folders(each)[0].name):
-        name = str(training.relative_to(folder)) if training != folder else training.name
-        curve = _read_curve(training, name)
-        if curve is not None:
-            curves.append(curve)
-    return curves
+    name = str(training.relative_to(folder)) if training != folder else training.name
+    return _read_curve(training, name)
 
 
 def _is_run(file: Path, folder: Path) -> bool:
@@ -86,16 +88,23 @@ def _rows(file: Path) -> list[dict[str, float]]:
     if not file.is_file():
         return []
     found = []
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+    text = file.read_text(encoding="utf-8", errors="replace")
+    is_damaged = "\n" in text or not text.startswith("{")  # else its first line is being written
+    for line in text.splitlines():
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if isinstance(row, dict) and isinstance(row.get("step"), int) and "loss" in row:
+        if not isinstance(row, dict):
+            continue
+        is_damaged = False
+        if isinstance(row.get("step"), int) and "loss" in row:
             losses = {key: value for key, value in row.items() if key.startswith("loss")}
             is_drawn = 0 <= row["step"] < _STEPS
             if is_drawn and all(isinstance(value, int | float) for value in losses.values()):
                 found.append({"step": row["step"], **losses})
+    if is_damaged and text:
+        raise UserError(f"{file}: no line of this log can be read")
     return found
 
 
@@ -127,12 +136,17 @@ def draw_losses(
                 label = None if name in labelled else name
                 labelled.add(name)
                 width = 1.6 if name == "loss" else 1.0
-                axes.plot(steps, means, color=colours[name], lw=width, label=label)
+                dot = "o" if len(steps) == 1 else None  # a line of one point is invisible
+                axes.plot(
+                    steps, means, color=colours[name], lw=width, label=label, marker=dot, ms=4
+                )
             for step in curve.began_again:
                 axes.axvline(step, color=theme.muted, lw=1.0, ls=(0, (1, 2)))
             axes.set_title(curve.name, size=10, color=theme.ink, loc="left")
             axes.set_ylim(bottom=0.0)
-            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            if len(curve.steps) == 1:
+                axes.set_xlim(curve.steps[0] - 1, curve.steps[0] + 1)
+            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
             axes.set_xlabel("iterations")
         for axes in panels[len(curves) :]:
             axes.set_axis_off()

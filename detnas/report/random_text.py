@@ -17,9 +17,11 @@ def verdict(found: AgainstRandom) -> str:
         return f"By these scores, the search did better than random architectures{only}."
     if not any(shown):
         return "These scores do not show that the search did better than random architectures."
+    worse = _is_worse_on_average(found)
+    why = "on average its candidates are worse" if worse else "the points below do not agree"
     return (
         "These scores show only in part that the search did better than random architectures: "
-        "the points below do not agree."
+        f"{why}."
     )
 
 
@@ -33,6 +35,11 @@ def _evidence(found: AgainstRandom) -> Iterator[bool]:
         yield sign * found.best > sign * found.expected
     if found.later is not None:
         yield min(sign * end for end in found.later.interval) > 0
+
+
+def _is_worse_on_average(found: AgainstRandom) -> bool:
+    sign = 1.0 if found.greater_is_better else -1.0
+    return found.later is not None and max(sign * end for end in found.later.interval) < 0
 
 
 def points(found: AgainstRandom) -> Iterator[tuple[str, str]]:
@@ -96,7 +103,7 @@ def _average(found: AgainstRandom) -> str:
     sign = 1.0 if found.greater_is_better else -1.0
     if min(sign * low, sign * high) > 0:
         meaning = "better than random ones, by more than chance"
-    elif max(sign * low, sign * high) < 0:
+    elif _is_worse_on_average(found):
         meaning = "worse than random ones, by more than chance"
     else:
         meaning = "the interval contains 0, so they may be no better than random ones"

@@ -1,5 +1,6 @@
 """Reads `summary.json`, the outcome of an experiment, and checks what the page takes from it."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,9 @@ def read_summary(path: Path) -> dict[str, Any]:
     def parse(content: Any) -> dict[str, Any]:
         summary = _json_object(content)
         convert(summary, _Known)
+        odd = [key for key, value in summary.items() if _is_no_number(value)]
+        if odd:
+            raise SpaceError(f"{odd[0]} is {summary[odd[0]]}, which is no number")
         return summary
 
     with user_input():
@@ -51,6 +55,10 @@ def read_metrics(path: Path) -> dict[str, Any]:
     """
     with user_input():
         return read_document(path, "no such file", _json_object)
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def measured(summary: Mapping[str, Any]) -> dict[str, Any]:

@@ -211,3 +211,5 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UserError(f"work_dir {folder} is a file: name a folder") from None
+    except OSError as error:
+        raise UserError(f"work_dir {folder} cannot be made: {error.strerror}") from error

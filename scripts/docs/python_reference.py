@@ -9,6 +9,7 @@ from docstrings import escaped, signature_rows, struct_rows, summary, table
 from msgspec import Struct
 
 import detnas
+from detnas.search.history.records import Evaluation
 from detnas.search.searching import search
 
 HEAD = """\
@@ -43,6 +44,8 @@ def _parts() -> Iterator[str]:
             yield rows + "\n"
         if inspect.isclass(given) and (members := table(MEMBERS, _members(given))):
             yield members + "\n"
+    yield f"## Rows of a history\n\n{escaped(summary(Evaluation))}\n"
+    yield table(("field", *REST), signature_rows(Evaluation)) + "\n"
 
 
 def _rows(given: Any) -> Iterator[tuple[str, ...]]:

@@ -83,7 +83,7 @@ def test_the_search_of_the_site_works_from_the_disk(site: Path) -> None:
         browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_context(offline=True).new_page()
         page.goto((site / "index.html").as_uri())
-        page.fill("input[name=query]", "recalibration")
+        page.locator("input[name=query]").press_sequentially("recalibration")  # the page hears keys
         links = page.locator("a.md-search-result__link")
         links.first.wait_for(timeout=60_000)
         assert "method.html" in " ".join(str(link.get_attribute("href")) for link in links.all())

@@ -51,6 +51,8 @@ class SearchHistory:
         Raises:
             UserError: it does not exist, is damaged, or has an unknown version.
         """
+        if not isinstance(path, str | Path):
+            raise UserError(f"path is {path!r}: give a history.db or a work directory")
         file = find_history(Path(path))
         with closing(open_checked(file, "ro")) as connection:
             return cls(file, tuple(read_rows(connection)), recorded_fingerprint(connection))
@@ -160,7 +162,13 @@ class SearchHistory:
         return best
 
     def front(self, objectives: Sequence[str], role: str = SEARCH) -> list[Evaluation]:
-        """The Pareto front of score and costs; see `detnas.search.front.pareto_front`."""
+        """The Pareto front of score and costs; see `detnas.search.front.pareto_front`.
+
+        Raises:
+            UserError: `objectives` is not a list of names of costs.
+        """
+        if isinstance(objectives, str):
+            raise UserError(f"objectives is {objectives!r}: give a list, [{objectives!r}]")
         done = [row for row in self.rows if row.role == role and row.status == DONE]
         return pareto_front(done, objectives, self.greater_is_better)
 

@@ -39,6 +39,7 @@ DAMAGES = {
     "metrics as a list": ("summary.json", {"test_metrics": [1]}, "summary.json: test_metrics"),
     "metrics as a text": ("summary.json", {"test_metrics": "x"}, "summary.json: test_metrics"),
     "score as a list": ("summary.json", {"score": []}, "summary.json: score"),
+    "seconds": ("summary.json", '{"seconds": NaN}', "summary.json"),
     "huge MACs": ("summary.json", {"detector_macs": 10**400}, "summary.json"),
     "deep": ("summary.json", {"a": json.loads("[" * 90 + "]" * 90)}, "nested more than 50 deep"),
     "time": ("test/stage.json", {"began": 1e20}, "test/stage.json is damaged"),

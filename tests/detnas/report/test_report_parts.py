@@ -10,7 +10,7 @@ from report_folders import SETTINGS, Page, build, build_all, candidates
 from detnas.locks import lock_writer
 from detnas.report.error_types import confusions, types_sentence
 from detnas.report.folder import read_folder
-from detnas.report.losses import POINTS, draw_losses, read_losses
+from detnas.report.losses import POINTS, draw_losses, read_curve, trainings
 from detnas.report.page import write_report
 from detnas.report.pattern import pattern, pattern_sentence
 from detnas.report.stages import read_stage
@@ -81,7 +81,9 @@ def test_stages_have_times_attempts_and_configs(whole: Path) -> None:
 
 
 def test_losses_that_were_trained_again_replace_the_first(whole: Path, tmp_path: Path) -> None:
-    (curve,) = read_losses(whole)
+    (training,) = trainings(whole)
+    curve = read_curve(training, whole)
+    assert curve is not None
     assert (curve.name, curve.steps, curve.began_again) == ("pretrain", (10, 20, 30, 40), (30,))
     assert curve.losses["loss"] == (3.0, 1.5, 1.0, 0.75)
     run = tmp_path / "retrain" / "20260101_000000" / "vis_data"
@@ -89,10 +91,18 @@ def test_losses_that_were_trained_again_replace_the_first(whole: Path, tmp_path:
     lines = [json.dumps({"loss": 1.0, "step": step}) for step in range(1, 5 * POINTS)]
     other = ['{"val": 1, "step": 9}', "[]", '{"loss": "x", "step": 3}', '{"loss": 0.5, "st']
     (run / "scalars.json").write_text("\n".join([*lines, *other]))
-    (long,) = read_losses(tmp_path)
+    (training,) = trainings(tmp_path)
+    long = read_curve(training, tmp_path)
+    assert long is not None
     assert len(long.steps) == 5 * POINTS - 1
     draw_losses([curve, long], tmp_path / "losses.svg")
     assert "retrain" in (tmp_path / "losses.svg").read_text()
+    for damage in ("[" * 100_000, "no log\n", '{"a": 1}'[:4] + "\n"):
+        (run / "scalars.json").write_text(damage)
+        with pytest.raises(ValueError, match="no line of this log can be read"):
+            read_curve(training, tmp_path)
+    (run / "scalars.json").write_text('{"loss": 0.5, "st')  # its first line is being written
+    assert read_curve(training, tmp_path) is None
 
 
 def test_pattern_is_of_the_best_tenth(tmp_path: Path) -> None:
