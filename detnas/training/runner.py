@@ -24,7 +24,6 @@ from torch.utils.data import DataLoader
 from detnas.files import replacing
 from detnas.models.checkpoints import fit_backbone, own_backbone, read_checkpoint, unwrapped
 from detnas.models.memory_format import memory_format_explained
-from detnas.networks.freed_memory import keep_freed_memory
 from detnas.training.choice_losses import ChoiceLossHook
 from detnas.training.finite_loss import FiniteLossHook
 from detnas.training.hooks import CheckpointHooks
@@ -78,11 +77,8 @@ class DetNASRunner(Runner):
     def train(self) -> nn.Module:
         """Train; a signal to stop leaves a checkpoint.
 
-        An error of the layout of feature maps names the key that helps. On a CPU the process keeps
-        the memory that a step frees for the next one.
+        An error of the layout of feature maps names the key that helps.
         """
-        if get_device() == "cpu":
-            keep_freed_memory()
         with memory_format_explained(), self._interruption.catching():
             return super().train()
 

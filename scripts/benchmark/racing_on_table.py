@@ -35,6 +35,8 @@ from search_space.sampling import BudgetSampler
 SHARES = (0.0625, 0.125, 0.25, 0.5)
 LISTS = ((0.125, 0.25, 0.5), (0.0625, 0.125, 0.25, 0.5), (0.0625, 0.25))
 CONFIDENCES = (0.8, 0.9, 0.95, 0.975)
+FEWEST = 3
+"""Generations of a search that tells anything."""
 IMAGES = {"200 + 1,000": (200, 1000), "500 + 5,000": (500, 5000)}
 """Images of calibration and of the search split."""
 
@@ -362,6 +364,8 @@ def main() -> None:
     }
     rows = []
     for kind, (layout, model) in layouts.items():
+        if layout.generations < FEWEST:  # a small table
+            continue
 
         def make(seed: int, layout: Searches = layout, model: Surrogate | None = model) -> Propose:
             if model is None:
@@ -374,8 +378,6 @@ def main() -> None:
                 rows.append(
                     compare(kind, make, options.seeds, layout.parents, listed, confidence, full)
                 )
-                show(rows[-1:])
-    print()
     show(rows)
     if options.json is not None:
         written = {"noise": noise_of(table), "rows": [asdict(row) for row in rows]}

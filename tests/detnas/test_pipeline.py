@@ -466,5 +466,5 @@ def test_a_check_lists_the_mistakes_of_all_stages(
     lines = capsys.readouterr().err.splitlines()
     assert all(line.startswith("detnas run: error: ") for line in lines)
     assert len(lines) == len(set(lines)) >= 2
-    assert any("no/such" in line for line in lines)
-    assert any("none/either" in line for line in lines)
+    assert any("data folder no does not exist" in line for line in lines)
+    assert any("data folder none does not exist" in line for line in lines)

@@ -130,11 +130,11 @@ import resource, statistics, torch
 from detnas.networks.freed_memory import keep_freed_memory
 keep_freed_memory()
 faults = []
-for _ in range(7):
+for _ in range(40):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     torch.ones(10 << 20)  # 40 MiB, 10,240 pages; glibc's default returns them every time
     faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-print(statistics.median(faults))
+print(statistics.median(faults[20:]))  # a few small blocks are held back at first
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 500

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from detnas.cli import main
 from detnas.config import load_config
 from detnas.data.digits import DigitCounts, write_digits
-from detnas.evaluation.batches import scored_loader
+from detnas.evaluation.batches import Batches, scored_loader
 from detnas.evaluation.evaluator import CandidateEvaluator, EvaluatorSettings, build_metrics, score
 from detnas.models.checkpoints import read_checkpoint
 from detnas.models.precision import keep_boxes_in_fp32
@@ -247,10 +247,10 @@ def test_predictions_under_autocast_are_scored(
     keep_boxes_in_fp32(model)
     loader = scored_loader(config.test_dataloader, 0)
     dataset: Any = loader.dataset
-    metrics = build_metrics(config.test_evaluator, dataset)
+    metrics = build_metrics(config.test_evaluator, dataset.metainfo)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         found = model.val_step(next(iter(loader)))[0].pred_instances
-        results = score(model, loader, metrics, len(dataset))
+        results = score(model, Batches(lambda: loader, 1 << 30, 32), metrics)
     assert found.bboxes.dtype == found.scores.dtype == torch.float32
     assert (len(found) > 0) == (threshold == 0)
     assert ("coco/segm_mAP" in results) == (what == "mask_rcnn") == ("masks" in found)
