@@ -6,8 +6,8 @@
 The plain way opens the data sets for each candidate, recalibrates by passes through the whole
 detector, runs mmengine's own loop and matches by pycocotools, in torch's default memory format.
 Both have the same weights, paths, images, batches, threads and precision. They take turns, each
-repeat with another path. A third column is DetNAS in the memory format of the plain way: its
-scores must be equal to the last digit.
+repeat with another path. A third row is DetNAS in the memory format of the plain way and without
+folding: its scores must be equal to the last digit.
 """
 
 import argparse
@@ -46,6 +46,7 @@ from detnas.evaluation.evaluator import (
     quiet_stdout,
 )
 from detnas.evaluation.settings import EvaluatorSettings
+from detnas.models.memory_format import use_memory_format
 from search_space.sampling import BudgetSampler
 
 Score = Callable[[tuple[int, ...]], dict[str, float]]
@@ -70,6 +71,7 @@ class PlainWay:
         self._config = config
         self._settings = settings
         self._model = build_model(config, weights)
+        use_memory_format(self._model, settings.memory_format)
         self.space = self._model.backbone.space
         self._work_dir = tempfile.mkdtemp()
         # The images in DetNAS's batches, so that both compute the same.
@@ -205,7 +207,8 @@ def main() -> None:
         dtype=options.dtype,
     )
     plain_format = structs.replace(settings, memory_format="contiguous", dtype="float32")
-    plain = PlainWay(config, options.weights, settings)
+    settings = structs.replace(settings, fold_batch_norm=options.dtype == "float32")
+    plain = PlainWay(config, options.weights, plain_format)
     ways: dict[str, Score] = {
         "plain": plain,
         "detnas": CandidateEvaluator(config, options.weights, settings, 0),
