@@ -3,11 +3,9 @@
 The candidate evaluator sets the path, recalibrates batch norm, and returns the metrics.
 """
 
-import io
 import multiprocessing
-import numbers
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +32,7 @@ from detnas.evaluation.bootstrap import recorded_coco_evaluations, resampled_sco
 from detnas.evaluation.devices import use_device
 from detnas.evaluation.folding import folded_batch_norm
 from detnas.evaluation.kept_images import Keep, SharedFolder, keep_in_memory
+from detnas.evaluation.ordered import evaluated, quiet_stdout
 from detnas.evaluation.racing import RacedScoring
 from detnas.evaluation.settings import EvaluatorSettings
 from detnas.models.checkpoints import load_weights, slice_subnet
@@ -68,11 +67,6 @@ def build_model(config: Config, weights: Path | str) -> Any:
     load_weights(model, weights)
     keep_boxes_in_fp32(model)
     return model.requires_grad_(False).eval().to(get_device())
-
-
-def quiet_stdout() -> AbstractContextManager[Any]:
-    """Suppress what pycocotools prints to standard output."""
-    return redirect_stdout(io.StringIO())
 
 
 def quiet_logger() -> None:
@@ -238,8 +232,7 @@ def score(
 ) -> dict[str, float]:
     """Run a model over batches, and return the numeric metrics.
 
-    Metrics get the results in the order of the split, or of this process's share of it: the order
-    decides between equal scores, and which results pad the last share.
+    Metrics get the results in the order of the split, or of this process's share of it.
 
     Args:
         size: images of the split in all processes; None if the batches have all.
@@ -250,17 +243,7 @@ def score(
     for batch in batches:
         samples = model.val_step(batch)
         metrics.process(data_samples=samples, data_batch=batch)
-    for metric in metrics.metrics:
-        _put_in_order(metric.results, batches.order)
-    with quiet_stdout():
-        results: Mapping[str, Any] = metrics.evaluate(batches.images if size is None else size)
-    return {key: float(value) for key, value in results.items() if isinstance(value, numbers.Real)}
-
-
-def _put_in_order(results: list[Any], order: Sequence[int]) -> None:
-    """Sort a metric's results by their images' places, if it has one result per image."""
-    if len(results) == len(order):
-        results[:] = [results[i] for i in np.argsort(order)]
+    return evaluated(metrics, batches.order, size)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,7 @@ The images of a share are added to those of the shares before it, so no image pa
 twice. The metric of a share is computed from the detections and the ground truth of its images.
 """
 
-import io
-import numbers
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Sequence
 from copy import copy
 from math import isfinite
 from typing import Any
@@ -16,6 +13,7 @@ import torch
 from mmengine.evaluator import Evaluator
 
 from detnas.evaluation.batches import Batches
+from detnas.evaluation.ordered import evaluated
 from detnas.search.racing import DROPPED_AT, CutOffs, Race, share_images, share_metric
 
 
@@ -94,14 +92,3 @@ def metrics_of_part(metrics: Evaluator, order: Sequence[int]) -> dict[str, float
         if any(getattr(metric, api, None) is not None for api in ("_coco_api", "_lvis_api")):
             metric.img_ids = [found["img_id"] for _, found in metric.results]
     return evaluated(part, order)
-
-
-def evaluated(metrics: Evaluator, order: Sequence[int]) -> dict[str, float]:
-    """The metrics as floats, of results that are put in the order of the split before."""
-    for metric in metrics.metrics:
-        if len(metric.results) == len(order):  # one for each image
-            in_order = sorted(range(len(order)), key=order.__getitem__)
-            metric.results = [metric.results[number] for number in in_order]
-    with redirect_stdout(io.StringIO()):  # what pycocotools prints
-        found: Mapping[str, Any] = metrics.evaluate(len(order))
-    return {key: float(value) for key, value in found.items() if isinstance(value, numbers.Real)}
