@@ -58,6 +58,12 @@ def scored_loader(dataloader: Mapping[str, Any], seed: int) -> DataLoader:
     return Runner.build_dataloader(config, seed=seed)
 
 
+def padded(size: tuple[int, int], divisor: int) -> tuple[int, int]:
+    """Height and width, each rounded up to a multiple of the divisor."""
+    height, width = (-(-side // divisor) * divisor for side in size)
+    return height, width
+
+
 def group_by_shape(shapes: Sequence[tuple[int, int]], batch_size: int) -> list[list[int]]:
     """Places of images in batches of one shape, a function of the shapes alone.
 
@@ -160,10 +166,7 @@ class Batches:
         return [[chosen[number] for number in batch] for batch in batches]
 
     def _padded(self, shape: tuple[int, int]) -> tuple[int, int]:
-        if self._divisor is None:
-            return (0, 0)  # batches of any shapes
-        height, width = (-(-side // self._divisor) * self._divisor for side in shape)
-        return height, width
+        return (0, 0) if self._divisor is None else padded(shape, self._divisor)  # any shapes
 
     @cached_property
     def _rest(self) -> DataLoader | None:

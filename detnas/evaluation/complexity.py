@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from detnas.errors import UserError, explained
+from detnas.evaluation.batches import padded
 from detnas.evaluation.evaluator import build_random_model
 from detnas.models.backbones import DetNASSupernet
 from search_space.cost import LARGEST_SIDE, macs_table, params_table
@@ -81,9 +82,7 @@ def complexity(config: Config, size: Size | None = None) -> list[Complexity]:
     """
     if config.get("model") is None:
         raise UserError(f"config {config.filename} has no model: name one of a training")
-    preprocessor = config.model.get("data_preprocessor") or config.get("data_preprocessor") or {}
-    divisor = preprocessor.get("pad_size_divisor", 1)
-    height, width = (-(-side // divisor) * divisor for side in size or image_size(config))
+    height, width = as_padded(config, size or image_size(config))
     if max(height, width) > LARGEST_SIDE:
         raise UserError(f"the image is {height}x{width}: at most {LARGEST_SIDE:,} pixels a side")
     with explained(f"config {config.filename}: model"):
@@ -99,6 +98,13 @@ def complexity(config: Config, size: Size | None = None) -> list[Complexity]:
             backbone.set_path([pick(row, key=row.__getitem__) for row in table.entries])
             found.append(_count(model, (height, width), what))
         return found
+
+
+def as_padded(config: Config, size: Size) -> Size:
+    """Height and width as the config's model pads an image of this size."""
+    model = config.get("model") or {}
+    preprocessor = model.get("data_preprocessor") or config.get("data_preprocessor") or {}
+    return padded(size, preprocessor.get("pad_size_divisor", 1))
 
 
 def image_size(config: Config) -> Size:

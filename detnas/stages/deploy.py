@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from detnas.config import save_config, unwrap_dataset
 from detnas.errors import UserError
+from detnas.evaluation.batches import padded
 from detnas.evaluation.complexity import Size, image_size
 from detnas.evaluation.detection import inference_pipeline
 from detnas.evaluation.evaluator import build_model, quiet_logger, quiet_stdout
@@ -251,14 +252,12 @@ def _size_or_none(config: Config) -> Size | None:
 
 def _checked_size(config: Config, divisor: int) -> Size:
     """The size of the images of the check: the config's own, padded."""
-    height, width = _size_or_none(config) or (256, 320)
-    return -(-height // divisor) * divisor, -(-width // divisor) * divisor
+    return padded(_size_or_none(config) or (256, 320), divisor)
 
 
 @torch.no_grad()
 def _maps_of(backbone: nn.Module, divisor: int) -> int:
-    side = -(-64 // divisor) * divisor
-    return len(backbone(torch.zeros(1, 3, side, side)))
+    return len(backbone(torch.zeros(1, 3, *padded((64, 64), divisor))))
 
 
 def _pictures(count: int, size: Size, with_sizes: bool) -> tuple[Tensor, ...]:

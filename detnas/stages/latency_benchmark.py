@@ -3,7 +3,6 @@
 All networks have random weights, give feature maps of several strides, and get the same batch.
 """
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -19,19 +19,18 @@ from torchvision.models._utils import IntermediateLayerGetter
 
 from detnas.config import load_config
 from detnas.errors import MissingFileError, MissingPackageError, UserError
-from detnas.evaluation.complexity import Size, image_size
+from detnas.evaluation.complexity import Size, as_padded, image_size
 from detnas.evaluation.detector_costs import parameters
 from detnas.evaluation.interleaved import interleaved_latencies
 from detnas.evaluation.latency import device_name, require_device
 from detnas.export.onnx_file import open_session, require_onnx, write_static_onnx
 from detnas.models.backbones import DetNASNet
 from detnas.search.results import BEST_FILE, CONFIG_FILE
+from detnas.stages.compare.plan import FIRST_CHOICES, first_choices
 from search_space.architecture import Architecture, parse_architecture
 from search_space.errors import SpaceError
 
 ENGINES = ("torch", "onnxruntime")
-FIRST_CHOICES = "3x3"
-"""As in the section `compare`: every block the first choice of the found network's space."""
 OTHERS = (FIRST_CHOICES, "resnet50")
 FOUND = "found"
 DEFAULT_SIZE = (224, 224)
@@ -177,24 +176,20 @@ def _own_size(found: str) -> tuple[Size, str]:
         if not folder.is_dir() or not file.is_file():
             continue
         config = load_config(file)
-        preprocessor = (config.get("model") or {}).get("data_preprocessor") or {}
-        divisor = (preprocessor or config.get("data_preprocessor") or {}).get("pad_size_divisor", 1)
-        height, width = (-(-side // divisor) * divisor for side in image_size(config))
-        return (height, width), f"test images of {file}"
+        return as_padded(config, image_size(config)), f"test images of {file}"
     return DEFAULT_SIZE, "default"
 
 
 def _require_memory(batch_size: int, size: Size) -> None:
     height, width = size
     needed = batch_size * height * width * BYTES_PER_PIXEL
-    if hasattr(os, "sysconf"):
-        existing = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        if needed > existing:
-            raise UserError(
-                f"a batch of {batch_size:,} images of {height}x{width} (height x width) needs "
-                f"about {needed / 1e9:,.0f} GB, and this machine has {existing / 1e9:,.0f} GB: "
-                "choose a smaller --batch-size or --input-size"
-            )
+    existing = psutil.virtual_memory().total
+    if needed > existing:
+        raise UserError(
+            f"a batch of {batch_size:,} images of {height}x{width} (height x width) needs "
+            f"about {needed / 1e9:,.0f} GB, and this machine has {existing / 1e9:,.0f} GB: "
+            "choose a smaller --batch-size or --input-size"
+        )
 
 
 def _of_architecture(architecture: Architecture) -> nn.Module:
@@ -205,8 +200,7 @@ def _of_architecture(architecture: Architecture) -> nn.Module:
 
 def _network(name: str, found: Architecture) -> nn.Module:
     if name == FIRST_CHOICES:
-        first = tuple(numbers[0] for numbers in found.space.numbers)
-        return _of_architecture(replace(found, choices=first))
+        return _of_architecture(replace(found, choices=first_choices(found.space)))
     if name in ("resnet50", "resnet-50"):
         layers = {f"layer{number}": str(number) for number in range(1, 5)}
         return _Maps(IntermediateLayerGetter(resnet50(weights=None), layers))

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from detnas.errors import UserError
+from detnas.evaluation.batches import padded
 from detnas.export.onnx_file import open_session, read_metadata
 from detnas.stages.deploy import DETECTOR
 
@@ -58,13 +59,11 @@ class OnnxDetector:
         """
         images = list(batch["inputs"])
         sizes = [tuple(image.shape[-2:]) for image in images]
-        height, width = (
-            -(-max(size[side] for size in sizes) // self._divisor) * self._divisor
-            for side in (0, 1)
-        )
-        padded = torch.stack([_padded(image, height, width) for image in images])
+        heights, widths = zip(*sizes, strict=True)
+        height, width = padded((max(heights), max(widths)), self._divisor)
+        stacked = torch.stack([_padded(image, height, width) for image in images])
         boxes, scores, labels = self._session.run(
-            None, {"images": padded.numpy(), "sizes": np.array(sizes, np.int64)}
+            None, {"images": stacked.numpy(), "sizes": np.array(sizes, np.int64)}
         )
         samples = list(batch["data_samples"])
         for number, sample in enumerate(samples):
