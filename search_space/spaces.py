@@ -111,6 +111,11 @@ class SearchSpace(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         return tuple(tuple(sorted(map(self.choices.index, names))) for names in places)
 
     @property
+    def first_choices(self) -> tuple[int, ...]:
+        """Every block's first choice: the hand-designed ShuffleNetV2 where that is 3x3."""
+        return tuple(numbers[0] for numbers in self.numbers)
+
+    @property
     def size(self) -> int:
         """Number of architectures, exactly."""
         return math.prod(map(len, self.numbers))

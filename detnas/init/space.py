@@ -98,7 +98,7 @@ def _of_checkpoint(checkpoint: Path, name: str | None) -> Any:
 
 def _default_budget(space: SearchSpace) -> tuple[float, str]:
     """The multiply-adds of the network of first choices, or the median of the space."""
-    first = Architecture(space, tuple(numbers[0] for numbers in space.numbers))
+    first = Architecture(space, space.first_choices)
     hand_made = macs(first, DEFAULT_INPUT_SIZE)
     sampler = BudgetSampler(space)
     table = macs_table(space)

@@ -59,7 +59,7 @@ class DetNASSupernet(Backbone):
             )
 
         super().__init__(parsed, channel_shuffle, build_block, **options)
-        self._path = tuple(numbers[0] for numbers in parsed.numbers)
+        self._path = parsed.first_choices
 
     @property
     def path(self) -> tuple[int, ...]:
@@ -80,9 +80,7 @@ class DetNASSupernet(Backbone):
         Raises:
             UserError: `INFLATION_SOURCE` is not the first choice of every block.
         """
-        if any(numbers[0] for numbers in self.space.numbers) or (
-            self.space.choices[0] != INFLATION_SOURCE
-        ):
+        if any(self.space.first_choices) or (self.space.choices[0] != INFLATION_SOURCE):
             raise UserError(
                 f"only {INFLATION_SOURCE} can be inflated: it must be the first choice of every "
                 f"block, unlike in space {self.space.name!r}"

@@ -102,33 +102,29 @@ def draw_front(axes: Axes, x: Sequence[float], front: Sequence[Evaluation], them
 
 def draw_failed(axes: Axes, x: Sequence[float], theme: Theme) -> None:
     """Draw crosses at the bottom for the failed candidates at `x`."""
-    if x:
-        axes.scatter(
-            x,
-            [0.025] * len(x),
-            transform=axes.get_xaxis_transform(),
-            marker="x",
-            s=22,
-            lw=1.2,
-            color=theme.alarm,
-            zorder=3,
-            label=f"failed ({len(x)})",
-        )
+    _draw_at_the_bottom(axes, x, "failed", "x", theme.alarm)
 
 
 def draw_dropped(axes: Axes, x: Sequence[float], theme: Theme) -> None:
     """Draw ticks at the bottom for the candidates at `x` that racing dropped."""
+    _draw_at_the_bottom(axes, x, "dropped", "|", theme.muted)
+
+
+def _draw_at_the_bottom(
+    axes: Axes, x: Sequence[float], what: str, marker: str, colour: str
+) -> None:
+    """Draw candidates without a score at `x`, if there are any."""
     if x:
         axes.scatter(
             x,
             [0.025] * len(x),
             transform=axes.get_xaxis_transform(),
-            marker="|",
+            marker=marker,
             s=22,
             lw=1.2,
-            color=theme.muted,
+            color=colour,
             zorder=3,
-            label=f"dropped ({len(x)})",
+            label=f"{what} ({len(x)})",
         )
 
 

@@ -26,7 +26,7 @@ from detnas.evaluation.latency import device_name, require_device
 from detnas.export.onnx_file import open_session, require_onnx, write_static_onnx
 from detnas.models.backbones import DetNASNet
 from detnas.search.results import BEST_FILE, CONFIG_FILE
-from detnas.stages.compare.plan import FIRST_CHOICES, first_choices
+from detnas.stages.compare.plan import FIRST_CHOICES
 from search_space.architecture import Architecture, parse_architecture
 from search_space.errors import SpaceError
 
@@ -200,7 +200,7 @@ def _of_architecture(architecture: Architecture) -> nn.Module:
 
 def _network(name: str, found: Architecture) -> nn.Module:
     if name == FIRST_CHOICES:
-        return _of_architecture(replace(found, choices=first_choices(found.space)))
+        return _of_architecture(replace(found, choices=found.space.first_choices))
     if name in ("resnet50", "resnet-50"):
         layers = {f"layer{number}": str(number) for number in range(1, 5)}
         return _Maps(IntermediateLayerGetter(resnet50(weights=None), layers))

@@ -216,7 +216,7 @@ class PathSamplingHook(Hook):
         assert self._policy is not None
         backbone, step = _backbone(runner), runner.iter
         if step < self.warmup_iters:
-            backbone.set_path([numbers[0] for numbers in backbone.space.numbers])
+            backbone.set_path(backbone.space.first_choices)
             return
         if step == self.warmup_iters > 0:
             backbone.inflate()

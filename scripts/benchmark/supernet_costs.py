@@ -93,7 +93,7 @@ class KindOfStep:
 
     def __call__(self) -> None:
         """One step: on the warm-up's path, or on the random path of its number."""
-        first = [numbers[0] for numbers in self.backbone.space.numbers]
+        first = self.backbone.space.first_choices
         self.backbone.set_path(first if self.kind.warmup else self._policy(self._taken)[0])
         self._taken += 1
         batch = next(self._batches)

@@ -120,8 +120,8 @@ class ComparePlan:
         """The recipe with a network that is known before the search; None without networks."""
         if not self.settings.networks:
             return None
-        found = self.found or Architecture(self.space, first_choices(self.space))
-        return self._config(FIRST_CHOICES, found, first_choices(self.space))
+        found = self.found or Architecture(self.space, self.space.first_choices)
+        return self._config(FIRST_CHOICES, found, self.space.first_choices)
 
     def is_within_budget(self, choices: Choices | None) -> bool | None:
         """Whether the search's budgets admit a network; None where that is not known."""
@@ -142,7 +142,7 @@ class ComparePlan:
         unseen = Unseen(self.search.sampler)
         rng = np.random.default_rng([self.recipe.randomness["seed"], _DRAW])
         while drawn := unseen.draw(rng, 1):
-            if drawn[0] not in (found.choices, first_choices(self.space)):
+            if drawn[0] not in (found.choices, self.space.first_choices):
                 return drawn[0]
         raise UserError(
             f"compare.networks: the budget holds no other network than the found one: leave "
@@ -155,11 +155,6 @@ def placed(config: Config, work_dir: Path, name: str) -> Config:
     config.work_dir = str(work_dir / name)
     config.experiment_name = f"compare_{name}"  # two trainings may begin in one second
     return config
-
-
-def first_choices(space: SearchSpace) -> Choices:
-    """The first choice of every block."""
-    return tuple(numbers[0] for numbers in space.numbers)
 
 
 def read_plan(config: Config, overrides: Mapping[str, Any], experiment: Path) -> ComparePlan:
@@ -236,7 +231,7 @@ def _named(text: str, space: SearchSpace) -> tuple[str, str, Choices | None]:
     if text == RANDOM:
         return text, "a random network", None
     if text == FIRST_CHOICES:
-        choices = first_choices(space)
+        choices = space.first_choices
         kinds = {space.choices[choice] for choice in choices}
         label = "the first choice of every block"
         if len(kinds) == 1:
