@@ -1,24 +1,32 @@
 """What an executor costs and gains: seconds a candidate in one process, in two, and on Ray.
 
-The demo's RetinaNet and search split, a supernet of random weights, one thread an evaluation. Every
-executor evaluates the same candidates in turn, for several rounds; its start is told apart.
+    python scripts/benchmark/search_executors.py [--candidates 12] [--rounds 3] [--sleeping 64]
 
-    python scripts/benchmark/search_executors.py [--candidates 12] [--rounds 3]
+- A scorer that takes no time: what is left is the executor's own.
+- The demo's RetinaNet and search split, a supernet of random weights, one thread an evaluation.
+- `--sleeping`: so many workers of Ray whose scorer sleeps for `--seconds`, as on so many GPUs; ten
+  candidates each, against the time in which they would be done if the executor took none.
+
+In the first two every executor evaluates the same candidates in turn, for several rounds, and all
+must give the same scores. The start of an executor is told apart.
 """
 
 import argparse
-import importlib
+import json
 import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.registry import MODELS, init_default_scope
+from sleeping_scorer import make_sleeping
 
 from detnas.config import load_config
 from detnas.data.digits import write_digits
@@ -33,17 +41,10 @@ CONFIG = Path(__file__).parents[2] / "configs/demo/search.py"
 EXECUTORS = {
     "local": ExecutorSettings("local"),
     "processes, 2 workers": ExecutorSettings("processes", workers=2),
+    "ray, 1 worker": ExecutorSettings("ray", workers=1),
     "ray, 2 workers": ExecutorSettings("ray", workers=2),
 }
-
-
-def nothing(choices: tuple[int, ...]) -> dict[str, float]:
-    """A scorer that takes no time: what is left is the executor's own."""
-    return {"score": float(sum(choices))}
-
-
-def make_nothing() -> Callable[[tuple[int, ...]], dict[str, float]]:
-    return nothing
+CANDIDATES_A_SLEEPER = 10
 
 
 def make_evaluator(folder: Path) -> MakeCandidateEvaluator:
@@ -81,8 +82,10 @@ def seconds_of(executor: Executor, jobs: list[Job]) -> tuple[float, dict[int, fl
     return time.perf_counter() - began, scores
 
 
-def measure(make: Callable[[], object], score: str, jobs: list[Job], rounds: int) -> None:
-    """One line an executor, all of them taking turns."""
+def measure(
+    make: Callable[[], object], score: str, jobs: list[Job], rounds: int
+) -> dict[str, dict[str, Any]]:
+    """One line an executor, all of them taking turns; returns the seconds."""
     machine = Machine(torch.cuda.device_count(), 1)
     taken: dict[str, list[float]] = {name: [] for name in EXECUTORS}
     found = []
@@ -107,26 +110,68 @@ def measure(make: Callable[[], object], score: str, jobs: list[Job], rounds: int
         median = statistics.median(seconds)
         print(
             f"  {name:<22} start {starts[name]:5.1f} s   candidate {1000 * median:9.2f} ms   "
-            f"of local {median / local:6.2f}"
+            f"of local {median / local:6.2f} "
+            f"({min(seconds) / local:.2f} to {max(seconds) / local:.2f})",
+            flush=True,
         )
+    return {name: {"start": starts[name], "candidate": taken[name]} for name in EXECUTORS}
+
+
+def sleep(workers: int, seconds: float, rounds: int) -> dict[str, Any]:
+    """One line for many workers of Ray that sleep; returns the seconds."""
+    settings = ExecutorSettings("ray", workers=workers)
+    jobs = [Job(i, (i,)) for i in range(workers * CANDIDATES_A_SLEEPER)]
+    best = CANDIDATES_A_SLEEPER * seconds
+    began = time.perf_counter()
+    make = partial(make_sleeping, seconds)
+    with build_executor(settings, make, "score", Machine(0, 1)) as executor:
+        start = time.perf_counter() - began
+        seconds_of(executor, jobs[:workers])  # all workers are there
+        taken = []
+        for _ in range(rounds):
+            found, scores = seconds_of(executor, jobs)
+            assert scores == {job.id: float(job.id) for job in jobs}
+            taken.append(found)
+    median = statistics.median(taken)
+    print(
+        f"  ray, {workers} workers, {len(jobs)} candidates of {seconds:g} s: start "
+        f"{start:.1f} s, then {median:.2f} s ({min(taken):.2f} to {max(taken):.2f}), "
+        f"{median / best:.3f} of the least, {best:g} s",
+        flush=True,
+    )
+    return {"start": start, "taken": taken, "least": best}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--candidates", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sleeping", type=int, help="workers of Ray that sleep, alone")
+    parser.add_argument("--seconds", type=float, default=2.0, help="that they sleep")
+    parser.add_argument("--json", type=Path, help="where to write the figures")
     options = parser.parse_args()
+    # Ray's workers import the scorer by the name of its file.
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
+    if options.sleeping:
+        figures = sleep(options.sleeping, options.seconds, options.rounds)
+    else:
+        figures = of_executors(options)
+    if options.json is not None:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def of_executors(options: argparse.Namespace) -> dict[str, Any]:
+    """The executors beside each other."""
     paths = np.random.default_rng(0).integers(0, 4, (options.candidates, 10)).tolist()
     jobs = [Job(i, tuple(path)) for i, path in enumerate(paths)]
-    # Ray's workers import the scorer by the name of this file.
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent)
-    make_nothing = importlib.import_module(Path(__file__).stem).make_nothing
     print("a scorer that takes no time")
     many = [Job(i, job.choices) for i, job in enumerate(jobs * 20)]
-    measure(make_nothing, "score", many, options.rounds)
+    nothing = measure(partial(make_sleeping, 0.0), "score", many, options.rounds)
     print("the demo's evaluator")
     with tempfile.TemporaryDirectory() as folder:
-        measure(make_evaluator(Path(folder)), "coco/bbox_mAP", jobs, options.rounds)
+        real = measure(make_evaluator(Path(folder)), "coco/bbox_mAP", jobs, options.rounds)
+    return {"no time": nothing, "demo": real}
 
 
 if __name__ == "__main__":
