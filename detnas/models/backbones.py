@@ -80,7 +80,7 @@ class DetNASSupernet(Backbone):
         Raises:
             UserError: `INFLATION_SOURCE` is not the first choice of every block.
         """
-        if any(self.space.first_choices) or (self.space.choices[0] != INFLATION_SOURCE):
+        if any(self.space.first_choices) or self.space.choices[0] != INFLATION_SOURCE:
             raise UserError(
                 f"only {INFLATION_SOURCE} can be inflated: it must be the first choice of every "
                 f"block, unlike in space {self.space.name!r}"
