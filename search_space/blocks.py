@@ -1,7 +1,7 @@
-"""The block choices as torch modules, the stem, the channel shuffles and their initialisation.
+"""The block choices as torch modules, the stem and their initialisation.
 
-Source: the authors' ShuffleNetV2 blocks (DetNAS, arXiv 1903.10979, section 3.2). The only file of
-this package that imports torch; the package itself does not import it.
+Source: the authors' ShuffleNetV2 blocks (DetNAS, arXiv 1903.10979, section 3.2). This file and
+`operations.py` are the only ones of this package that import torch; the package itself does not.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,117 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from search_space.choices import CHOICES, BlockSpec, Conv, stem_conv
+from search_space.operations import SPLITS, DepthwiseConv2d
 
 NormFactory = Callable[[int], nn.Module]
-
-
-def even_odd_split(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Channel shuffle `even_odd`: (even channels, which pass; odd channels, which are computed).
-
-    Args:
-        x: (N, C, H, W), C even. Returns two (N, C/2, H, W).
-    """
-    if torch.is_grad_enabled() and x.requires_grad:
-        return _EvenOddSplit.apply(x)
-    return x[:, 0::2], x[:, 1::2]
-
-
-def interleave_split(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Channel shuffle `interleave`: interleave the two halves of the channels, then cut in halves.
-
-    Args:
-        x: (N, C, H, W), C divisible by four. Returns two (N, C/2, H, W): the one that passes, and
-            the one that is computed.
-    """
-    if torch.is_grad_enabled() and x.requires_grad:
-        return _InterleaveSplit.apply(x)
-    return _interleaved(x)
-
-
-def _interleaved(x: Tensor) -> tuple[Tensor, Tensor]:
-    n, c, h, w = x.shape
-    shuffled = x.reshape(n, 2, c // 2, h, w).transpose(1, 2)
-    half = c // 4
-    passed = shuffled[:, :half].reshape(n, c // 2, h, w)
-    computed = shuffled[:, half:].reshape(n, c // 2, h, w)
-    return passed, computed
-
-
-def _empty_like(x: Tensor, channels: int) -> Tensor:
-    """Uninitialised maps of other channels, in the layout of x."""
-    is_last = x.is_contiguous(memory_format=torch.channels_last)
-    layout = torch.channels_last if is_last else torch.contiguous_format
-    n, _, h, w = x.shape
-    return torch.empty((n, channels, h, w), dtype=x.dtype, device=x.device, memory_format=layout)
-
-
-class _EvenOddSplit(torch.autograd.Function):
-    """`even_odd_split` in training, with the same values and gradients in fewer copies.
-
-    The computed half is copied once, where the convolution would copy it again for its gradients.
-    Autograd's own gradient of two slices fills two maps with zeros and adds them.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        computed = _empty_like(x, x.shape[1] // 2)
-        computed.copy_(x[:, 1::2])
-        return x[:, 0::2], computed
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        passed, computed = gradients
-        gradient = _empty_like(computed, 2 * computed.shape[1])
-        gradient[:, 0::2] = passed
-        gradient[:, 1::2] = computed
-        return gradient
-
-
-class _InterleaveSplit(torch.autograd.Function):
-    """`interleave_split` in training, with the same values and gradients in fewer copies.
-
-    It keeps the layout of x, which reshaping loses.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
-        halves = _empty_like(x, x.shape[1] // 2), _empty_like(x, x.shape[1] // 2)
-        _copy_quarters(x, halves, back=False)
-        return halves
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        gradient = _empty_like(gradients[1], 2 * gradients[1].shape[1])
-        _copy_quarters(gradient, gradients, back=True)
-        return gradient
-
-
-def _copy_quarters(x: Tensor, halves: tuple[Tensor, ...], back: bool) -> None:
-    """Copy each quarter of the channels of x to its place in the interleaved halves, or back."""
-    quarters = x.chunk(4, 1)
-    for quarter, part in zip(quarters, _places(*halves), strict=True):
-        if back:
-            quarter.copy_(part)
-        else:
-            part.copy_(quarter)
-
-
-def _places(passed: Tensor, computed: Tensor) -> tuple[Tensor, ...]:
-    """Where the quarters of the channels are in the interleaved halves."""
-    return passed[:, 0::2], computed[:, 0::2], passed[:, 1::2], computed[:, 1::2]
-
-
-SPLITS: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = {
-    "even_odd": even_odd_split,
-    "interleave": interleave_split,
-}
 
 
 def _branch(convs: Iterable[Conv], norm: NormFactory) -> nn.Sequential:
     modules: list[nn.Module] = []
     for conv in convs:
         sizes = (conv.in_channels, conv.out_channels, conv.kernel, conv.stride, conv.kernel // 2)
-        modules.append(nn.Conv2d(*sizes, groups=conv.groups, bias=conv.bias))
+        is_depthwise = conv.groups == conv.in_channels == conv.out_channels
+        kind = DepthwiseConv2d if is_depthwise else nn.Conv2d
+        modules.append(kind(*sizes, groups=conv.groups, bias=conv.bias))
         modules.append(norm(conv.out_channels))
         if conv.relu:
             modules.append(nn.ReLU(inplace=True))

@@ -12,7 +12,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import fuse_conv_bn_weights
 
-_PLAIN = (nn.Conv2d, Conv2d)  # subclasses may do something else with their weights
+from search_space.operations import DepthwiseConv2d
+
+_PLAIN = (nn.Conv2d, Conv2d, DepthwiseConv2d)  # subclasses may do something else with their weights
 
 
 @contextmanager

@@ -7,8 +7,8 @@ A step is forward, loss (label smoothing), backward and SGD with momentum, on on
 is the same on all sides in a round; random pixels, batch 16, 224x224. Sides, in turn:
 - ours, by mmengine's train_step and OptimWrapper, as the runner steps it: of channel shuffle
   even_odd, the default, and interleave, the authors' supernet's;
-- plain (`--plain`): ours of even_odd, the halves of each block taken by slices, whose gradients
-  autograd makes; what `search_space.blocks` does in their place in training is measured so;
+- plain (`--plain`): ours of even_odd with torch's gradients of slices and depthwise convolutions;
+  what `search_space.operations` does in their place is measured so;
 - fixed: our network built for that path alone, with the same weights (even_odd);
 - authors (`--authors`): the supernet of megvii-model/DetNAS in a plain loop of torch. The folder
   is a checkout of that repository. Without the loop over all gradients of its train.py, and without
@@ -57,6 +57,7 @@ from training_steps import (
 
 from detnas.export.authors import import_weights
 from search_space.blocks import ShuffleBlock
+from search_space.operations import DepthwiseConv2d
 from search_space.spaces import SearchSpace, parse_space
 
 LR, CLASSES, WARM_UP = 0.01, 1000, 1
@@ -71,7 +72,7 @@ def main() -> None:
     parser.add_argument("--spaces", nargs="+", default=["small"], choices=AUTHORS_NAMES)
     parser.add_argument("--authors", type=Path, help="a checkout of megvii-model/DetNAS")
     parser.add_argument("--razor", type=Path, help="the Python of an environment with MMRazor")
-    parser.add_argument("--plain", action="store_true", help="add ours with plain slices")
+    parser.add_argument("--plain", action="store_true", help="add ours with torch's gradients")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--side", type=int, default=224)
     parser.add_argument(
@@ -163,11 +164,13 @@ def add_ours(work: Work, precision: str, plain: bool) -> Step:
     ours.set_path(work.paths[0])
     work.count("ours", ours.model, ours.loss)
     if plain:
-        sliced = Step(config, work.batch, device)
-        for module in sliced.model.modules():
+        by_torch = Step(config, work.batch, device)
+        for module in by_torch.model.modules():
             if isinstance(module, ShuffleBlock):
                 module._split = lambda x: (x[:, 0::2], x[:, 1::2])
-        work.runs[marked("ours, plain slices", precision)] = of_supernet(sliced)
+            elif isinstance(module, DepthwiseConv2d):
+                module.__class__ = nn.Conv2d
+        work.runs[marked("ours, torch's gradients", precision)] = of_supernet(by_torch)
     config.model.backbone["channel_shuffle"] = "interleave"
     ours = Step(config, work.batch, device)
     work.runs[marked("ours, interleave", precision)] = of_supernet(ours)
