@@ -123,14 +123,16 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, ceil(H / stride), ceil(W / stride))."""
-        if not (torch.is_grad_enabled() and self.weight.requires_grad and self._is_slow(input)):
+        if not (
+            torch.is_grad_enabled() and self.weight.requires_grad and self.has_own_gradient(input)
+        ):
             return super().forward(input)
         output = self._conv_forward(input, self.weight.detach(), self.bias)
         result: Tensor = _DepthwiseWeight.apply(output, self.weight, input.detach(), self.stride[0])
         return result
 
-    def _is_slow(self, x: Tensor) -> bool:
-        """Whether oneDNN's gradient of the weights is the slower one: docs/benchmarks.md."""
+    def has_own_gradient(self, x: Tensor) -> bool:
+        """Whether the weights' gradient for this input is ours, where it is the faster one."""
         if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
             return False
         kernel, stride = self.kernel_size[0], self.stride[0]

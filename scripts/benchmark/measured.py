@@ -58,6 +58,7 @@ def interleaved(
     clock: str,
     uncounted: int = 1,
     warm_up: int = 1,
+    quiet: bool = False,
 ) -> np.ndarray:
     """Milliseconds of each side in each round, (rounds, sides); a round has a random order.
 
@@ -68,6 +69,7 @@ def interleaved(
         clock: "wall" or "processor".
         uncounted: runs of a side before the one that is timed, so that it has the cache.
         warm_up: rounds before those that count.
+        quiet: without a line of progress.
     """
     keep_freed_memory()
     rng = np.random.default_rng(0)
@@ -78,7 +80,8 @@ def interleaved(
             for _ in range(uncounted):
                 sides[names[index]]()
             row[index] = _timed(sides[names[index]], device, clock)
-        progress(number, len(times))
+        if not quiet:
+            progress(number, len(times))
     return times[warm_up:]
 
 
