@@ -11,7 +11,7 @@ channels_last, in turn. The difference is relative to the largest gradient.
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import torch
 from measured import add_common_options, interleaved, rows_of, start, write_json
@@ -47,6 +47,36 @@ class Layer:
         return f"{'x'.join(map(str, self.shape))} kernel {self.kernel} stride {self.stride}"
 
 
+@dataclass
+class Pair:
+    """Both ways for one layer, and what they gave last."""
+
+    layer: Layer
+    x: Tensor
+    gradient: Tensor
+    weight: Tensor
+    results: dict[str, Tensor] = field(default_factory=dict)
+
+    def by_torch(self) -> None:
+        """What autograd calls, for the weights alone."""
+        padding, channels = self.layer.kernel // 2, self.layer.shape[1]
+        self.results["torch"] = torch.ops.aten.convolution_backward(
+            *(self.gradient, self.x, self.weight, None, [self.layer.stride] * 2, [padding] * 2),
+            *([1, 1], False, [0, 0], channels, [False, True, False]),
+        )[1]
+
+    def by_detnas(self) -> None:
+        """What `DepthwiseConv2d` does."""
+        self.results["detnas"] = depthwise_weight_gradient(
+            self.x, self.gradient, self.layer.kernel, self.layer.stride
+        )
+
+    def difference(self) -> float:
+        """The largest, relative to the largest gradient."""
+        right = self.results["torch"]
+        return float((right - self.results["detnas"]).abs().max() / right.abs().max())
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
@@ -56,16 +86,11 @@ def main() -> None:
     figures = []
     print(f"{'batch x channels x height x width':<42}{'torch, ms':>10}{'DetNAS, ms':>11}  ratio")
     for layer in layers():
-        x, gradient, weight = tensors(layer, device)
-        ways = {
-            "torch": lambda of=(x, gradient, weight, layer): torchs(*of),
-            "detnas": lambda of=(x, gradient, layer): ours(*of),
-        }
-        values = [way() for way in ways.values()]
-        gap = float((values[0] - values[1]).abs().max() / values[0].abs().max())
+        pair = Pair(layer, *tensors(layer, device))
+        ways = {"torch": pair.by_torch, "detnas": pair.by_detnas}
         times = interleaved(ways, device, options.rounds, options.clock, quiet=True)
-        rows = rows_of(list(ways), times)
-        used = is_used(layer, x)
+        rows, gap = rows_of(list(ways), times), pair.difference()
+        used = is_used(layer, pair.x)
         figures.append({**asdict(layer), "used": used, "gap": gap, "rows": rows})
         ratio = f"{rows[1].ratio:.2f} ({rows[1].ratio_low:.2f} to {rows[1].ratio_high:.2f})"
         print(
@@ -91,21 +116,6 @@ def tensors(layer: Layer, device: torch.device) -> tuple[Tensor, Tensor, Tensor]
     weight = torch.randn(channels, 1, layer.kernel, layer.kernel, device=device)
     output = conv2d(x, weight, None, layer.stride, layer.kernel // 2, 1, channels)
     return x, torch.randn_like(output), weight
-
-
-def torchs(x: Tensor, gradient: Tensor, weight: Tensor, layer: Layer) -> Tensor:
-    """What autograd calls, for the weights alone."""
-    padding, channels = layer.kernel // 2, layer.shape[1]
-    result: Tensor = torch.ops.aten.convolution_backward(
-        *(gradient, x, weight, None, [layer.stride] * 2, [padding] * 2, [1, 1]),
-        *(False, [0, 0], channels, [False, True, False]),
-    )[1]
-    return result
-
-
-def ours(x: Tensor, gradient: Tensor, layer: Layer) -> Tensor:
-    """DetNAS's."""
-    return depthwise_weight_gradient(x, gradient, layer.kernel, layer.stride)
 
 
 def is_used(layer: Layer, x: Tensor) -> bool:
