@@ -117,8 +117,8 @@ class DepthwiseConv2d(nn.Conv2d):
     """A depthwise convolution; on CPUs with AVX2 its weights get their gradients in less time.
 
     There, the gradients of kernels larger than 3x3 in oneDNN take ten times a forward pass and
-    more. They differ from oneDNN's by rounding. Other devices, types and layers that are not
-    trained compute as `nn.Conv2d` does.
+    more. They differ from oneDNN's by rounding, and have no gradients themselves. Other devices,
+    types and geometries, and layers that are not trained, compute as `nn.Conv2d` does.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -133,11 +133,27 @@ class DepthwiseConv2d(nn.Conv2d):
 
     def has_own_gradient(self, x: Tensor) -> bool:
         """Whether the weights' gradient for this input is ours, where it is the faster one."""
-        if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
-            return False
         kernel, stride = self.kernel_size[0], self.stride[0]
+        if not (
+            SLOW_DEPTHWISE_GRADIENTS
+            and x.device.type == "cpu"
+            and x.dtype == torch.float32
+            and x.dim() == 4
+            and x.numel() > 0
+            and self._is_square()
+            and not torch.is_autocast_enabled("cpu")
+            and not torch.jit.is_tracing()
+        ):
+            return False
         smallest = -(-min(x.shape[2:]) // stride)
-        return SLOW_DEPTHWISE_GRADIENTS and (kernel > 2 * stride + 1 or kernel > smallest)
+        return kernel > 2 * stride + 1 or kernel > smallest
+
+    def _is_square(self) -> bool:
+        """Whether the geometry is that of the blocks, the only one that the gradient knows."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        geometry = self.kernel_size, self.stride, self.padding, self.dilation, self.padding_mode
+        same = (kernel, kernel), (stride, stride), (kernel // 2, kernel // 2), (1, 1), "zeros"
+        return geometry == same and kernel % 2 == 1
 
 
 SLOW_DEPTHWISE_GRADIENTS = torch.backends.cpu.get_cpu_capability() == "AVX2"
@@ -150,7 +166,8 @@ class _DepthwiseWeight(torch.autograd.Function):
     def forward(ctx: Any, output: Tensor, weight: Tensor, x: Tensor, stride: int) -> Tensor:
         ctx.save_for_backward(x)
         ctx.kernel, ctx.stride = weight.shape[-1], stride
-        return output.view_as(output)
+        ctx.mark_dirty(output)  # not a view of it, so that what follows may work in place
+        return output
 
     @staticmethod
     @torch.autograd.function.once_differentiable

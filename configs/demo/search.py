@@ -4,6 +4,6 @@ search = dict(
     strategy=dict(
         type="evolution", generations=5, population=12, parents=5, mutations=5, crossovers=5
     ),
-    evaluator=dict(calibration_images=128, calibration_batch_size=16),
+    evaluator=dict(calibration_images=128, calibration_batch_size=16, threads=1),
     executor=dict(type="processes", workers=2),
 )

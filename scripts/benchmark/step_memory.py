@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument(
         "--default-allocator",
         action="store_true",
-        help="let the C library return freed memory, which training on a CPU does not",
+        help="let the C library return freed memory, as training does",
     )
     parser.add_argument("--one", choices=["supernet", "fixed"], help=argparse.SUPPRESS)
     add_common_options(parser, rounds=5)

@@ -1,5 +1,7 @@
 """Channel shuffles and depthwise convolutions in training: outputs and gradients of torch's own."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -107,3 +109,43 @@ def test_a_depthwise_layer_is_torchs_under_autocast(monkeypatch: pytest.MonkeyPa
         assert output.dtype == torch.bfloat16
         output.float().square().sum().backward()
     assert torch.equal(layer.weight.grad, plain.weight.grad)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": 0},
+        {"padding": 3, "dilation": 2},
+        {"padding": 3, "stride": (1, 2)},
+        {"padding": 3, "padding_mode": "reflect"},
+    ],
+    ids=str,
+)
+def test_another_geometry_is_torchs(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "SLOW_DEPTHWISE_GRADIENTS", True)
+    torch.manual_seed(0)
+    layer = DepthwiseConv2d(4, 4, 7, groups=4, **options)
+    plain = nn.Conv2d(4, 4, 7, groups=4, **options)
+    plain.load_state_dict(layer.state_dict())
+    x = torch.randn(2, 4, 14, 15)
+    for each in (layer, plain):
+        each(x).square().sum().backward()
+    torch.testing.assert_close(layer.weight.grad, plain.weight.grad)
+
+
+def test_an_activation_may_work_in_place_on_a_depthwise_layers_output(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(operations, "SLOW_DEPTHWISE_GRADIENTS", True)
+    torch.manual_seed(0)
+    layer = DepthwiseConv2d(4, 4, 5, 1, 2, groups=4)
+    x = torch.randn(2, 4, 6, 6, requires_grad=True)
+    gradients = []
+    for inplace in (True, False):
+        layer.zero_grad()
+        nn.ReLU(inplace)(layer(x)).square().sum().backward()
+        assert layer.weight.grad is not None
+        gradients.append(layer.weight.grad.clone())
+    assert torch.equal(*gradients)

@@ -34,5 +34,5 @@ class ExecutorSettings(Struct, frozen=True, forbid_unknown_fields=True):
             if getattr(self, key) is not None and self.type not in types:
                 raise UserError(
                     f"search.executor.{key} is for type {' and '.join(map(repr, types))}, "
-                    f"not {self.type!r}: leave it out"
+                    f"not {self.type!r}: leave it out, or set it to None"
                 )
